@@ -1,0 +1,48 @@
+/* base/id.c: Crockford base-32 of 128 bits; the first character carries the top 3 bits. */
+#include "base/id.h"
+
+#include "base/num.h"
+
+static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
+struct pst_id pst_id_format(const char *prefix, const uint8_t raw[PST_ID_RAW])
+{
+    struct pst_id id = {{0}};
+    size_t n = 0;
+    for (; n < 8 && prefix[n]; n++)
+        id.text[n] = prefix[n];
+    pst_u128 v = 0;
+    for (int i = 0; i < PST_ID_RAW; i++)
+        v = v << 8 | raw[i];
+    for (int i = PST_ID_BODY - 1; i >= 0; i--, v >>= 5)
+        id.text[n + (size_t)i] = alphabet[(unsigned)v & 31];
+    return id;
+}
+
+void pst_id_v7(uint8_t out[PST_ID_RAW], pst_wall now, const uint8_t random[10])
+{
+    uint64_t ms = now.us > 0 ? (uint64_t)now.us / 1000 : 0;
+    for (int i = 0; i < 6; i++)
+        out[i] = (uint8_t)(ms >> (40 - 8 * i));
+    memcpy(out + 6, random, 10);
+    out[6] = (uint8_t)((out[6] & 0x0F) | 0x70);
+    out[8] = (uint8_t)((out[8] & 0x3F) | 0x80);
+}
+
+bool pst_id_parse(uint8_t raw[PST_ID_RAW], const char *prefix, pst_str text)
+{
+    pst_str head = pst_str_from(prefix);
+    if (text.len != head.len + PST_ID_BODY || !pst_str_starts(text, head))
+        return false;
+    pst_u128 v = 0;
+    for (size_t i = 0; i < PST_ID_BODY; i++) {
+        char c = text.ptr[head.len + i];
+        const char *at = c ? strchr(alphabet, c) : NULL;
+        if (!at || (i == 0 && at - alphabet > 7))
+            return false;
+        v = v << 5 | (unsigned)(at - alphabet);
+    }
+    for (int i = PST_ID_RAW - 1; raw && i >= 0; i--, v >>= 8)
+        raw[i] = (uint8_t)v;
+    return true;
+}
