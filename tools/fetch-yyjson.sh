@@ -39,12 +39,12 @@ apt update
 (cd "$tmp/get" && apt download libyyjson0 libyyjson-dev)
 
 for deb in "$tmp"/get/*.deb; do
-    dpkg-deb -x "$deb" "$tmp/root"
+    dpkg-deb -x "$deb" "$tmp/tree"
 done
 rm -rf "$dest"
 mkdir -p "$dest/lib"
-cp -a "$tmp"/root/usr/include "$dest/"
-cp "$tmp"/root/usr/lib/*/libyyjson.so.0 "$dest/lib/"
+cp -a "$tmp"/tree/usr/include "$dest/"
+cp "$tmp"/tree/usr/lib/*/libyyjson.so.0 "$dest/lib/"
 ln -s libyyjson.so.0 "$dest/lib/libyyjson.so"
-cp -a "$tmp"/root/usr/share/doc/libyyjson0/copyright "$dest/"
+cp -a "$tmp"/tree/usr/share/doc/libyyjson0/copyright "$dest/"
 touch "$dest/.done"

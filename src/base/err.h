@@ -57,11 +57,16 @@ struct pst_err {
  * PST_OK. The second form also records errno, for a failed system call; the third names the
  * parameter, field or option at fault. */
 #define PST_FAIL(err, code, ...)                                                                   \
-    pst_err_set((err), (code), 0, NULL, __FILE__, __LINE__, __VA_ARGS__)
+    PST_ERR_SET((err), (code), 0, NULL, __FILE__, __LINE__, __VA_ARGS__)
 #define PST_FAIL_OS(err, code, ...)                                                                \
-    pst_err_set((err), (code), errno, NULL, __FILE__, __LINE__, __VA_ARGS__)
+    PST_ERR_SET((err), (code), errno, NULL, __FILE__, __LINE__, __VA_ARGS__)
 #define PST_FAIL_AT(err, code, param, ...)                                                         \
-    pst_err_set((err), (code), 0, (param), __FILE__, __LINE__, __VA_ARGS__)
+    PST_ERR_SET((err), (code), 0, (param), __FILE__, __LINE__, __VA_ARGS__)
+#ifdef __clang_analyzer__ /* sees one file at a time: say here that the result is the code */
+#define PST_ERR_SET(err, code, ...) ((void)pst_err_set((err), (code), __VA_ARGS__), (code))
+#else
+#define PST_ERR_SET(err, code, ...) pst_err_set((err), (code), __VA_ARGS__)
+#endif
 pst_code pst_err_set(struct pst_err *err, pst_code code, int os_errno, const char *param,
                      const char *file, int line, const char *fmt, ...) PST_PRINTF(7, 8);
 

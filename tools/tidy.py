@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""clang-tidy 19 over the sources that Meson compiles in build/dev, on all cores.
+
+A file whose preprocessed text and settings passed before is not read again: build/tidy/ keeps
+one empty file per text that was clean.
+
+    tidy.py [path ...]      only files whose path begins so
+"""
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "dev"
+CLEAN = ROOT / "build" / "tidy"
+TIDY = "clang-tidy-19"
+
+
+def compiled_files():
+    """(path from the root, compile command without output) of each source of ours."""
+    for entry in json.loads((BUILD / "compile_commands.json").read_text()):
+        path = os.path.relpath(pathlib.Path(entry["directory"]) / entry["file"], ROOT)
+        if path.startswith(("src/", "peoplesim/")):
+            words = shlex.split(entry["command"])
+            words = words[1:] if words[0].endswith("ccache") else words
+            yield path, words[:words.index("-o")] if "-o" in words else words, entry["file"]
+
+
+def key_of(command, source):
+    plain = [w for w in command if not w.startswith(("-M", "-W"))]
+    text = subprocess.run([*plain, "-E", "-P", source], cwd=BUILD, capture_output=True, check=False).stdout
+    settings = (ROOT / ".clang-tidy").read_bytes()
+    return hashlib.sha256(settings + text).hexdigest()
+
+
+def examine(job):
+    path, command, source = job
+    mark = CLEAN / key_of(command, source)
+    if mark.exists():
+        return path, ""
+    done = subprocess.run([TIDY, "--quiet", "-p", str(BUILD), "--extra-arg=-Wno-unknown-warning-option",
+                           str(ROOT / path)], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        mark.touch()
+        return path, ""
+    return path, re.sub(r"^\d+ warnings.*$", "", done.stdout + done.stderr, flags=re.M).strip()
+
+
+def main(prefixes):
+    CLEAN.mkdir(parents=True, exist_ok=True)
+    jobs = {path: (path, command, source) for path, command, source in compiled_files()
+            if not prefixes or path.startswith(tuple(prefixes))}
+    bad = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        for path, output in pool.map(examine, [jobs[path] for path in sorted(jobs)]):
+            if output:
+                bad += 1
+                print(f"{path}:\n{output}\n", flush=True)
+    print(f"{len(jobs)} files, {bad} with findings")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
