@@ -51,10 +51,6 @@ bool pst_bytes_equal(const void *a, const void *b, size_t len);
 
 /* ---- text forms ------------------------------------------------------------------------- */
 
-/* Standard base 64 with padding, in the arena, NUL-terminated. Errors: NO_MEMORY, LIMIT. */
-pst_code pst_base64_encode(struct pst_arena *a, pst_str *out, pst_str bytes, struct pst_err *err);
-/* Strict: padding required, no blanks. Errors: INVALID, NO_MEMORY, LIMIT. */
-pst_code pst_base64_decode(struct pst_arena *a, pst_str *out, pst_str text, struct pst_err *err);
 /* Lower case; out has 2 * len + 1 bytes. */
 void pst_hex_encode(char *out, const uint8_t *bytes, size_t len);
 
