@@ -87,10 +87,20 @@ struct pst_checks {
     size_t count;
 };
 
+/* Words by which a system says what its HTTP status does not (PeopleSoft: "(158,45)" in a fault
+ * with status 200 or 500). The first phrase found in an answer decides. */
+struct pst_connector_phrase {
+    const char *text; /* as it stands in the body of an error answer */
+    pst_code code; /* REAUTH, SYSTEM_DENIED, SYSTEM, UNREACHABLE */
+    const char *meaning; /* one sentence for people */
+};
+
 struct pst_connector_ops {
     const char *name; /* [a-z0-9_], stable for ever; equals the manifest's name */
     const char *manifest_yaml; /* connector.yaml, embedded */
     size_t manifest_len;
+    const struct pst_connector_phrase *phrases; /* phrase_count of them; read by the gate */
+    size_t phrase_count;
 
     /* Check config and credentials (JSON objects by the manifest's options) and build self.
      * No network. credentials are borrowed for the call; what is kept of them is wiped by

@@ -1,0 +1,92 @@
+/* gate/gate.h: the only way to a connected system, for syncs, probes, tests, writes,
+ * passthrough and flows.
+ *
+ * A call passes: admission (not cancelled, deadline not over, a free slot of the origin: at
+ * most 4 at once) -> the HTTP client -> classification of the answer -> the observer, which
+ * gets one pst_contact for every call, good or bad (status of the connection, request log).
+ *
+ *   sync, tests, api -- pst_gate_begin --> struct pst_gate_run (one run, one thread)
+ *                       ctx.call = pst_gate_call, ctx.self = run
+ *
+ * Classification (errors.def has what each code means for retry and status):
+ *   UNREACHABLE    dns, connect, TLS, reset, short answer, 502, 503, 504
+ *   TIMEOUT        no answer in time
+ *   FOREIGN_PAGE   an HTML page or a redirect where data was asked for; its title is named
+ *   REAUTH         401, or the system's own words for refused credentials
+ *   SYSTEM_DENIED  403, or the system's own words for a missing permission
+ *   SYSTEM_BUSY    429; err->retry_after_s
+ *   SYSTEM         every other answer outside 2xx, or an error message in a 200
+ *   EGRESS, CANCELLED, LIMIT, NO_MEMORY, UNAVAILABLE, INVALID: ours, never held against the system
+ *
+ * Thread-safety: struct pst_gate is shared by all threads; a run belongs to one thread at a
+ * time, but for its cancel flag.
+ */
+#ifndef PST_GATE_GATE_H
+#define PST_GATE_GATE_H
+
+#include "base/id.h"
+#include "connector/connector.h"
+#include "health/health.h"
+#include "http/http.h"
+
+struct pst_gate;
+struct pst_gate_run;
+
+/* One call that came to its end. Everything is borrowed for the callback. */
+struct pst_contact {
+    pst_str connection_id, request_id, sync_id; /* "" where there is none */
+    const char *origin; /* "https://ps.example.com:8443" */
+    const struct pst_http_request *request; /* never show password or body */
+    const struct pst_http_response *response;
+    pst_code code; /* PST_OK or the classification */
+    enum pst_contact_class klass;
+    const struct pst_err *err; /* NULL when code is PST_OK */
+};
+
+struct pst_gate_options {
+    uint32_t per_origin; /* calls at once; 0 = 4 */
+    uint32_t max_origins; /* known at once; 0 = 1024. Idle ones make room */
+    struct pst_http_limits limits; /* of every call that does not set its own */
+    void (*observe)(void *self, const struct pst_contact *contact); /* any thread; may be NULL */
+    void *observe_self;
+};
+
+pst_code pst_gate_new(struct pst_gate **out, const struct pst_gate_options *options,
+                      struct pst_err *err);
+void pst_gate_free(struct pst_gate *gate); /* after the last run has ended; NULL is a no-op */
+PST_DEFINE_AUTO(gate, struct pst_gate, pst_gate_free);
+
+/* Texts are copied, pointers are borrowed until pst_gate_end. */
+struct pst_gate_run_options {
+    pst_str connection_id, request_id, sync_id;
+    const struct pst_connector_ops *connector; /* its words for refusals; may be NULL */
+    struct pst_http *http; /* this thread's client; its cookies are forgotten at both ends */
+    const atomic_bool *cancel; /* may be NULL */
+    pst_mono deadline; /* of the whole run; ns 0 = none */
+};
+
+struct pst_gate_counters {
+    uint32_t calls;
+    uint64_t bytes; /* decoded bodies */
+    uint64_t wire_bytes;
+    int64_t wait_us; /* from asking for a slot to the answer's last byte */
+};
+
+pst_code pst_gate_begin(struct pst_gate_run **out, struct pst_gate *gate,
+                        const struct pst_gate_run_options *options, struct pst_err *err);
+void pst_gate_end(struct pst_gate_run *run); /* NULL is a no-op */
+PST_DEFINE_AUTO(gate_run, struct pst_gate_run, pst_gate_end);
+
+/* struct pst_connector_ctx.call; self is the struct pst_gate_run. Error messages name the host
+ * and what was wrong, never a credential. */
+pst_code pst_gate_call(void *self, const struct pst_http_request *request, struct pst_arena *arena,
+                       struct pst_http_response *response, struct pst_err *err);
+
+struct pst_gate_counters pst_gate_counters(const struct pst_gate_run *run);
+
+/* The classification alone (tests, fuzzing): PST_OK when the answer is what was expected. */
+pst_code pst_gate_classify(const struct pst_http_request *request,
+                           const struct pst_http_response *response,
+                           const struct pst_connector_ops *connector, struct pst_err *err);
+
+#endif

@@ -1,0 +1,196 @@
+/* http/http.h: the HTTP client, and where it may connect.
+ *
+ * libcurl's easy interface behind one blocking call. The rules that never change are built in:
+ * http and https only, no redirects, no .netrc, no proxy from the environment, TLS 1.2 or
+ * later, no `Expect: 100-continue`, cookies and kept-alive connections only inside one run.
+ * Retrying is not done here (design.md rule 9).
+ *
+ * A failed call fills what is known of the response (status, timings, fault), so that the
+ * request log can show it.
+ *
+ * Thread-safety: pst_http_init once, before threads start. A struct pst_http belongs to one
+ * thread at a time; the cancel flag may be set from any thread. pst_egress_* is pure.
+ */
+#ifndef PST_HTTP_HTTP_H
+#define PST_HTTP_HTTP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/time.h"
+
+struct pst_secret; /* crypto/crypto.h */
+
+/* libcurl's and OpenSSL's process-wide state, with an allocator that wipes what it frees.
+ * Errors: INTERNAL. May be called again. */
+pst_code pst_http_init(struct pst_err *err);
+
+/* ---- where it may connect ---------------------------------------------------------------- */
+
+/* IPv4 is kept as ::ffff:a.b.c.d. */
+struct pst_address {
+    uint8_t ip[16];
+    uint16_t port; /* 0 = any */
+};
+
+struct pst_range {
+    uint8_t ip[16];
+    uint8_t bits; /* 0..128; an IPv4 prefix counts the 96 bits before it */
+};
+
+enum pst_zone {
+    PST_ZONE_PUBLIC, /* webhooks, flow http: what users and Link visitors set */
+    PST_ZONE_SYSTEM, /* connections to customers' systems */
+};
+
+/* Arrays are borrowed. */
+struct pst_egress {
+    const struct pst_range *system_ranges; /* private ranges that the operator listed */
+    size_t range_count;
+    const struct pst_address *own; /* where Penstock itself and its database listen */
+    size_t own_count;
+    bool allow_loopback; /* development mode */
+};
+
+/* Whether a connection of that zone may go there. *why (may be NULL) gets a static text when
+ * not. Decides on addresses only, so every spelling of a host name ends here. */
+bool pst_egress_allows(const struct pst_egress *egress, enum pst_zone zone,
+                       const struct pst_address *address, const char **why);
+
+/* "10.0.0.0/8", "fd00::/8", "192.168.1.7". false for anything else, host bits set included. */
+bool pst_range_parse(struct pst_range *out, pst_str text);
+/* "127.0.0.1", "::1", without a port. */
+bool pst_address_parse(struct pst_address *out, pst_str text);
+enum { PST_ADDRESS_TEXT = 56 };
+size_t pst_address_format(char out[PST_ADDRESS_TEXT], const struct pst_address *a);
+
+/* ---- the client -------------------------------------------------------------------------- */
+
+/* All borrowed for the life of the handle. Zero and NULL take the defaults in brackets. */
+struct pst_http_options {
+    /* Asked for every address just before connecting to it; NULL allows all (the operator's
+     * own command line). Not asked for a unix socket, nor for the operator's proxy, behind which
+     * only addresses written out in the URL are. */
+    bool (*allows)(void *self, const struct pst_address *address, const char **why);
+    void *allows_self;
+    const char *proxy; /* "http://proxy.example:3128" [none] */
+    const char *ca_file; /* PEM bundle of trusted authorities [the system's] */
+    const char *user_agent; /* ["penstock/<version>"] */
+};
+
+struct pst_http;
+pst_code pst_http_new(struct pst_http **out, const struct pst_http_options *options,
+                      struct pst_err *err);
+/* Begin a new run: forget cookies and close kept-alive connections, so that nothing is carried
+ * from one organization's connection to another's. */
+void pst_http_reset(struct pst_http *http);
+void pst_http_free(struct pst_http *http); /* NULL is a no-op */
+PST_DEFINE_AUTO(http, struct pst_http, pst_http_free);
+
+struct pst_http_header {
+    pst_str name, value;
+};
+
+/* Limits of one call; 0 takes the default. */
+struct pst_http_limits {
+    int64_t connect_ms; /* name, connect and TLS: 10 s */
+    int64_t first_byte_ms; /* from the request's start to the first byte of the answer: 120 s */
+    int64_t total_ms; /* 15 min */
+    int64_t slow_ms; /* an answer slower than slow_bytes_per_s over this time ends: 60 s */
+    int64_t slow_bytes_per_s; /* 256 */
+    size_t max_body_bytes; /* decoded: 64 MiB */
+    uint32_t max_ratio; /* decoded to received bytes, after the first MiB: 200 */
+};
+
+/* What a caller says that the answer has to look like (used by the gate). */
+enum pst_http_expect {
+    PST_EXPECT_ANY,
+    PST_EXPECT_JSON,
+    PST_EXPECT_XML,
+};
+
+struct pst_http_request {
+    pst_str method; /* "" = GET */
+    pst_str url; /* absolute; userinfo in it is refused */
+    const struct pst_http_header *headers;
+    size_t header_count;
+    pst_str body; /* sent with POST, PUT and PATCH */
+    pst_str user; /* Basic, when password is not NULL */
+    const struct pst_secret *password; /* borrowed */
+    pst_str ca_pem; /* authorities to trust for this system, PEM text; "" = the handle's */
+    bool is_unverified; /* the connection's owner switched certificate checks off */
+    enum pst_http_expect expect;
+    struct pst_http_limits limits;
+    pst_mono deadline; /* absolute, on top of the limits; ns 0 = none */
+    const atomic_bool *cancel; /* polled at least once a second; may be NULL */
+    const char *unix_socket; /* path of the server's socket, for the command line */
+};
+
+enum pst_http_fault {
+    PST_FAULT_NONE,
+    PST_FAULT_DNS,
+    PST_FAULT_CONNECT,
+    PST_FAULT_TLS,
+    PST_FAULT_TIMEOUT,
+    PST_FAULT_RESET,
+    PST_FAULT_TRUNCATED, /* fewer bytes than announced */
+    PST_FAULT_PROTOCOL, /* not HTTP, two lengths, broken compression, ... */
+    PST_FAULT_LIMIT,
+    PST_FAULT_EGRESS,
+    PST_FAULT_CANCELLED,
+    PST_FAULT_LOCAL, /* memory, descriptors, a wrong request */
+};
+const char *pst_http_fault_name(enum pst_http_fault fault); /* "dns", "connect", ... */
+
+/* Microseconds spent in each step, not since the start; a step that was not taken is 0. */
+struct pst_http_timing {
+    int64_t dns_us;
+    int64_t connect_us;
+    int64_t tls_us;
+    int64_t first_byte_us; /* from the request sent to the first byte of the answer */
+    int64_t total_us; /* of the whole call */
+};
+
+/* Texts and body lie in the arena. */
+struct pst_http_response {
+    int status; /* 0 when there was no answer */
+    pst_str content_type;
+    pst_str date;
+    pst_str retry_after;
+    pst_str location;
+    pst_str www_authenticate;
+    pst_str body; /* decoded; writable memory, PST_HTTP_PADDING zero bytes behind it */
+    uint64_t wire_bytes; /* body bytes as received, before decoding */
+    struct pst_http_timing timing;
+    bool is_reused; /* on a kept-alive connection */
+    enum pst_http_fault fault;
+    struct pst_address peer; /* whom it was sent to; all zero when unknown */
+};
+
+enum { PST_HTTP_PADDING = 8 };
+
+/* One request, one answer, whatever its status. *out is overwritten in any case.
+ * Errors: UNREACHABLE (dns, connect, TLS, reset, truncated, protocol), TIMEOUT, LIMIT, EGRESS,
+ * CANCELLED, INVALID (URL or header), NO_MEMORY, UNAVAILABLE (no descriptors). */
+pst_code pst_http_call(struct pst_http *http, const struct pst_http_request *request,
+                       struct pst_arena *arena, struct pst_http_response *out, struct pst_err *err);
+
+/* Seconds from now that a Retry-After value asks for (a number, or an HTTP date against
+ * `now`), within 0..86400; -1 when there is none or it is nonsense. */
+int pst_http_retry_after_s(pst_str value, pst_wall now);
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT" and the two older forms of RFC 9110. */
+bool pst_http_date_parse(pst_wall *out, pst_str text);
+
+/* scheme://host:port in lower case with the port always written, as breakers and limits see a
+ * system. Errors: INVALID (no http or https URL, or one with userinfo), LIMIT. */
+enum { PST_ORIGIN_TEXT = 300 };
+pst_code pst_http_origin(char out[PST_ORIGIN_TEXT], pst_str url, struct pst_err *err);
+
+#endif
