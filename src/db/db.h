@@ -30,17 +30,26 @@ struct pst_db_options {
     bool create;
     int64_t cache_bytes; /* page cache per connection */
     int64_t busy_ms; /* wait for a lock held by another process */
-    uint32_t queue_length; /* writer jobs waiting before pst_db_write blocks */
+    uint32_t queue_length; /* writer jobs waiting before pst_db_write blocks; 0 = 256 */
+    int64_t check_bytes; /* after an unclean stop a file up to this size is checked by open;
+                            larger ones are left to the caller (pst_db_was_unclean) */
     /* Called on the writer thread after a commit, once per topic that a job of that commit
      * named with pst_db_notify (and once per job with it). May be NULL. Must not block. */
     void (*on_commit)(void *self, int64_t topic);
     void *on_commit_self;
 };
 
+/* Takes the lock file <path>.lock. Errors: as above, UNAVAILABLE when another process has the
+ * store open, NOT_FOUND without `create`, CORRUPT when the check after an unclean stop found
+ * damage, or the file is no store. */
 pst_code pst_db_open(struct pst_db **out, const struct pst_db_options *options,
                      struct pst_err *err);
 void pst_db_close(struct pst_db *db); /* after the writer has stopped and readers are freed */
 PST_DEFINE_AUTO(db, struct pst_db, pst_db_close);
+
+/* Whether the store was not closed the last time (kill, crash, power). */
+bool pst_db_was_unclean(const struct pst_db *db);
+int64_t pst_db_file_bytes(const struct pst_db *db); /* main file and write-ahead log; any thread */
 
 /* ---- readers ---- */
 
@@ -66,6 +75,10 @@ void pst_db_writer_stop(struct pst_db *db);
 /* Run fn and wait until it is durable. Any thread but the writer's and the event loops'. */
 pst_code pst_db_write(struct pst_db *db, pst_db_write_fn fn, void *arg, struct pst_err *err);
 
+/* The same on the calling thread: only while no writer thread runs (offline commands, set-up,
+ * tests). */
+pst_code pst_db_write_direct(struct pst_db *db, pst_db_write_fn fn, void *arg, struct pst_err *err);
+
 /* The same without waiting: done is called on the writer thread after the commit (or failure)
  * with job; job belongs to the caller and must stay until then. */
 struct pst_db_job {
@@ -77,6 +90,7 @@ struct pst_db_job {
     struct pst_err err; /* valid when code is not PST_OK */
     struct pst_db_job *next; /* private */
 };
+/* Never blocks; a full queue is UNAVAILABLE, and done is then not called. */
 pst_code pst_db_write_async(struct pst_db *db, struct pst_db_job *job, struct pst_err *err);
 
 /* Inside a job: tell on_commit about topic after the commit. */

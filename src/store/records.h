@@ -15,6 +15,7 @@
 
 #include "db/db.h"
 #include "model/mapping.h"
+#include "store/syncs.h"
 
 enum pst_record_op {
     PST_RECORD_CREATE, /* not stored yet */
@@ -68,6 +69,8 @@ struct pst_page_commit {
     const int64_t *missing; /* pks found missing between two keys of a full read */
     size_t missing_count;
     pst_str checkpoint; /* resume key of the run; "" = leave as it is */
+    pst_str sort_key; /* of the page's last document, kept beside the checkpoint: where a resumed
+                         full read goes on looking for what is missing; "" = leave as it is */
     /* rows that could not be mapped: kept aside with the reason, replaced when seen again and
      * removed when the document maps */
     const struct pst_rejected {
@@ -79,21 +82,24 @@ struct pst_page_commit {
     const pst_str *accepted_again; /* source_ids whose rejection is over; may be empty */
     size_t accepted_count;
     /* added to the run's counts in the same transaction */
-    struct pst_sync_counts {
-        int64_t read, created, updated, deleted, unchanged, rejected;
-        int64_t pages, rows, bytes, calls, wait_us, work_us;
-    } counts;
+    struct pst_sync_counts counts;
 };
 
-/* Inside a writer job. The old data of an UPDATE is read to fill `fields` of the change row.
- * Errors: as db.h; CONFLICT when sync_pk is no longer running (cancelled, or the connection
- * was deleted): the caller ends the run. */
+/* Inside a writer job. The old data of an UPDATE is read to fill `fields` of the change row; an
+ * UPDATE of a deleted record brings it back (a `created` change; it keeps its first_seq). What
+ * is served of a record changes only together with its seq, so RESTAMP leaves updated_at.
+ * created_at is the source's where it has one, else `now` of the first commit; updated_at the
+ * stamp, else `now`. Notifies the topic connection_pk when there were changes.
+ * Errors: as db.h; CANCELLED when the run was asked to stop, CONFLICT when it is not running or
+ * its connection was deleted: the caller ends the run. */
 pst_code pst_records_commit_page(struct pst_db_conn *conn, const struct pst_page_commit *page,
                                  struct pst_err *err);
 
 /* Delete (mark) at most `limit` of the records on the run's missing list, each with a change
  * row; *left tells whether more remain. Resumable: a record leaves the list as it is marked.
- * A record that was seen again since is only taken off the list. */
+ * A record that was changed since it was listed is only taken off the list. Of page only
+ * entity, connection_pk, sync_pk, stream_pk and now are read; the run's count of deleted grows
+ * by *deleted. Errors: as pst_records_commit_page. */
 pst_code pst_records_delete_missing(struct pst_db_conn *conn, const struct pst_page_commit *page,
                                     size_t limit, int64_t *deleted, bool *left,
                                     struct pst_err *err);
@@ -133,29 +139,42 @@ struct pst_record_query {
     size_t filter_count;
     bool with_source;
     size_t limit; /* 1..500 */
-    /* position after the last row of the previous page; first_seq 0 = from the start */
-    int64_t after_first_seq;
-    pst_wall after_updated;
+    /* Where the previous page ended (what pst_records_list gave as *last); all zero = from the
+     * start. Belongs to one query: same entity, filters and sort. */
+    struct pst_record_position {
+        int64_t first_seq;
+        int64_t num; /* value of the field the walk is ordered by, microseconds */
+        char date[16]; /* the same where it is a date; else "" */
+    } after;
 };
 
 /* Calls row for each record of the page in order; the slices in it are valid during the call.
  * *more: there are further ones; *last is where the page ended (also when the scan budget of
- * 10,000 rows ended it early). */
-struct pst_record_position {
-    int64_t first_seq;
-    pst_wall updated;
-};
+ * 10,000 rows ended it early, so a page may be short, even empty, and have more behind it).
+ *
+ * Order: as `sort` says. With FIRST_SEEN, and no equality filter but a range on updated_at or on
+ * a date or time of the model, the walk follows that range's index: by that field, then by
+ * first appearance. */
 pst_code
 pst_records_list(struct pst_db_conn *conn, const struct pst_record_query *query,
                  pst_code (*row)(void *self, const struct pst_record_row *row, struct pst_err *err),
                  void *self, struct pst_record_position *last, bool *more, struct pst_err *err);
 
-/* By record id, or (id NULL) by source_id. *found false when there is none. */
+/* Deleted ones too. *found false when there is none. By source_id: compute the id from it
+ * (pst_record_id_raw). */
 pst_code pst_records_get(struct pst_db_conn *conn, const struct pst_entity *entity,
                          int64_t connection_pk, const uint8_t id[PST_ID_RAW], bool with_source,
                          struct pst_arena *arena, struct pst_record_row *out, bool *found,
                          struct pst_err *err);
 
+/* Opaque text for a position, bound to the query: letters and digits, NUL-terminated. */
+enum { PST_RECORD_CURSOR = 128 };
+void pst_record_cursor_format(char out[PST_RECORD_CURSOR], const struct pst_record_query *query,
+                              const struct pst_record_position *position);
+/* Fills query->after. Errors: INVALID (not a cursor, or another query's), err->param "cursor". */
+pst_code pst_record_cursor_parse(struct pst_record_query *query, pst_str text, struct pst_err *err);
+
+/* Live records. */
 pst_code pst_records_count(struct pst_db_conn *conn, const struct pst_entity *entity,
                            int64_t connection_pk, int64_t *live, struct pst_err *err);
 
@@ -172,8 +191,11 @@ struct pst_change_row {
 };
 
 /* Changes with seq > after, in order, only of `entities` (bit i = entity index i; 0 = all).
- * *oldest and *newest: the range kept (0, 0 when empty). Errors: EXPIRED when after + 1 is
- * below the kept range. */
+ * *newest is the connection's last seq; *last_seq_scanned where the next call goes on (at least
+ * `after`; it moves past changes of other entities, and is *newest when all were seen).
+ * Errors: EXPIRED when after + 1 is below the kept range, or after is above *newest (the store
+ * was put back to an older state): list, then follow from *newest. NOT_FOUND: no such
+ * connection. */
 pst_code
 pst_changes_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t after, uint64_t entities,
                  size_t limit,

@@ -1,0 +1,65 @@
+/* store/store.h: opening the store, its migrations, backups and retention.
+ *
+ * The schema has two parts: numbered, checksummed migrations (src/store/schema.c), and one
+ * table per entity of the model, which grows additively and is brought up to date at start.
+ *
+ * Thread-safety: open, restore and verify before threads start; the rest as the connection.
+ */
+#ifndef PST_STORE_STORE_H
+#define PST_STORE_STORE_H
+
+#include "base/arena.h"
+#include "db/db.h"
+
+/* Topics that writer jobs of this module name with pst_db_notify, beside the pk of each
+ * connection that got changes (always >= 1). */
+enum {
+    PST_TOPIC_SYNCS = -1, /* a run was queued, began, was asked to stop or ended */
+    PST_TOPIC_CONNECTIONS = -2, /* a connection came, changed or went */
+};
+
+/* pst_db_open and every migration. Errors: as pst_db_open and pst_db_migrate. */
+pst_code pst_store_open(struct pst_db **out, const struct pst_db_options *options,
+                        struct pst_err *err);
+
+/* Consistent copy to a new file (0600) while writes go on, verified before it gets its name.
+ * Errors: CONFLICT (path exists), DISK_FULL, IO, CORRUPT. Reads only; any thread. */
+pst_code pst_store_backup(struct pst_db *db, const char *path, struct pst_err *err);
+
+struct pst_backup_info {
+    int schema; /* number of its last migration */
+    int64_t organizations, connections, records;
+    pst_wall newest_change; /* none = no change */
+    uint64_t bytes; /* size of the file */
+};
+/* Is the file a whole store that this version can open? Errors: NOT_FOUND, CORRUPT, CONFLICT
+ * (of a newer version), IO. Writes nothing beside it. */
+pst_code pst_store_verify(const char *path, struct pst_backup_info *out, struct pst_err *err);
+
+/* Put a verified backup in the place of the store at `path`, which nobody has open (its lock is
+ * taken); the old file is kept beside it as <path>.before-restore. Errors: as verify, and
+ * UNAVAILABLE (locked), DISK_FULL. */
+pst_code pst_store_restore(const char *backup, const char *path, struct pst_backup_info *out,
+                           struct pst_err *err);
+
+/* What is older goes; none keeps everything. */
+struct pst_retention {
+    pst_wall changes;
+    pst_wall syncs; /* ended ones; held at `changes`, which refer to them */
+    pst_wall history;
+    pst_wall audit;
+    pst_wall deleted_records; /* records marked deleted before this */
+    pst_wall rejected; /* last rejected before this */
+};
+/* One bounded batch inside a writer job: at most `limit` rows in all; *left tells whether more
+ * is due. */
+pst_code pst_store_retain(struct pst_db_conn *conn, const struct pst_retention *keep, size_t limit,
+                          bool *left, struct pst_err *err);
+
+/* Findings of a doctor's look at the contents (the file itself: pst_db_check): sequence gaps,
+ * counters that differ from what they count, records that no stream owns. *findings 0 = sound.
+ * `found` gets each one in words. Reader. */
+pst_code pst_store_audit(struct pst_db_conn *conn, void (*found)(void *self, pst_str text),
+                         void *self, int64_t *findings, struct pst_err *err);
+
+#endif
