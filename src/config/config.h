@@ -70,8 +70,8 @@ struct pst_config;
 
 /* Where values come from. Everything is borrowed for the call. */
 struct pst_config_input {
-    const char *file; /* YAML file, or NULL for none */
-    bool file_optional; /* no error when it does not exist */
+    const char *file_name; /* for error texts; NULL: there is no file */
+    pst_str file_text; /* YAML; the caller reads the file */
     char *const *env; /* "NAME=value" list ending in NULL, or NULL for none */
     char *const *args; /* arguments after the command's name */
     size_t arg_count;
@@ -79,7 +79,7 @@ struct pst_config_input {
 };
 
 /* Build a snapshot. *out has one reference. Errors: INVALID (param is the option's name),
- * NOT_FOUND (file), DENIED, LIMIT, IO, NO_MEMORY. */
+ * LIMIT, NO_MEMORY. */
 pst_code pst_config_load(struct pst_config **out, const struct pst_option_table *table,
                          const struct pst_config_input *in, struct pst_err *err);
 
@@ -96,6 +96,9 @@ size_t pst_config_list(const struct pst_config *c, size_t option, const pst_str 
 
 enum pst_config_source { PST_FROM_DEFAULT, PST_FROM_FILE, PST_FROM_ENV, PST_FROM_FLAG };
 enum pst_config_source pst_config_source(const struct pst_config *c, size_t option);
+
+/* Whether a secret came from the file, which then has to be private (os/file.h). */
+bool pst_config_has_secret_in_file(const struct pst_config *c);
 
 /* Arguments that are no flags, in order. */
 size_t pst_config_words(const struct pst_config *c, const pst_str **out_words);

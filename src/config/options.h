@@ -34,11 +34,16 @@ struct pst_paths {
 pst_code pst_paths_resolve(struct pst_arena *a, struct pst_paths *out, const struct pst_config *c,
                            char *const *env, bool is_root, struct pst_err *err);
 
-/* The configuration file to read when --config is not given: PENSTOCK_CONFIG, else the first
- * of $XDG_CONFIG_HOME/penstock/penstock.yaml (or ~/.config/...) and
- * /etc/penstock/penstock.yaml that exists, else the empty text. Errors: NO_MEMORY, LIMIT. */
-pst_code pst_config_find_file(struct pst_arena *a, pst_str *out, char *const *env,
-                              struct pst_err *err);
+/* Where the configuration file may be when --config is not given: `named` by PENSTOCK_CONFIG
+ * (it must exist then), else the first of `user` and `system` that exists. Empty texts where
+ * there is no such place. NUL-terminated, in the arena. Errors: NO_MEMORY, LIMIT. */
+struct pst_config_files {
+    pst_str named;
+    pst_str user; /* $XDG_CONFIG_HOME/penstock/penstock.yaml or ~/.config/... */
+    pst_str system; /* /etc/penstock/penstock.yaml */
+};
+pst_code pst_config_file_names(struct pst_arena *a, struct pst_config_files *out, char *const *env,
+                               struct pst_err *err);
 
 /* The value of NAME in an environment list, or NULL. */
 const char *pst_env_get(char *const *env, const char *name);
