@@ -1,0 +1,79 @@
+"""Fixtures of the end-to-end tests: the real simulator and server in a directory per test, looked
+through at the end for sanitizer reports and leaked secrets."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from harness import Server, Simulator  # noqa: E402  (after the path is set)
+from harness.programs import sanitizer_reports  # noqa: E402
+
+# Text that must never appear in what Penstock writes for people: its logs and its commands' output.
+SECRETS = {Simulator.PASSWORD}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "threads: exercises several threads; part of the TSan run")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the end of every log of its directory."""
+    outcome = yield
+    report = outcome.get_result()
+    setattr(item, "report_" + report.when, report)
+    if report.failed and "place" in getattr(item, "funcargs", {}):
+        for log in sorted(item.funcargs["place"].rglob("*.log")):
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
+            report.sections.append((log.name, tail))
+
+
+def leaks(directory):
+    found = []
+    for log in sorted(pathlib.Path(directory).rglob("*.log")):
+        if log.name.startswith("peoplesim"):
+            continue
+        text = log.read_text(errors="replace")
+        found += [f"{log.name} has the secret '{secret[:6]}...'" for secret in SECRETS if secret in text]
+    return found
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The test's directory. Whatever a program wrote there is examined after the test."""
+    yield tmp_path
+    problems = sanitizer_reports(tmp_path) + leaks(tmp_path)
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def programs(place):
+    """Starts programs and ends them after the test; a clean stop is part of every test."""
+    started = []
+
+    def start(program, **how):
+        started.append(program)
+        return program.start(**how)
+
+    yield start
+    failures = []
+    for program in reversed(started):
+        try:
+            program.stop(expect=0)
+        except AssertionError as error:
+            failures.append(str(error))
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def sim(programs, place):
+    """A small simulator with two business units."""
+    return programs(Simulator(place / "sim"))
+
+
+@pytest.fixture
+def server(programs, place):
+    """An empty server."""
+    return programs(Server(place))
