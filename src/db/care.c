@@ -1,0 +1,129 @@
+/* db/care.c: copies and checks of an SQLite store. */
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "db/driver.h"
+#include "os/clock.h"
+
+enum { COPY_PAGES = 1024, PATH_BYTES = 4096 };
+
+/* ---- checks ---- */
+
+static pst_code run_check(struct pst_db_conn *conn, pst_str sql, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(pst_db_stmt(conn, sql, &st, err));
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (!row || !pst_str_is(pst_stmt_str(st, 0), "ok")) {
+        pst_str finding = pst_stmt_str(st, 0);
+        return PST_FAIL(err, PST_E_CORRUPT, "the store is damaged: %.*s", PST_STR_ARG(finding));
+    }
+    return PST_OK;
+}
+
+pst_code pst_db_quick_check(struct pst_db_conn *conn, struct pst_err *err)
+{
+    return run_check(conn, PST_STR("PRAGMA quick_check(1)"), err);
+}
+
+pst_code pst_db_check(struct pst_db_conn *conn, struct pst_err *err)
+{
+    PST_TRY(run_check(conn, PST_STR("PRAGMA integrity_check(1)"), err));
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(pst_db_stmt(conn, PST_STR("PRAGMA foreign_key_check"), &st, err));
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (row) {
+        pst_str table = pst_stmt_str(st, 0);
+        return PST_FAIL(err, PST_E_CORRUPT,
+                        "the store is damaged: a row of '%.*s' refers to one that is gone",
+                        PST_STR_ARG(table));
+    }
+    return PST_OK;
+}
+
+/* ---- backup ---- */
+
+static void close_sqlite(sqlite3 **handle)
+{
+    (void)sqlite3_close_v2(*handle);
+}
+
+/* The target gets one transaction, without a journal: it has its name only when it is whole. */
+static pst_code open_target(sqlite3 **out, const char *path, struct pst_err *err)
+{
+    struct pst_db_conn target = {0};
+    PST_TRY(pst_file_create(path, PST_STR(""), 0600, err));
+    int rc = sqlite3_open_v2(path, out, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(*out, "PRAGMA journal_mode=OFF; PRAGMA synchronous=FULL", NULL, NULL,
+                          NULL);
+    target.handle = *out;
+    if (!*out)
+        return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for the backup");
+    return rc == SQLITE_OK ? PST_OK : pst_db_fail(&target, "open the backup", err);
+}
+
+static pst_code copy_pages(struct pst_db_conn *from, sqlite3 *to, struct pst_err *err)
+{
+    struct pst_db_conn target = {.handle = to};
+    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from->handle, "main");
+    if (!copy)
+        return pst_db_fail(&target, "begin the backup", err);
+    int rc = SQLITE_OK;
+    while (rc == SQLITE_OK)
+        rc = sqlite3_backup_step(copy, COPY_PAGES);
+    int end = sqlite3_backup_finish(copy);
+    if (rc != SQLITE_DONE || end != SQLITE_OK)
+        return pst_db_fail(&target, "copy", err);
+    return PST_OK;
+}
+
+static pst_code sync_file(const char *path, struct pst_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return PST_FAIL_OS(err, PST_E_IO, "cannot open '%s'", path);
+    int rc = fsync(fd);
+    pst_code code = rc == 0 ? PST_OK : PST_FAIL_OS(err, PST_E_IO, "cannot sync '%s'", path);
+    (void)close(fd);
+    return code;
+}
+
+static pst_code copy_to(struct pst_db *db, const char *path, struct pst_err *err)
+{
+    PST_AUTO(db_reader) struct pst_db_conn *from = NULL;
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    __attribute__((cleanup(close_sqlite))) sqlite3 *to = NULL;
+    bool row = false;
+    PST_TRY(pst_db_reader_new(db, &from, err));
+    /* The open read transaction pins one state: steps do not start over when others commit. */
+    PST_TRY(pst_db_snapshot_begin(from, err));
+    PST_TRY(pst_db_stmt(from, PST_STR("SELECT count(*) FROM sqlite_schema"), &st, err));
+    PST_TRY(pst_stmt_step(st, &row, err));
+    PST_TRY(open_target(&to, path, err));
+    PST_TRY(copy_pages(from, to, err));
+    return sync_file(path, err);
+}
+
+pst_code pst_db_backup(struct pst_db *db, const char *path, struct pst_err *err)
+{
+    char part[PATH_BYTES];
+    int n = snprintf(part, sizeof(part), "%s.part", path);
+    if (n < 0 || (size_t)n >= sizeof(part))
+        return PST_FAIL(err, PST_E_INVALID, "the path of the backup is too long");
+    if (pst_file_exists(path))
+        return PST_FAIL(err, PST_E_CONFLICT, "'%s' exists already", path);
+    (void)unlink(part); /* of a backup that was cut off */
+    pst_code code = copy_to(db, part, err);
+    if (code == PST_OK && renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
+        code = PST_FAIL_OS(err, errno == EEXIST ? PST_E_CONFLICT : PST_E_IO,
+                           "cannot name the backup '%s'", path);
+    if (code != PST_OK) {
+        (void)unlink(part);
+        return code;
+    }
+    return pst_file_sync_dir(path, err);
+}
