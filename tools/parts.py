@@ -55,6 +55,8 @@ PROVE = [
     ("unit-tsan", "unit tests under TSan", meson("tsan", "--timeout-multiplier", "5"), "meson", 400, False),
     ("e2e-tsan", "end to end under TSan", pytest("tsan", *([] if FULL else ["-m", "threads"])), "pytest",
      900, False),
+    ("build-release", "build as a user does", build("release"), "one", 600, False),
+    ("elf", "the release binaries are hardened and small", ([PYTHON, "tools/check_elf.py"], {}), "line", 60, False),
     ("crash", "kill -9 during syncs", (["./dev", "crash", "1000" if FULL else "50"], {}), "line", 900, False),
 ]
 ON_REQUEST = [
