@@ -83,8 +83,11 @@ pst_code pst_config_file_names(struct pst_arena *a, struct pst_config_files *out
 {
     struct pst_config_files files = {0};
     const char *named = pst_env_get(env, "PENSTOCK_CONFIG");
-    if (named && *named)
-        return pst_arena_dup(a, &out->named, pst_str_from(named), err);
+    if (named && *named) {
+        PST_TRY(pst_arena_dup(a, &files.named, pst_str_from(named), err));
+        *out = files;
+        return PST_OK;
+    }
     pst_str dir = {0};
     PST_TRY(resolve_xdg(a, &dir, env, "XDG_CONFIG_HOME", ".config", err));
     if (dir.len > 0)
