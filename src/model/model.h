@@ -1,6 +1,6 @@
-/* model/model.h: the unified model, compiled from model/*.yaml by tools/gen.py.
+/* model/model.h: the unified model, compiled from model/ by tools/gen.py.
  *
- * Everything that depends on what entities and fields there are (mapping checks, tables and
+ * Everything that depends on which entities and fields there are (mapping checks, tables and
  * indexes of the store, filters of the API, OpenAPI schemas, docs) reads these tables.
  *
  * Thread-safety: constant data.

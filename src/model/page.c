@@ -1,0 +1,69 @@
+/* model/page.c: sort keys, and source rows as JSON. */
+#include "model/page.h"
+
+#include "codec/json.h"
+
+void pst_sort_key_add_text(struct pst_buf *key, pst_str part)
+{
+    pst_buf_add_str(key, part);
+    pst_buf_add_char(key, '\0');
+}
+
+void pst_sort_key_add_i64(struct pst_buf *key, int64_t part)
+{
+    uint64_t biased = (uint64_t)part ^ (1ULL << 63);
+    unsigned char bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(biased >> (56 - 8 * i));
+    pst_buf_add(key, bytes, sizeof(bytes));
+}
+
+static void put_cell(struct pst_buf *out, const struct pst_cell *cell)
+{
+    switch (cell->kind) {
+    case PST_CELL_TEXT:
+        pst_buf_add_char(out, '"');
+        pst_json_escape(out, cell->text);
+        pst_buf_add_char(out, '"');
+        break;
+    case PST_CELL_NUMBER:
+    case PST_CELL_BOOL:
+        pst_buf_add_str(out, cell->text);
+        break;
+    case PST_CELL_NULL:
+    case PST_CELL_ABSENT:
+        pst_buf_add_lit(out, "null");
+        break;
+    }
+}
+
+static void put_row(struct pst_buf *out, const struct pst_columns *columns,
+                    const struct pst_cell *cells)
+{
+    bool first = true;
+    pst_buf_add_char(out, '{');
+    for (size_t i = 0; i < columns->count; i++) {
+        if (cells[i].kind == PST_CELL_ABSENT)
+            continue;
+        if (!first)
+            pst_buf_add_char(out, ',');
+        first = false;
+        pst_buf_add_char(out, '"');
+        pst_json_escape(out, columns->names[i]);
+        pst_buf_add_lit(out, "\":");
+        put_cell(out, &cells[i]);
+    }
+    pst_buf_add_char(out, '}');
+}
+
+void pst_document_source_json(struct pst_buf *out, const struct pst_columns *columns,
+                              const struct pst_document *doc)
+{
+    pst_buf_add_char(out, '[');
+    for (uint32_t r = 0; r < doc->row_count; r++) {
+        if (r)
+            pst_buf_add_char(out, ',');
+        put_row(out, columns, doc->cells + (size_t)r * columns->count);
+    }
+    pst_buf_add_char(out, ']');
+}
