@@ -210,7 +210,7 @@ def check_sql(sources):
 def check_text(sources):
     """Nothing names a path of somebody's machine or a registry's host."""
     patterns = [
-        (re.compile(r"(?<![\w.])/(wor[k]|roo[t]|hom[e])/\w"), "a path of one machine"),
+        (re.compile(r"(?<![\w.])/(wor[k]|roo[t])/\w"), "a path of one machine"),
         (re.compile(r"https?://[\w.-]*(debian|ubuntu|npmjs)[\w.-]*/"), "a registry's host"),
         (re.compile(r"\b(TOD[O]|FIXM[E]|XX[X])\b"), "unfinished"),
         (re.compile(r"[ \t]+$"), "blanks at the end of the line"),
