@@ -5,7 +5,7 @@
  * connection belongs to one loop. A request is parsed whole (head and body), routed, and given
  * to the route's handler on the loop's thread. The handler answers at once, or suspends and is
  * continued later on the same loop. Requests of one connection are answered in order, one at a
- * time; up to `pipeline_max` further ones may wait in its input buffer.
+ * time; what a client sends ahead waits in the socket.
  *
  * Strictness (RFC 9112, everything odd refused): only CR LF ends a line; no folded headers;
  * header names are tokens; no NUL or control bytes; exactly one Host (HTTP/1.0: at most one);
@@ -111,7 +111,7 @@ pst_code pst_query_parse(struct pst_arena *a, pst_str raw, struct pst_query_item
                          size_t *count, struct pst_err *err);
 
 /* Decode %XX of one path segment ('+' stays '+'), with the same refusals. */
-pst_code pst_percent_decode(struct pst_arena *a, pst_str raw, pst_str *out, struct pst_err *err);
+pst_code pst_path_decode(struct pst_arena *a, pst_str raw, pst_str *out, struct pst_err *err);
 
 /* ---- answers ---- */
 
@@ -229,19 +229,21 @@ void pst_server_resume(struct pst_server *server, struct pst_ticket ticket);
 struct pst_server_limits {
     size_t head_max; /* request line and headers, bytes (431); default 16 KiB */
     size_t target_max; /* bytes (414); default 8 KiB */
-    size_t headers_max; /* count (431); default 100, at most 100 */
+    size_t headers_max; /* count (431); default 100 */
     size_t body_max; /* bytes (413), where the route says nothing; default 1 MiB */
     size_t response_max; /* bytes of an unstreamed body; default 32 MiB */
     size_t arena_max; /* bytes of a request's arena; default 16 MiB */
     size_t connections_max; /* over all loops (503 and close); default 10,000 */
     size_t per_address_max; /* per peer address (429 and close); default 256; unix: none */
-    size_t pipeline_max; /* requests waiting behind the current one (429 and close); default 8 */
+    size_t pipeline_max; /* requests of one connection answered in one turn; what is sent ahead of
+                            that stays in the socket (back pressure); default 8 */
     int64_t head_ms; /* first to last byte of a head; default 10,000 */
     int64_t body_ms; /* end of head to end of body; default 60,000 */
     int64_t body_grace_ms; /* from then on body_rate is asked; default 10,000 */
     size_t body_rate; /* bytes per second, average; default 1,024 */
     int64_t idle_ms; /* between requests; default 60,000 */
-    int64_t write_ms; /* without the client taking a byte; default 30,000 */
+    int64_t write_ms; /* in each such span the client takes at least body_rate bytes per second of
+                         the answer, or all of the rest; else it is cut off; default 30,000 */
 };
 
 /* How one request ended, for logs and metrics. */
@@ -290,8 +292,8 @@ int pst_server_port(const struct pst_server *server, size_t index);
 pst_code pst_server_run_loop(struct pst_server *server, unsigned index, struct pst_err *err);
 
 /* Accept no more, wake the waiting, finish what is in hand, close; what is not finished after
- * grace_ms is cut. Returns at once: the loops' threads return when done. May be called again
- * with a shorter grace. */
+ * grace_ms is cut. Returns at once: the loops' threads return when done, which needs every held
+ * request resumed. May be called again with a shorter grace. */
 void pst_server_stop(struct pst_server *server, int64_t grace_ms);
 
 struct pst_server_stats {

@@ -1,0 +1,91 @@
+/* server/peers.c: how many connections each address has open, over all loops. */
+#include "base/alloc.h"
+#include "server/internal.h"
+
+enum { BUCKETS = 1024 };
+
+struct peer {
+    struct peer *next;
+    size_t count;
+    char address[PST_PEER_TEXT];
+};
+
+struct pst_peers {
+    pthread_mutex_t lock; /* held for a look-up only */
+    struct peer *buckets[BUCKETS];
+};
+
+pst_code pst_server_peers_new(struct pst_peers **out, struct pst_err *err)
+{
+    void *made = NULL;
+    PST_TRY(pst_new(&made, sizeof(struct pst_peers), err));
+    *out = made;
+    (void)pthread_mutex_init(&(*out)->lock, NULL);
+    return PST_OK;
+}
+
+void pst_server_peers_free(struct pst_peers *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct peer *e = p->buckets[i], *next = NULL; e; e = next) {
+            next = e->next;
+            pst_free(e);
+        }
+    }
+    (void)pthread_mutex_destroy(&p->lock);
+    pst_free(p);
+}
+
+/* FNV-1a. An attacker owns few addresses next to the buckets, so no keyed hash is needed. */
+static size_t bucket_of(const char *address)
+{
+    uint32_t h = 2166136261U;
+    for (; *address; address++)
+        h = (h ^ (unsigned char)*address) * 16777619U;
+    return h % BUCKETS;
+}
+
+static struct peer **find(struct pst_peers *p, const char *address)
+{
+    struct peer **slot = &p->buckets[bucket_of(address)];
+    while (*slot && strcmp((*slot)->address, address) != 0)
+        slot = &(*slot)->next;
+    return slot;
+}
+
+static bool enter(struct pst_peers *p, const char *address, size_t max)
+{
+    struct peer **slot = find(p, address);
+    if (!*slot) {
+        *slot = pst_calloc(1, sizeof(**slot));
+        if (!*slot)
+            return false;
+        (void)pst_str_copy((*slot)->address, PST_PEER_TEXT, pst_str_from(address));
+    }
+    if ((*slot)->count >= max)
+        return false;
+    (*slot)->count++;
+    return true;
+}
+
+bool pst_server_peers_enter(struct pst_peers *p, const char *address, size_t max)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    bool entered = enter(p, address, max);
+    (void)pthread_mutex_unlock(&p->lock);
+    return entered;
+}
+
+void pst_server_peers_leave(struct pst_peers *p, const char *address)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    struct peer **slot = find(p, address);
+    struct peer *e = *slot;
+    if (e && --e->count == 0) {
+        *slot = e->next;
+        pst_free(e);
+    }
+    (void)pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,54 @@
+/* A server on a loopback port for the tests, and a client that sends exactly the given bytes. */
+#ifndef PST_TESTS_UNIT_SERVER_FIXTURE_H
+#define PST_TESTS_UNIT_SERVER_FIXTURE_H
+
+#include <stdatomic.h>
+
+#include "os/thread.h"
+#include "server/server.h"
+
+enum { LOOPS_MAX = 4 };
+
+struct fixture {
+    struct pst_server *server;
+    struct pst_router *router;
+    struct pst_thread *threads[LOOPS_MAX];
+    struct fixture_loop {
+        struct fixture *fixture;
+        unsigned index;
+    } loops[LOOPS_MAX];
+    unsigned loop_count;
+    char socket_path[64];
+
+    _Atomic int markers; /* requests answered by GET /marker */
+    _Atomic int finished; /* calls of on_finished */
+    _Atomic int gone; /* continuations called with GONE */
+    _Atomic int released; /* streams given back */
+    _Atomic int waiting; /* requests suspended by GET /wait */
+    struct pst_ticket ticket; /* of the last /wait or /held; read after `waiting` has risen */
+    struct pst_response *held; /* of the last /held */
+};
+
+/* Routes: GET /marker, POST /echo (body back), POST /small (body at most 10 bytes), GET /fail,
+ * GET /wait?ms=N (suspends; answers with the reason of its wake-up), GET /held?ms=N (held),
+ * GET /stream?parts=N, GET /size/{bytes}, GET /header, GET /cut?after=N, GET /reset?after=N,
+ * GET /peer. limits: as in the server's options; loops: 1..LOOPS_MAX. */
+void fixture_start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops);
+void fixture_stop(struct fixture *f, int64_t grace_ms); /* waits for the loops' end */
+
+int client_connect(const struct fixture *f);
+int client_connect_local(const struct fixture *f);
+void client_send(int fd, const char *bytes, size_t len);
+void client_say(int fd, const char *text);
+/* Everything until the server closes, or ms pass. The result is NUL-terminated and freed by the
+ * caller; *closed tells whether it was closed in time. */
+char *client_read_all(int fd, int64_t ms, bool *closed);
+/* Until one whole answer with Content-Length (or a chunked one) is there. */
+char *client_read_answer(int fd, int64_t ms);
+int status_of(const char *answer);
+const char *body_of(const char *answer);
+int count_of(const char *text, const char *needle);
+/* Wait until *value reaches at least want, at most 5 s. */
+bool wait_for(_Atomic int *value, int want);
+
+#endif
