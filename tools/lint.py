@@ -257,7 +257,7 @@ def check_format(sources):
 def check_headers(sources):
     """Each header compiles alone."""
     headers = [s.path for s in sources if s.path.endswith(".h") and s.path.startswith(SOURCE_DIRS)]
-    include = ["-Isrc", "-I.", "-isystem", "build/deps/yyjson/include", "-isystem", "/usr/share/include"]
+    include = ["-Isrc", "-I.", "-isystem", "build/deps/yyjson/include", "-isystem", "/usr/share/include/llhttp"]
     yield from in_parallel(headers, lambda header: run(
         ["gcc", "-std=gnu2x", "-D_GNU_SOURCE", "-fsyntax-only", "-Wall", "-Wextra", *include,
          "-include", "base/banned.h", "-x", "c", header, "-Wno-pragma-once-outside-header"]))

@@ -52,7 +52,7 @@ static pst_code grow_inbox(struct pst_loop *loop, struct pst_err *err)
     (void)pthread_mutex_lock(&loop->inbox_lock);
     for (size_t i = 0; i < loop->inbox_cap; i++)
         wake[i] = loop->wake[i];
-    for (size_t i = 0; i < loop->ring_len; i++)
+    for (size_t i = 0; loop->inbox_cap && i < loop->ring_len; i++)
         ring[i] = loop->ring[(loop->ring_head + i) % loop->inbox_cap];
     pst_free(loop->wake);
     pst_free(loop->ring);
