@@ -16,16 +16,16 @@
 #include "model/mapping.h"
 
 enum pst_rule_kind {
-    PST_RULE_NULL,     /* no rule for this field of the model */
-    PST_RULE_COLUMN,   /* first row of the group */
-    PST_RULE_FIRST,    /* the first column that is not blank, first row of the group */
-    PST_RULE_SUM,      /* exact sum over the rows of the group */
-    PST_RULE_MIN,      /* over the rows of the group */
+    PST_RULE_NULL, /* no rule for this field of the model */
+    PST_RULE_COLUMN, /* first row of the group */
+    PST_RULE_FIRST, /* the first column that is not blank, first row of the group */
+    PST_RULE_SUM, /* exact sum over the rows of the group */
+    PST_RULE_MIN, /* over the rows of the group */
     PST_RULE_MAX,
-    PST_RULE_REF,      /* record id of the target's source_id */
+    PST_RULE_REF, /* record id of the target's source_id */
     PST_RULE_TEMPLATE, /* text with columns in it */
     PST_RULE_CONST,
-    PST_RULE_GROUP,    /* array: one object per distinct value of the columns */
+    PST_RULE_GROUP, /* array: one object per distinct value of the columns */
 };
 
 /* {if: {COLUMN: [values]}, value: v}: all columns must have one of their values. */
@@ -40,17 +40,17 @@ struct pst_rule_when {
 };
 
 struct pst_rule_piece { /* of a template */
-    pst_str text;       /* literal in front of the column, JSON-escaped */
-    int column;         /* -1: none (the last piece) */
+    pst_str text; /* literal in front of the column, JSON-escaped */
+    int column; /* -1: none (the last piece) */
 };
 
 struct pst_rule {
     enum pst_rule_kind kind;
     enum pst_field_type type;
-    bool required;       /* null rejects the document */
-    pst_str name;        /* for messages: "lines.amount" */
-    pst_str lead;        /* what stands before the value: `,"amount":` */
-    const char *target;  /* REF: entity name */
+    bool required; /* null rejects the document */
+    pst_str name; /* for messages: "lines.amount" */
+    pst_str lead; /* what stands before the value: `,"amount":` */
+    const char *target; /* REF: entity name */
     const unsigned *columns;
     size_t column_count;
     struct pst_map codes; /* ENUM: lower-case code -> const char * (name of the value) */
@@ -83,13 +83,13 @@ struct pst_mapping {
 };
 
 enum {
-    PST_MAPPING_BYTES = 4 << 20,   /* arena of a mapping */
-    PST_MAPPING_COLUMNS = 1024,    /* columns that one mapping may name */
-    PST_MAPPING_DEPTH = 4,         /* groups inside groups */
-    PST_RULE_COLUMNS = 16,         /* columns of one rule */
-    PST_MAPPED_BYTES = 16 << 20,   /* largest unified record */
-    PST_CODE_BYTES = 64,           /* longest code of an enum */
-    PST_MAPPING_FORMAT = 1,        /* raise when the converters' results change */
+    PST_MAPPING_BYTES = 4 << 20, /* arena of a mapping */
+    PST_MAPPING_COLUMNS = 1024, /* columns that one mapping may name */
+    PST_MAPPING_DEPTH = 4, /* groups inside groups */
+    PST_RULE_COLUMNS = 16, /* columns of one rule */
+    PST_MAPPED_BYTES = 16 << 20, /* largest unified record */
+    PST_CODE_BYTES = 64, /* longest code of an enum */
+    PST_MAPPING_FORMAT = 1, /* raise when the converters' results change */
 };
 
 /* Names compare as the whole, else by what stands behind the dot ("A.PO_ID", "PO_ID"). */
@@ -97,24 +97,24 @@ pst_str pst_column_tail(pst_str name);
 
 struct pst_mapper {
     const struct pst_mapping *mapping;
-    int *cell_of;             /* per mapping column: column of the page, or -1 */
+    int *cell_of; /* per mapping column: column of the page, or -1 */
     struct pst_tz_memo memo;
-    struct pst_buf out;       /* the unified JSON under construction */
-    struct pst_buf scratch;   /* hash input, source ids */
+    struct pst_buf out; /* the unified JSON under construction */
+    struct pst_buf scratch; /* hash input, source ids */
     /* the page it is bound to */
     const struct pst_columns *columns;
-    pst_str *bound_names;     /* copies of its names, to see quickly that they repeat */
+    pst_str *bound_names; /* copies of its names, to see quickly that they repeat */
     size_t bound_count;
-    unsigned *order;          /* page columns by name: what makes the hash independent of position */
+    unsigned *order; /* page columns by name: what makes the hash independent of position */
     size_t order_cap;
-    struct pst_arena *names;  /* holds bound_names and order */
+    struct pst_arena *names; /* holds bound_names and order */
     uint64_t names_hash;
     /* the document being mapped */
     const struct pst_document *doc;
     struct pst_mapped *mapped;
     struct pst_arena *results;
     struct pst_err *reject; /* set by a converter that cannot convert: reason in msg */
-    uint32_t *rows;         /* scratch: 0, 1, 2, ... and regrouped copies */
+    uint32_t *rows; /* scratch: 0, 1, 2, ... and regrouped copies */
     size_t rows_cap;
     size_t rows_used;
 };
@@ -127,8 +127,8 @@ struct pst_group {
 
 /* Append the value of rule over group to m->out, without its lead. *null tells whether it was
  * null. Errors: INVALID = the document is to be rejected; NO_MEMORY, LIMIT. */
-pst_code pst_mapper_value(struct pst_mapper *m, const struct pst_rule *rule,
-                          struct pst_group group, bool *null, struct pst_err *err);
+pst_code pst_mapper_value(struct pst_mapper *m, const struct pst_rule *rule, struct pst_group group,
+                          bool *null, struct pst_err *err);
 
 /* The cell of a mapping column in one row; absent when the page has no such column. */
 const struct pst_cell *pst_mapper_cell(const struct pst_mapper *m, uint32_t row, unsigned column);
