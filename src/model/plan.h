@@ -40,7 +40,7 @@ struct pst_rule_when {
 };
 
 struct pst_rule_piece { /* of a template */
-    pst_str text; /* literal in front of the column, JSON-escaped */
+    pst_str text; /* literal in front of the column */
     int column; /* -1: none (the last piece) */
 };
 
@@ -53,7 +53,11 @@ struct pst_rule {
     const char *target; /* REF: entity name */
     const unsigned *columns;
     size_t column_count;
-    struct pst_map codes; /* ENUM: lower-case code -> const char * (name of the value) */
+    const struct pst_rule_code { /* ENUM; compared in either case */
+        pst_str code;
+        const char *value; /* name of the value */
+    } *codes;
+    size_t code_count;
     const struct pst_rule_when *whens;
     size_t when_count;
     const struct pst_rule_piece *pieces;
@@ -88,7 +92,6 @@ enum {
     PST_MAPPING_DEPTH = 4, /* groups inside groups */
     PST_RULE_COLUMNS = 16, /* columns of one rule */
     PST_MAPPED_BYTES = 16 << 20, /* largest unified record */
-    PST_CODE_BYTES = 64, /* longest code of an enum */
     PST_MAPPING_FORMAT = 1, /* raise when the converters' results change */
 };
 

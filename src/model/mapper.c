@@ -1,0 +1,275 @@
+/* model/mapper.c: one thread's way of pages through a mapping: bind, hash, map. */
+#include "codec/json.h"
+#include "model/plan.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/alloc.h"
+#include "codec/percent.h"
+
+pst_code pst_mapper_new(struct pst_mapper **out, const struct pst_mapping *m, struct pst_err *err)
+{
+    struct pst_mapper *p = NULL;
+    PST_TRY(pst_new((void **)&p, sizeof(*p), err));
+    p->mapping = m;
+    pst_buf_init(&p->out, PST_MAPPED_BYTES);
+    pst_buf_init(&p->scratch, 2 * PST_MAPPED_BYTES);
+    pst_code rc = pst_new((void **)&p->cell_of, (m->column_count + 1) * sizeof(*p->cell_of), err);
+    if (rc == PST_OK)
+        rc = pst_arena_new(&p->names, PST_MAPPED_BYTES, err);
+    if (rc != PST_OK) {
+        pst_mapper_free(p);
+        return rc;
+    }
+    *out = p;
+    return PST_OK;
+}
+
+void pst_mapper_free(struct pst_mapper *p)
+{
+    if (!p)
+        return;
+    pst_buf_fini(&p->out);
+    pst_buf_fini(&p->scratch);
+    pst_free(p->cell_of);
+    pst_free(p->rows);
+    pst_arena_free(p->names);
+    pst_free(p);
+}
+
+/* ---- binding ------------------------------------------------------------------------------ */
+
+static bool names_repeat(const struct pst_mapper *p, const struct pst_columns *columns)
+{
+    if (!p->bound_names || p->bound_count != columns->count)
+        return false;
+    for (size_t i = 0; i < columns->count; i++) {
+        if (!pst_str_eq(p->bound_names[i], columns->names[i]))
+            return false;
+    }
+    return true;
+}
+
+/* The page's column for a name: the same name, else the only one with the same tail. */
+static int find_column(const struct pst_columns *columns, pst_str name)
+{
+    int by_tail = -1;
+    int tails = 0;
+    for (size_t i = 0; i < columns->count; i++) {
+        if (pst_str_eq(columns->names[i], name))
+            return (int)i;
+        if (pst_str_eq(pst_column_tail(columns->names[i]), pst_column_tail(name))) {
+            by_tail = (int)i;
+            tails++;
+        }
+    }
+    return tails == 1 ? by_tail : -1;
+}
+
+static pst_code find_all(struct pst_mapper *p, const struct pst_columns *columns,
+                         struct pst_err *err)
+{
+    char missing[400];
+    size_t used = 0;
+    missing[0] = '\0';
+    for (size_t i = 0; i < p->mapping->column_count; i++) {
+        pst_str name = p->mapping->columns[i];
+        p->cell_of[i] = find_column(columns, name);
+        if (p->cell_of[i] < 0 && used < sizeof(missing)) {
+            int n = snprintf(missing + used, sizeof(missing) - used, "%s%.*s", used ? ", " : "",
+                             PST_STR_ARG(name));
+            used += n > 0 ? (size_t)n : 0;
+        }
+    }
+    if (used > 0)
+        return PST_FAIL(err, PST_E_INVALID,
+                        "the source no longer has these columns of the %s mapping: %s",
+                        p->mapping->entity->name, missing);
+    return PST_OK;
+}
+
+/* Insertion sort: names are few and mostly in order. */
+static void sort_order(const struct pst_str *names, unsigned *order, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i;
+        for (; at > 0 && pst_str_cmp(names[order[at - 1]], names[i]) > 0; at--)
+            order[at] = order[at - 1];
+        order[at] = (unsigned)i;
+    }
+}
+
+pst_code pst_mapper_bind(struct pst_mapper *p, const struct pst_columns *columns,
+                         struct pst_err *err)
+{
+    XXH3_state_t state;
+    XXH3_INITSTATE(&state);
+    if (names_repeat(p, columns)) {
+        p->columns = columns;
+        return PST_OK;
+    }
+    p->bound_names = NULL;
+    pst_arena_reset(p->names);
+    PST_TRY(find_all(p, columns, err));
+
+    pst_str *names = NULL;
+    PST_TRY(pst_arena_array(p->names, &names, columns->count, sizeof(*names), err));
+    PST_TRY(pst_arena_array(p->names, &p->order, columns->count, sizeof(*p->order), err));
+    for (size_t i = 0; i < columns->count; i++)
+        PST_TRY(pst_arena_dup(p->names, &names[i], columns->names[i], err));
+    sort_order(names, p->order, columns->count);
+    (void)XXH3_64bits_reset_withSeed(&state, p->mapping->version);
+    for (size_t i = 0; i < columns->count; i++) /* with the NUL behind each, as a border */
+        (void)XXH3_64bits_update(&state, names[p->order[i]].ptr, names[p->order[i]].len + 1);
+    p->names_hash = XXH3_64bits_digest(&state);
+    p->bound_names = names;
+    p->bound_count = columns->count;
+    p->columns = columns;
+    return PST_OK;
+}
+
+/* ---- hashing ------------------------------------------------------------------------------ */
+
+pst_hash128 pst_mapper_source_hash(struct pst_mapper *p, const struct pst_document *doc)
+{
+    const size_t width = p->columns->count;
+    XXH3_state_t state;
+    XXH3_INITSTATE(&state);
+    (void)XXH3_128bits_reset_withSeed(&state, p->names_hash);
+    for (uint32_t r = 0; r < doc->row_count; r++) {
+        const struct pst_cell *cells = doc->cells + (size_t)r * width;
+        pst_buf_reset(&p->scratch);
+        for (size_t i = 0; i < width; i++) {
+            const struct pst_cell *cell = &cells[p->order[i]];
+            uint64_t head = (uint64_t)cell->text.len << 3 | (uint64_t)cell->kind;
+            pst_buf_add(&p->scratch, &head, sizeof(head));
+            pst_buf_add_str(&p->scratch, cell->text);
+        }
+        (void)XXH3_128bits_update(&state, p->scratch.ptr, p->scratch.len);
+        /* A row that did not fit must not look like any other. */
+        if (p->scratch.fail != PST_OK)
+            (void)XXH3_128bits_update(&state, &r, sizeof(r));
+    }
+    XXH128_hash_t h = XXH3_128bits_digest(&state);
+    return (pst_hash128){h.low64, h.high64};
+}
+
+/* ---- mapping ------------------------------------------------------------------------------ */
+
+const struct pst_cell *pst_mapper_cell(const struct pst_mapper *p, uint32_t row, unsigned column)
+{
+    return &p->doc->cells[(size_t)row * p->columns->count + (size_t)p->cell_of[column]];
+}
+
+static pst_code ready_rows(struct pst_mapper *p, uint32_t count, struct pst_err *err)
+{
+    /* Twice: the rows in order, and room for a regrouped copy per level of arrays. */
+    size_t need = (size_t)count * (1 + PST_MAPPING_DEPTH);
+    if (need > p->rows_cap) {
+        uint32_t *rows = pst_realloc(p->rows, need * sizeof(*rows));
+        if (!rows)
+            return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for %u rows", count);
+        p->rows = rows;
+        p->rows_cap = need;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        p->rows[i] = i;
+    p->rows_used = count;
+    return PST_OK;
+}
+
+static pst_code put_member(struct pst_mapper *p, const struct pst_rule *rule,
+                           struct pst_group group, struct pst_err *err)
+{
+    bool null = false;
+    pst_buf_add_str(&p->out, rule->lead);
+    PST_TRY(pst_mapper_value(p, rule, group, &null, err));
+    if (null && rule->required)
+        return PST_FAIL(
+            err, PST_E_INVALID, "%.*s: %.*s is blank and must not be", PST_STR_ARG(rule->name),
+            PST_STR_ARG(rule->column_count ? p->mapping->columns[rule->columns[0]] : rule->name));
+    return PST_OK;
+}
+
+static pst_code put_members(struct pst_mapper *p, const struct pst_rule *rules, size_t count,
+                            struct pst_group group, struct pst_err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        PST_TRY(put_member(p, &rules[i], group, err));
+    return PST_OK;
+}
+
+static pst_code put_display_name(struct pst_mapper *p, struct pst_group group, struct pst_err *err)
+{
+    bool null = false;
+    pst_buf_add_lit(&p->out, "{\"display_name\":");
+    size_t at = p->out.len;
+    PST_TRY(pst_mapper_value(p, &p->mapping->display_name, group, &null, err));
+    if (!null || p->out.fail != PST_OK)
+        return PST_OK;
+    p->out.len = at;
+    pst_buf_add_char(&p->out, '"');
+    pst_json_escape(&p->out, p->doc->source_id);
+    pst_buf_add_char(&p->out, '"');
+    return PST_OK;
+}
+
+/* The source's own time of creation: the rule's JSON text, read back. A time that cannot be
+ * read is no reason to reject the document. */
+static pst_wall created_at(struct pst_mapper *p, struct pst_group group)
+{
+    struct pst_err ignored;
+    bool null = false;
+    pst_wall t = PST_WALL_NONE;
+    size_t at = p->out.len;
+    if (p->mapping->created.kind == PST_RULE_NULL)
+        return t;
+    pst_code rc = pst_mapper_value(p, &p->mapping->created, group, &null, &ignored);
+    if (rc == PST_OK && !null && p->out.fail == PST_OK &&
+        !pst_wall_parse(&t, (pst_str){p->out.ptr + at + 1, p->out.len - at - 2}))
+        t = PST_WALL_NONE;
+    p->out.len = at;
+    return t;
+}
+
+static pst_code map_document(struct pst_mapper *p, struct pst_err *err)
+{
+    const struct pst_mapping *m = p->mapping;
+    struct pst_group all = {p->rows, p->doc->row_count};
+    pst_buf_reset(&p->out);
+    p->mapped->created = created_at(p, all);
+    pst_buf_reset(&p->out);
+    PST_TRY(put_display_name(p, all, err));
+    PST_TRY(put_members(p, m->rules, m->rule_count, all, err));
+    pst_buf_add_lit(&p->out, ",\"custom_fields\":{");
+    PST_TRY(put_members(p, m->custom, m->custom_count, all, err));
+    pst_buf_add_lit(&p->out, "}}");
+    return pst_buf_check(&p->out, err);
+}
+
+pst_code pst_mapper_apply(struct pst_mapper *p, const struct pst_document *doc,
+                          struct pst_arena *arena, struct pst_mapped *out, struct pst_err *err)
+{
+    struct pst_err why;
+    *out = (struct pst_mapped){.created = PST_WALL_NONE};
+    p->doc = doc;
+    p->mapped = out;
+    p->results = arena;
+    if (doc->fault.len > 0)
+        return pst_arena_dup(arena, &out->reject, doc->fault, err);
+    PST_TRY(ready_rows(p, doc->row_count, err));
+    pst_code rc = map_document(p, &why);
+    if (rc == PST_E_INVALID) {
+        *out = (struct pst_mapped){.created = PST_WALL_NONE};
+        return pst_arena_dup(arena, &out->reject, pst_str_from(why.msg), err);
+    }
+    if (rc != PST_OK) {
+        *err = why;
+        return rc;
+    }
+    PST_TRY(pst_arena_dup(arena, &out->data, pst_buf_str(&p->out), err));
+    XXH128_hash_t h = XXH3_128bits(out->data.ptr, out->data.len);
+    out->hash = (pst_hash128){h.low64, h.high64};
+    return PST_OK;
+}

@@ -1,0 +1,31 @@
+/* model/rule.h: parsing one rule of a mapping, private to this module. */
+#ifndef PST_MODEL_RULE_H
+#define PST_MODEL_RULE_H
+
+#include "model/plan.h"
+
+/* What compiling a mapping gathers. */
+struct pst_rule_compiler {
+    struct pst_arena *arena;
+    pst_str *columns; /* in the arena, PST_MAPPING_COLUMNS of room */
+    size_t column_count;
+    struct pst_map column_numbers; /* name -> number + 1 */
+};
+
+/* `,"name":` (without the comma where first), and the name for messages. */
+pst_code pst_rule_lead(struct pst_rule_compiler *c, struct pst_rule *rule, const char *name,
+                       bool first, struct pst_err *err);
+
+/* A column's name, or a list of them, into rule->columns. */
+pst_code pst_rule_columns(struct pst_rule_compiler *c, yyjson_val *spec, pst_str path,
+                          struct pst_rule *rule, struct pst_err *err);
+
+/* Everything but arrays. rule->type and lead are set already. */
+pst_code pst_rule_parse(struct pst_rule_compiler *c, const struct pst_field *field,
+                        yyjson_val *spec, pst_str path, struct pst_rule *rule, struct pst_err *err);
+
+/* source_<enum>: the enum's column untouched, or that of its `source`. */
+pst_code pst_rule_twin(struct pst_rule_compiler *c, yyjson_val *enum_spec, pst_str path,
+                       struct pst_rule *rule, struct pst_err *err);
+
+#endif
