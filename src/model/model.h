@@ -65,7 +65,6 @@ struct pst_entity {
     const struct pst_filter *filters;
     size_t filter_count; /* at most PST_FILTERS_MAX */
     const char *table; /* "rec_purchase_orders" */
-    const char *ddl; /* CREATE TABLE and CREATE INDEX statements of that table (SQLite) */
 };
 
 enum { PST_FILTERS_MAX = 16, PST_ENTITIES_MAX = 64 };

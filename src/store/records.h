@@ -1,8 +1,9 @@
 /* store/records.h: unified records, the change feed and the page commit that writes them.
  *
- * One table per entity (rec_<entity>, from the model): pk, conn, sort_key, source_id, id (16
- * bytes), first_seq, seq, created_at, updated_at, synced_at, deleted_at, stamp, source_hash,
- * hash, data (unified JSON text), source (zstd), dict, and one column per filterable field.
+ * One table per entity (rec_<entity>, made from the model's filters by store/tables.c): pk, conn,
+ * sort_key, source_id, id (16 bytes), first_seq, seq, created_at, updated_at, synced_at,
+ * deleted_at, stamp, source_hash, hash, data (unified JSON text), source (zstd), dict, and one
+ * column per filterable field.
  *
  * pst_records_commit_page() is the only writer: records, change rows, sequence numbers,
  * missing list and checkpoint of one page in the caller's transaction. seq is per connection,
@@ -26,7 +27,7 @@ enum pst_record_op {
 /* What is stored of a record, as the merge needs it. */
 struct pst_record_state {
     int64_t pk;
-    pst_str sort_key;
+    pst_str sort_key; /* in the arena, or the key that was asked for */
     pst_hash128 source_hash;
     pst_hash128 hash;
     pst_wall stamp;
@@ -44,6 +45,12 @@ pst_code pst_records_states(struct pst_db_conn *conn, const struct pst_entity *e
                             int64_t connection_pk, pst_str after, pst_str upto, size_t limit,
                             struct pst_arena *arena, struct pst_record_states *out, bool *more,
                             struct pst_err *err);
+
+/* The same for given keys, in any order: out[i] belongs to sort_keys[i], pk 0 = not stored. What
+ * an incremental read asks, whose documents lie far apart. */
+pst_code pst_records_states_of(struct pst_db_conn *conn, const struct pst_entity *entity,
+                               int64_t connection_pk, const pst_str *sort_keys, size_t count,
+                               struct pst_record_state *out, struct pst_err *err);
 
 struct pst_record_write {
     enum pst_record_op op;
