@@ -50,7 +50,7 @@ struct pst_exchange {
     char *block; /* only an orphan's: the input its slices point into */
 
     llhttp_t parser;
-    struct pst_http_header *headers; /* being filled by the parser */
+    struct pst_header *headers; /* being filled by the parser */
     size_t headers_max;
     struct pst_buf body;
     uint64_t body_expected; /* Content-Length, or SIZE_MAX for chunked */

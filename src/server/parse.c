@@ -44,7 +44,7 @@ static int on_name(llhttp_t *parser, const char *at, size_t len)
     struct pst_exchange *ex = parser->data;
     if (ex->req.header_count >= ex->headers_max)
         return HPE_USER;
-    ex->headers[ex->req.header_count++] = (struct pst_http_header){.name = {at, len}};
+    ex->headers[ex->req.header_count++] = (struct pst_header){.name = {at, len}};
     return 0;
 }
 
@@ -204,7 +204,7 @@ static void read_keep_alive(struct pst_exchange *ex)
     bool close = false;
     bool keep = false;
     for (size_t i = 0; i < ex->req.header_count; i++) {
-        const struct pst_http_header *h = &ex->headers[i];
+        const struct pst_header *h = &ex->headers[i];
         if (!pst_str_eq_nocase(h->name, PST_STR("Connection")))
             continue;
         close = close || list_has(h->value, PST_STR("close"));

@@ -53,7 +53,7 @@ enum pst_method {
 
 const char *pst_method_name(enum pst_method method); /* "GET" */
 
-struct pst_http_header {
+struct pst_header {
     pst_str name; /* as sent; compare with pst_str_eq_nocase */
     pst_str value; /* without blanks at its ends */
 };
@@ -75,7 +75,7 @@ struct pst_request {
     pst_str target; /* raw, path and query, as sent */
     pst_str path; /* raw path (percent-encoded), begins with '/' */
     pst_str query; /* raw, without the '?'; empty when there was none */
-    const struct pst_http_header *headers;
+    const struct pst_header *headers;
     size_t header_count;
     pst_str body; /* decoded from chunks; empty when there was none */
     const struct pst_route *route; /* NULL while no route is known */
