@@ -183,13 +183,14 @@ def check_calls(sources):
 
 
 def check_globals(source):
-    """A static or global variable that is not const: it belongs to nobody."""
-    pattern = r"^(?:static |_Thread_local |_Atomic )+(?!const\b|inline\b)([^()={};]*?)(\w+)(\[[^]]*\])*\s*(=|;)"
-    for match in re.finditer(pattern, source.code, re.M):
+    """A static variable that is not const: it belongs to nobody. A pointer is const by what
+    stands behind its last star."""
+    for match in re.finditer(r"^[ \t]*(?:static|_Thread_local)\b([^(){};=]*?)(\w+)\s*(?:\[[^;={]*\]\s*)?[=;]",
+                             source.code, re.M):
         kind, name = match.group(1), match.group(2)
-        if re.search(r"\bconst\s*$|\bconst\b(?!.*\*)", kind) or excused("global", source.path, name):
+        if re.search(r"\bconst\b", kind.rpartition("*")[2]) or excused("global", source.path, name):
             continue
-        yield source.path, line_of(source.code, match.start()), f"{name}: a mutable global"
+        yield source.path, line_of(source.code, match.start(2)), f"{name}: a mutable global"
 
 
 def check_sql(sources):

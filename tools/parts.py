@@ -40,6 +40,8 @@ def build(kind):
 # is pointless without it
 CHECK = [
     ("lint", "format, layers, sizes, banned calls", ([PYTHON, "tools/lint.py"], {}), "line", 120, False),
+    ("tools", "the checks find what they are for",
+     ([PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/tools"], {}), "pytest", 60, False),
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
     ("tidy", "clang-tidy", ([PYTHON, "tools/tidy.py"], {}), "one", 480, False),
     ("unit", "unit tests", meson("dev", "--no-suite", "conformance"), "meson", 180, False),
