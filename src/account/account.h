@@ -1,0 +1,45 @@
+/* account/account.h: what belongs to an organization as a whole. Here: its sealed secrets.
+ *
+ * The root key opens the organizations' data keys (store/accounts.h keeps them wrapped), a data
+ * key opens the secrets of one organization. Nothing is kept in memory between calls but the
+ * root key, which the caller owns: opening a data key costs one row and about 10 us.
+ *
+ * Errors of all: as store and crypto. CORRUPT means damaged or foreign bytes, never a
+ * customer's wrong password.
+ * Thread-safety: as the connection to the store that is passed; the root key may be shared.
+ */
+#ifndef PST_ACCOUNT_ACCOUNT_H
+#define PST_ACCOUNT_ACCOUNT_H
+
+#include "store/accounts.h"
+
+/* Whose secret, and where it stands: a secret opens only there. */
+struct pst_vault_place {
+    int64_t organization_pk;
+    pst_str organization_id; /* "org_..." */
+    pst_str row_id; /* "conn_..." */
+    pst_str field; /* "credentials" */
+};
+
+/* Inside a writer job. Makes the organization's data key with its first secret. */
+pst_code pst_vault_seal(struct pst_db_conn *conn, const struct pst_key *root,
+                        const struct pst_vault_place *place, pst_str plain, pst_wall now,
+                        struct pst_arena *arena, pst_str *out, struct pst_err *err);
+
+/* Reader or writer. *out is the caller's. Errors: also NOT_FOUND (the data key is gone). */
+pst_code pst_vault_unseal(struct pst_db_conn *conn, const struct pst_key *root,
+                          const struct pst_vault_place *place, pst_str sealed,
+                          struct pst_secret **out, struct pst_err *err);
+
+/* Whether root is the key of this store; a new store is marked with it. Before threads start.
+ * Errors: INVALID (another key: both ids are named), CORRUPT. */
+pst_code pst_vault_open(struct pst_db *db, const struct pst_key *root, struct pst_err *err);
+/* The same without marking anything (reader); a store that was never opened is OK. */
+pst_code pst_vault_check(struct pst_db_conn *conn, const struct pst_key *root, struct pst_err *err);
+
+/* Every data key and the mark move to another root key, in one transaction: afterwards only
+ * new_root opens the store, before it only old_root. Offline. *count (may be NULL): data keys. */
+pst_code pst_vault_rotate_root(struct pst_db *db, const struct pst_key *old_root,
+                               const struct pst_key *new_root, int64_t *count, struct pst_err *err);
+
+#endif
