@@ -50,14 +50,46 @@ struct pst_stream {
     yyjson_val *manifest; /* the stream's object, adapter keys and mapping included */
 };
 
+enum pst_option_type {
+    PST_OPTION_STRING, /* up to 1,024 bytes, one line */
+    PST_OPTION_TEXT, /* up to 64 KiB */
+    PST_OPTION_URL, /* http or https, without query, fragment and user name */
+    PST_OPTION_TIMEZONE, /* a name such as Europe/Berlin; whether it exists is seen on loading it */
+    PST_OPTION_ENUM,
+    PST_OPTION_INTEGER,
+    PST_OPTION_DURATION, /* "90s", or a number of seconds; min and max in milliseconds */
+    PST_OPTION_BOOLEAN,
+    PST_OPTION_LIST, /* of strings */
+    PST_OPTION_MAP, /* name -> string */
+    PST_OPTION_MAP_OF_MAPS, /* name -> name -> string */
+};
+
+/* A field of a connection's `config`, or of its `credentials`. */
+struct pst_option {
+    pst_str name;
+    enum pst_option_type type;
+    bool is_required;
+    bool is_credential; /* stands in `credentials`, sealed at rest */
+    bool is_secret; /* never shown again, not even to whom it belongs */
+    bool is_name; /* letters, digits and '_' only */
+    int64_t min, max; /* INTEGER and DURATION, where max > min */
+    yyjson_val *values; /* ENUM: array of strings */
+    yyjson_val *fallback; /* default, or NULL */
+    pst_str title, help, example;
+};
+const char *pst_option_type_name(enum pst_option_type type);
+
 /* A connector's manifest (connector.yaml), parsed and checked at start. */
 struct pst_manifest {
     pst_str name; /* "peoplesoft" */
     pst_str title; /* "Oracle PeopleSoft" */
+    pst_str description;
     int credits; /* tier: 0, 1, 2 or 4 */
-    yyjson_val *options; /* config and credential fields: name, type, required, secret, help */
+    const struct pst_option *options;
+    size_t option_count;
     const struct pst_stream *streams;
     size_t stream_count;
+    yyjson_val *adapter; /* what only the adapter reads; may be NULL */
 };
 
 enum pst_fetch_mode { PST_FETCH_INCREMENTAL, PST_FETCH_FULL };
@@ -137,11 +169,25 @@ struct pst_connector_ops {
     void (*close)(struct pst_connector *self);
 };
 
-/* Parse and check a manifest. *out lives until pst_manifest_free. */
+/* Parse and check a manifest. *out lives until pst_manifest_free. Errors: INVALID with the path of
+ * what is wrong ("options.node.type: 'strng' is no type"), NO_MEMORY. */
 pst_code pst_manifest_new(struct pst_manifest **out, const struct pst_connector_ops *ops,
                           struct pst_err *err);
 void pst_manifest_free(struct pst_manifest *m);
 const struct pst_stream *pst_manifest_stream(const struct pst_manifest *m, pst_str entity);
+
+/* Check a connection's config and credentials (JSON objects, NULL = not given and not checked)
+ * against the manifest. Errors: INVALID; err->param is "config.base_url". */
+pst_code pst_manifest_check(const struct pst_manifest *m, yyjson_val *config,
+                            yyjson_val *credentials, struct pst_err *err);
+
+/* Values by the manifest: the given one, else the default, else "", 0 or false. `from` is config
+ * or credentials (may be NULL) that pst_manifest_check has passed. Texts live as long as `from`
+ * and the manifest. */
+pst_str pst_option_str(const struct pst_manifest *m, yyjson_val *from, const char *name);
+int64_t pst_option_i64(const struct pst_manifest *m, yyjson_val *from, const char *name);
+int64_t pst_option_ms(const struct pst_manifest *m, yyjson_val *from, const char *name);
+bool pst_option_bool(const struct pst_manifest *m, yyjson_val *from, const char *name);
 
 /* The connectors of this build; the table is made in app and passed around. */
 struct pst_connectors {

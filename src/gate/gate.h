@@ -45,7 +45,6 @@ struct pst_contact {
 
 struct pst_gate_options {
     uint32_t per_origin; /* calls at once; 0 = 4 */
-    uint32_t max_origins; /* known at once; 0 = 1024. Idle ones make room */
     struct pst_http_limits limits; /* of every call that does not set its own */
     void (*observe)(void *self, const struct pst_contact *contact); /* any thread; may be NULL */
     void *observe_self;
@@ -69,7 +68,7 @@ struct pst_gate_counters {
     uint32_t calls;
     uint64_t bytes; /* decoded bodies */
     uint64_t wire_bytes;
-    int64_t wait_us; /* from asking for a slot to the answer's last byte */
+    int64_t wait_us; /* for a slot and for the answer, to its last byte */
 };
 
 pst_code pst_gate_begin(struct pst_gate_run **out, struct pst_gate *gate,

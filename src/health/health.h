@@ -46,6 +46,7 @@ enum pst_health_event_kind {
 struct pst_health_event {
     enum pst_health_event_kind kind;
     pst_code code; /* CONTACT: PST_OK or what the gate made of the answer */
+    int http_status; /* CONTACT: 0 when there was no answer */
     const char *reason; /* the error's message, or why it was disabled; may be NULL */
 };
 
@@ -72,7 +73,7 @@ enum pst_contact_class {
     PST_CONTACT_UNREACHABLE, /* dns, connect, TLS, silence: the origin */
     PST_CONTACT_UNWELL, /* 502/503/504, foreign pages: this connection */
     PST_CONTACT_REFUSED, /* the credentials */
-    PST_CONTACT_LOCAL, /* our own trouble: says nothing about the system */
+    PST_CONTACT_LOCAL, /* our own trouble, or 429: says nothing about the system */
 };
 enum pst_contact_class pst_contact_classify(pst_code code, int http_status);
 

@@ -181,6 +181,21 @@ enum { PST_HTTP_PADDING = 8 };
 pst_code pst_http_call(struct pst_http *http, const struct pst_http_request *request,
                        struct pst_arena *arena, struct pst_http_response *out, struct pst_err *err);
 
+/* ---- how many calls at once -------------------------------------------------------------- */
+
+/* At most per_origin calls to one origin at the same time, over all threads. */
+struct pst_http_slots;
+pst_code pst_http_slots_new(struct pst_http_slots **out, uint32_t per_origin, struct pst_err *err);
+void pst_http_slots_free(struct pst_http_slots *slots); /* when none is taken; NULL is a no-op */
+
+/* Wait for a slot of origin. deadline: ns 0 = none; cancel may be NULL; *waited_us gets the time
+ * it took. Errors: UNAVAILABLE (deadline), CANCELLED, NO_MEMORY. */
+pst_code pst_http_slot_take(struct pst_http_slots *slots, const char *origin, pst_mono deadline,
+                            const atomic_bool *cancel, int64_t *waited_us, struct pst_err *err);
+void pst_http_slot_give(struct pst_http_slots *slots, const char *origin);
+
+/* ---- dates and addresses of HTTP --------------------------------------------------------- */
+
 /* Seconds from now that a Retry-After value asks for (a number, or an HTTP date against
  * `now`), within 0..86400; -1 when there is none or it is nonsense. */
 int pst_http_retry_after_s(pst_str value, pst_wall now);

@@ -1,0 +1,166 @@
+/* gate/gate.c: one call from admission to the observer. */
+#include "gate/gate.h"
+
+#include "base/alloc.h"
+
+enum { PER_ORIGIN = 4 };
+
+struct pst_gate {
+    struct pst_gate_options options;
+    struct pst_http_slots *slots;
+};
+
+struct pst_gate_run {
+    struct pst_gate *gate;
+    struct pst_gate_run_options options;
+    struct pst_id connection_id, request_id, sync_id;
+    struct pst_gate_counters counters;
+};
+
+pst_code pst_gate_new(struct pst_gate **out, const struct pst_gate_options *options,
+                      struct pst_err *err)
+{
+    void *p = NULL;
+    PST_TRY(pst_new(&p, sizeof(struct pst_gate), err));
+    PST_AUTO(gate) struct pst_gate *gate = p;
+    gate->options = *options;
+    uint32_t at_once = options->per_origin ? options->per_origin : PER_ORIGIN;
+    PST_TRY(pst_http_slots_new(&gate->slots, at_once, err));
+    *out = PST_TAKE(gate);
+    return PST_OK;
+}
+
+void pst_gate_free(struct pst_gate *gate)
+{
+    if (!gate)
+        return;
+    pst_http_slots_free(gate->slots);
+    pst_free(gate);
+}
+
+static pst_code copy_id(struct pst_id *out, pst_str text, struct pst_err *err)
+{
+    if (!pst_str_copy(out->text, sizeof(out->text), text))
+        return PST_FAIL(err, PST_E_INVALID, "an id is too long");
+    return PST_OK;
+}
+
+pst_code pst_gate_begin(struct pst_gate_run **out, struct pst_gate *gate,
+                        const struct pst_gate_run_options *options, struct pst_err *err)
+{
+    void *p = NULL;
+    PST_TRY(pst_new(&p, sizeof(struct pst_gate_run), err));
+    PST_AUTO(gate_run) struct pst_gate_run *run = p;
+    run->gate = gate;
+    run->options = *options;
+    PST_TRY(copy_id(&run->connection_id, options->connection_id, err));
+    PST_TRY(copy_id(&run->request_id, options->request_id, err));
+    PST_TRY(copy_id(&run->sync_id, options->sync_id, err));
+    pst_http_reset(options->http);
+    *out = PST_TAKE(run);
+    return PST_OK;
+}
+
+void pst_gate_end(struct pst_gate_run *run)
+{
+    if (!run)
+        return;
+    pst_http_reset(run->options.http);
+    pst_free(run);
+}
+
+struct pst_gate_counters pst_gate_counters(const struct pst_gate_run *run)
+{
+    return run->counters;
+}
+
+static void default_limit(int64_t *value, int64_t fallback)
+{
+    if (*value == 0)
+        *value = fallback;
+}
+
+/* The caller's request with what the run and the configuration add to it. */
+static struct pst_http_request complete(const struct pst_gate_run *run,
+                                        const struct pst_http_request *request)
+{
+    const struct pst_http_limits *l = &run->gate->options.limits;
+    struct pst_http_request r = *request;
+    default_limit(&r.limits.connect_ms, l->connect_ms);
+    default_limit(&r.limits.first_byte_ms, l->first_byte_ms);
+    default_limit(&r.limits.total_ms, l->total_ms);
+    default_limit(&r.limits.slow_ms, l->slow_ms);
+    default_limit(&r.limits.slow_bytes_per_s, l->slow_bytes_per_s);
+    if (r.limits.max_body_bytes == 0)
+        r.limits.max_body_bytes = l->max_body_bytes;
+    if (r.limits.max_ratio == 0)
+        r.limits.max_ratio = l->max_ratio;
+    r.cancel = run->options.cancel;
+    if (run->options.deadline.ns != 0 &&
+        (r.deadline.ns == 0 || run->options.deadline.ns < r.deadline.ns))
+        r.deadline = run->options.deadline;
+    return r;
+}
+
+static void read_retry_after(const struct pst_http_response *response, struct pst_err *err)
+{
+    pst_wall now;
+    /* A date is taken against the peer's own clock; without one only seconds are understood. */
+    if (!pst_http_date_parse(&now, response->date))
+        now = (pst_wall){INT64_MAX};
+    int seconds = pst_http_retry_after_s(response->retry_after, now);
+    if (seconds > 0)
+        err->retry_after_s = seconds;
+}
+
+static void observe(const struct pst_gate_run *run, const char *origin,
+                    const struct pst_http_request *request,
+                    const struct pst_http_response *response, pst_code code,
+                    const struct pst_err *err)
+{
+    const struct pst_gate_options *o = &run->gate->options;
+    if (!o->observe)
+        return;
+    const struct pst_contact contact = {
+        .connection_id = pst_id_str(&run->connection_id),
+        .request_id = pst_id_str(&run->request_id),
+        .sync_id = pst_id_str(&run->sync_id),
+        .origin = origin,
+        .request = request,
+        .response = response,
+        .code = code,
+        .klass = pst_contact_classify(code, response->status),
+        .err = code == PST_OK ? NULL : err,
+    };
+    o->observe(o->observe_self, &contact);
+}
+
+pst_code pst_gate_call(void *self, const struct pst_http_request *request, struct pst_arena *arena,
+                       struct pst_http_response *response, struct pst_err *err)
+{
+    struct pst_gate_run *run = self;
+    struct pst_http_request full = complete(run, request);
+    char origin[PST_ORIGIN_TEXT];
+    int64_t waited_us = 0;
+    *response = (struct pst_http_response){.fault = PST_FAULT_LOCAL};
+    PST_TRY(pst_http_origin(origin, full.url, err));
+    if (full.cancel && atomic_load_explicit(full.cancel, memory_order_relaxed))
+        return PST_FAIL(err, PST_E_CANCELLED, "cancelled");
+
+    PST_TRY(
+        pst_http_slot_take(run->gate->slots, origin, full.deadline, full.cancel, &waited_us, err));
+    pst_code code = pst_http_call(run->options.http, &full, arena, response, err);
+    pst_http_slot_give(run->gate->slots, origin);
+
+    run->counters.calls++;
+    run->counters.bytes += response->body.len;
+    run->counters.wire_bytes += response->wire_bytes;
+    run->counters.wait_us += waited_us + response->timing.total_us;
+    if (code == PST_OK) {
+        code = pst_gate_classify(&full, response, run->options.connector, err);
+        if (code != PST_OK)
+            read_retry_after(response, err);
+    }
+    observe(run, origin, &full, response, code, err);
+    return code;
+}
