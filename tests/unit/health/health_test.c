@@ -1,6 +1,7 @@
 /* tests/unit/health/health_test.c: status after every event in every state. */
 #include "../test.h"
 
+#include "base/cleanup.h"
 #include "health/health.h"
 
 static const pst_wall T0 = {1000000}, T1 = {2000000};
