@@ -7,8 +7,9 @@
 
     docs.py [--check]        --check only compares and fails when a page is behind
 
-The manual page penstock(1) is made by the build from the same tables.
+The manual page, penstock(1), is what `penstock help --format man` prints.
 """
+import json
 import pathlib
 import re
 import subprocess
@@ -42,7 +43,69 @@ def errors_page():
     return "\n".join(lines) + "\n"
 
 
+def shown_default(option):
+    value = option.get("default") or ""
+    return f"`{value}`" if value else ""
+
+
+def bounds(option):
+    if option.get("choices"):
+        return ", ".join(f"`{choice}`" for choice in option["choices"])
+    if "max" not in option:
+        return option["type"]
+    low, high, unit = option["min"], option["max"], option.get("unit")
+    if option["type"] == "duration":
+        low, high, unit = duration(low), duration(high), None
+    elif option["type"] == "size":
+        low, high, unit = size(low), size(high), None
+    elif option["type"] in ("string", "list"):
+        return f"{option['type']}, up to {high}"
+    return f"{low} to {high}" + (f" {unit}" if unit else "")
+
+
+def duration(milliseconds):
+    for name, length in (("d", 86400000), ("h", 3600000), ("m", 60000), ("s", 1000)):
+        if milliseconds and milliseconds % length == 0:
+            return f"{milliseconds // length}{name}"
+    return f"{milliseconds}ms" if milliseconds else "0"
+
+
+def size(count):
+    for name, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count and count % length == 0:
+            return f"{count // length}{name}"
+    return str(count)
+
+
+def configuration_page():
+    options = json.loads(penstock("help", "--format", "options"))
+    lines = ["# Configuration of `penstock serve`\n", MADE.rstrip() + "\n",
+             "Every option has one name in three spellings: `page_rows` in the YAML file, `PENSTOCK_PAGE_ROWS` in the",
+             "environment, `--page-rows` as a flag. Later wins: default, file, environment, flag. The file is the one",
+             "that `--config` or `PENSTOCK_CONFIG` names, else `$XDG_CONFIG_HOME/penstock/penstock.yaml`, else",
+             "`/etc/penstock/penstock.yaml`. Options marked *reload* are taken over on SIGHUP (`systemctl reload penstock`).\n",
+             "```yaml", "# penstock.yaml", "listen: 127.0.0.1:7400", "system_ranges: [10.0.0.0/8]", "log_level: info", "```"]
+    group = None
+    for option in options:
+        if option.get("group") != group:
+            group = option.get("group")
+            lines += [f"\n## {group}\n", "| option | default | values | |", "| --- | --- | --- | --- |"]
+        marks = "*reload* " if option.get("reloadable") else ""
+        secret = "" if "flag" in option else "No flag, because arguments are public. "
+        name = option["name"] if "env" in option else option["flag"]
+        lines.append(f"| `{name}` | {shown_default(option)} | {bounds(option)} | {marks}{secret}{option['help']} |")
+    return "\n".join(lines) + "\n"
+
+
+def commands_page():
+    text = penstock("help", "--format", "markdown")
+    title, _, rest = text.partition("\n")
+    return f"{title}\n\n{MADE}{rest.lstrip()}"
+
+
 PAGES = {
+    "docs/configuration.md": configuration_page,
+    "docs/cli.md": commands_page,
     "docs/errors.md": errors_page,
 }
 
