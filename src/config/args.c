@@ -13,14 +13,14 @@ struct args {
 
 static pst_code refuse_unknown(const struct args *in, pst_str name, struct pst_err *err)
 {
-    const char *near_name = pst_option_nearest(in->config->table, name);
+    const char *near_name = pst_config_nearest(in->config->table, name);
     if (!near_name)
         return PST_FAIL(err, PST_E_INVALID, "there is no flag --%.*s (see --help)",
                         PST_STR_ARG(name));
-    char flag[PST_OPTION_NAME_MAX];
-    pst_option_flag_name(
+    char flag[PST_CONFIG_NAME_MAX];
+    pst_config_flag_name(
         flag,
-        &in->config->table->options[pst_option_find(in->config->table, pst_str_from(near_name))]);
+        &in->config->table->options[pst_config_find(in->config->table, pst_str_from(near_name))]);
     return PST_FAIL(err, PST_E_INVALID, "there is no flag --%.*s; did you mean --%s?",
                     PST_STR_ARG(name), flag);
 }
@@ -30,29 +30,29 @@ static pst_code store_value(struct args *in, size_t index, pst_str text, const c
                             struct pst_err *err)
 {
     struct pst_config *c = in->config;
-    const struct pst_option *o = &c->table->options[index];
+    const struct pst_config_option *o = &c->table->options[index];
     struct pst_config_value *v = &c->values[index];
-    if (o->type != PST_OPTION_LIST || v->source != PST_FROM_FLAG || v->text.len == 0)
-        return pst_option_parse(c->arena, o, text, PST_FROM_FLAG, where, v, err);
+    if (o->type != PST_CONFIG_LIST || v->source != PST_FROM_FLAG || v->text.len == 0)
+        return pst_config_parse(c->arena, o, text, PST_FROM_FLAG, where, v, err);
     pst_str joined = {0};
     PST_TRY(pst_arena_printf(c->arena, &joined, err, "%.*s,%.*s", PST_STR_ARG(v->text),
                              PST_STR_ARG(text)));
-    return pst_option_parse(c->arena, o, joined, PST_FROM_FLAG, where, v, err);
+    return pst_config_parse(c->arena, o, joined, PST_FROM_FLAG, where, v, err);
 }
 
 /* has_value: text was joined to the flag. Else the next argument is the value, but for BOOL. */
 static pst_code take_flag(struct args *in, size_t index, const char *where, bool has_value,
                           pst_str text, struct pst_err *err)
 {
-    const struct pst_option *o = &in->config->table->options[index];
-    if (o->flags & PST_OPTION_SECRET) {
-        char env[PST_OPTION_NAME_MAX];
-        pst_option_env_name(env, in->config->table, o);
+    const struct pst_config_option *o = &in->config->table->options[index];
+    if (o->flags & PST_CONFIG_SECRET) {
+        char env[PST_CONFIG_NAME_MAX];
+        pst_config_env_name(env, in->config->table, o);
         return PST_FAIL_AT(err, PST_E_INVALID, o->name,
                            "%s: other users could read it from the command line; set %s instead",
                            where, env);
     }
-    if (!has_value && o->type == PST_OPTION_BOOL)
+    if (!has_value && o->type == PST_CONFIG_BOOL)
         return store_value(in, index, PST_STR("true"), where, err);
     if (!has_value) {
         if (in->next >= in->count || strncmp(in->argv[in->next], "--", 2) == 0)
@@ -65,18 +65,18 @@ static pst_code take_flag(struct args *in, size_t index, const char *where, bool
 
 static pst_code read_long(struct args *in, const char *arg, struct pst_err *err)
 {
-    const struct pst_option_table *table = in->config->table;
+    const struct pst_config_table *table = in->config->table;
     pst_str rest = pst_str_from(arg + 2);
     pst_str name = pst_str_split(&rest, '=');
-    char where[PST_OPTION_TEXT_MAX];
+    char where[PST_CONFIG_TEXT_MAX];
     (void)snprintf(where, sizeof(where), "flag --%.*s", PST_STR_ARG(name));
-    size_t index = pst_option_find(table, name);
+    size_t index = pst_config_find(table, name);
     if (index < table->count)
         return take_flag(in, index, where, rest.ptr != NULL, rest, err);
 
     if (pst_str_starts(name, PST_STR("no-")) && !rest.ptr) {
-        index = pst_option_find(table, pst_str_sub(name, 3, name.len));
-        if (index < table->count && table->options[index].type == PST_OPTION_BOOL)
+        index = pst_config_find(table, pst_str_sub(name, 3, name.len));
+        if (index < table->count && table->options[index].type == PST_CONFIG_BOOL)
             return take_flag(in, index, where, true, PST_STR("false"), err);
     }
     return refuse_unknown(in, name, err);
@@ -85,16 +85,16 @@ static pst_code read_long(struct args *in, const char *arg, struct pst_err *err)
 /* "-f", "-f VALUE", "-fVALUE", and several bools in one: "-ab". */
 static pst_code read_short(struct args *in, const char *arg, struct pst_err *err)
 {
-    const struct pst_option_table *table = in->config->table;
+    const struct pst_config_table *table = in->config->table;
     for (const char *p = arg + 1; *p; p++) {
         size_t index = 0;
         while (index < table->count && table->options[index].letter != *p)
             index++;
         if (index == table->count)
             return PST_FAIL(err, PST_E_INVALID, "there is no flag -%c (see --help)", *p);
-        char where[PST_OPTION_TEXT_MAX];
+        char where[PST_CONFIG_TEXT_MAX];
         (void)snprintf(where, sizeof(where), "flag -%c", *p);
-        if (table->options[index].type != PST_OPTION_BOOL)
+        if (table->options[index].type != PST_CONFIG_BOOL)
             return take_flag(in, index, where, p[1] != '\0', pst_str_from(p + 1), err);
         PST_TRY(take_flag(in, index, where, false, PST_STR(""), err));
     }
@@ -157,12 +157,12 @@ const char *pst_config_peek_flag(char *const *args, size_t arg_count, const char
 pst_code pst_config_read_env(struct pst_config *c, char *const *env, struct pst_err *err)
 {
     for (size_t i = 0; i < c->table->count; i++) {
-        const struct pst_option *o = &c->table->options[i];
-        char name[PST_OPTION_NAME_MAX];
-        char where[PST_OPTION_TEXT_MAX];
-        if (o->flags & PST_OPTION_FLAG_ONLY)
+        const struct pst_config_option *o = &c->table->options[i];
+        char name[PST_CONFIG_NAME_MAX];
+        char where[PST_CONFIG_TEXT_MAX];
+        if (o->flags & PST_CONFIG_FLAG_ONLY)
             continue;
-        pst_option_env_name(name, c->table, o);
+        pst_config_env_name(name, c->table, o);
         size_t len = strlen(name);
         for (char *const *e = env; *e; e++) {
             /* An empty variable counts as not set, as unset variables arrive from unit files
@@ -170,7 +170,7 @@ pst_code pst_config_read_env(struct pst_config *c, char *const *env, struct pst_
             if (strncmp(*e, name, len) != 0 || (*e)[len] != '=' || (*e)[len + 1] == '\0')
                 continue;
             (void)snprintf(where, sizeof(where), "environment variable %s", name);
-            PST_TRY(pst_option_parse(c->arena, o, pst_str_from(*e + len + 1), PST_FROM_ENV, where,
+            PST_TRY(pst_config_parse(c->arena, o, pst_str_from(*e + len + 1), PST_FROM_ENV, where,
                                      &c->values[i], err));
             break;
         }

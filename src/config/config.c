@@ -13,7 +13,7 @@ static void free_config(struct pst_config *c)
     for (size_t i = 0; c->values && i < c->table->count; i++) {
         /* The one place where a snapshot is written after it was built: nobody reads it now. */
         pst_str text = c->values[i].text;
-        if ((c->table->options[i].flags & PST_OPTION_SECRET) && text.len > 0)
+        if ((c->table->options[i].flags & PST_CONFIG_SECRET) && text.len > 0)
             explicit_bzero((void *)(uintptr_t)text.ptr, text.len);
     }
     pst_arena_free(c->arena);
@@ -32,7 +32,7 @@ void pst_config_unref(struct pst_config *c)
         free_config(c);
 }
 
-static pst_code new_config(struct pst_config **out, const struct pst_option_table *table,
+static pst_code new_config(struct pst_config **out, const struct pst_config_table *table,
                            struct pst_err *err)
 {
     PST_AUTO(config) struct pst_config *c = NULL;
@@ -50,12 +50,12 @@ static pst_code new_config(struct pst_config **out, const struct pst_option_tabl
 static pst_code fill_defaults(struct pst_config *c, struct pst_err *err)
 {
     for (size_t i = 0; i < c->table->count; i++) {
-        const struct pst_option *o = &c->table->options[i];
-        if (!o->value && o->type != PST_OPTION_STRING)
+        const struct pst_config_option *o = &c->table->options[i];
+        if (!o->value && o->type != PST_CONFIG_STRING)
             continue;
         /* A default is text like every other source, so the table cannot disagree with its own
          * bounds unnoticed. */
-        PST_TRY(pst_option_parse(c->arena, o, pst_str_from(o->value), PST_FROM_DEFAULT,
+        PST_TRY(pst_config_parse(c->arena, o, pst_str_from(o->value), PST_FROM_DEFAULT,
                                  "default value", &c->values[i], err));
     }
     return PST_OK;
@@ -64,10 +64,10 @@ static pst_code fill_defaults(struct pst_config *c, struct pst_err *err)
 static pst_code check_required(const struct pst_config *c, struct pst_err *err)
 {
     for (size_t i = 0; i < c->table->count; i++) {
-        const struct pst_option *o = &c->table->options[i];
-        if ((o->flags & PST_OPTION_REQUIRED) && c->values[i].text.len == 0) {
-            char flag[PST_OPTION_NAME_MAX];
-            pst_option_flag_name(flag, o);
+        const struct pst_config_option *o = &c->table->options[i];
+        if ((o->flags & PST_CONFIG_REQUIRED) && c->values[i].text.len == 0) {
+            char flag[PST_CONFIG_NAME_MAX];
+            pst_config_flag_name(flag, o);
             return PST_FAIL_AT(err, PST_E_INVALID, o->name, "--%s %s is needed", flag,
                                o->arg ? o->arg : "");
         }
@@ -75,7 +75,7 @@ static pst_code check_required(const struct pst_config *c, struct pst_err *err)
     return PST_OK;
 }
 
-pst_code pst_config_load(struct pst_config **out, const struct pst_option_table *table,
+pst_code pst_config_load(struct pst_config **out, const struct pst_config_table *table,
                          const struct pst_config_input *in, struct pst_err *err)
 {
     PST_AUTO(config) struct pst_config *c = NULL;
@@ -101,26 +101,26 @@ static const struct pst_config_value *value_of(const struct pst_config *c, size_
 
 pst_str pst_config_str(const struct pst_config *c, size_t option)
 {
-    pst_str s = value_of(c, option, 1U << PST_OPTION_STRING | 1U << PST_OPTION_ENUM)->text;
+    pst_str s = value_of(c, option, 1U << PST_CONFIG_STRING | 1U << PST_CONFIG_ENUM)->text;
     return s.ptr ? s : PST_STR("");
 }
 
 int64_t pst_config_int(const struct pst_config *c, size_t option)
 {
     return value_of(c, option,
-                    1U << PST_OPTION_INT | 1U << PST_OPTION_ENUM | 1U << PST_OPTION_DURATION |
-                        1U << PST_OPTION_SIZE)
+                    1U << PST_CONFIG_INT | 1U << PST_CONFIG_ENUM | 1U << PST_CONFIG_DURATION |
+                        1U << PST_CONFIG_SIZE)
         ->num;
 }
 
 bool pst_config_bool(const struct pst_config *c, size_t option)
 {
-    return value_of(c, option, 1U << PST_OPTION_BOOL)->num != 0;
+    return value_of(c, option, 1U << PST_CONFIG_BOOL)->num != 0;
 }
 
 size_t pst_config_list(const struct pst_config *c, size_t option, const pst_str **out_items)
 {
-    const struct pst_config_value *v = value_of(c, option, 1U << PST_OPTION_LIST);
+    const struct pst_config_value *v = value_of(c, option, 1U << PST_CONFIG_LIST);
     *out_items = v->items;
     return v->count;
 }
@@ -133,7 +133,7 @@ enum pst_config_source pst_config_source(const struct pst_config *c, size_t opti
 bool pst_config_has_secret_in_file(const struct pst_config *c)
 {
     for (size_t i = 0; i < c->table->count; i++) {
-        if ((c->table->options[i].flags & PST_OPTION_SECRET) &&
+        if ((c->table->options[i].flags & PST_CONFIG_SECRET) &&
             c->values[i].source == PST_FROM_FILE && c->values[i].text.len > 0)
             return true;
     }
@@ -156,7 +156,7 @@ size_t pst_config_diff(const struct pst_config *old, const struct pst_config *ne
             continue;
         if (count < cap)
             changed[count++] = i;
-        if (!(old->table->options[i].flags & PST_OPTION_RELOADABLE))
+        if (!(old->table->options[i].flags & PST_CONFIG_RELOADABLE))
             needs_restart = true;
     }
     *out_needs_restart = needs_restart;
@@ -183,7 +183,7 @@ pst_code pst_config_merge_reload(struct pst_config **out, const struct pst_confi
     PST_AUTO(config) struct pst_config *c = NULL;
     PST_TRY(new_config(&c, old->table, err));
     for (size_t i = 0; i < old->table->count; i++) {
-        bool reload = (old->table->options[i].flags & PST_OPTION_RELOADABLE) != 0;
+        bool reload = (old->table->options[i].flags & PST_CONFIG_RELOADABLE) != 0;
         const struct pst_config *from = reload ? new_one : old;
         PST_TRY(copy_value(c->arena, &c->values[i], &from->values[i], err));
     }

@@ -1,7 +1,7 @@
 /* config/config.h: options from one table.
  *
  * A program (penstock, peoplesim, every command of the command line) describes its options as
- * rows of struct pst_option. From that table come parsing, checking, --help, the manual page
+ * rows of struct pst_config_option. From that table come parsing, checking, --help, the manual page
  * and the JSON description; nothing about an option is written anywhere else.
  *
  * One name, three spellings: "data_dir" is data_dir in the YAML file, PREFIX_DATA_DIR in the
@@ -27,30 +27,30 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum pst_option_type {
-    PST_OPTION_STRING, /* min/max: length in bytes */
-    PST_OPTION_INT, /* min/max: value */
-    PST_OPTION_BOOL, /* true/false, yes/no, on/off, 1/0 */
-    PST_OPTION_DURATION, /* "90s", "15m", "7d"; kept and bounded in milliseconds */
-    PST_OPTION_SIZE, /* "64MiB"; kept and bounded in bytes */
-    PST_OPTION_ENUM, /* one of `choices`; the number is its index */
-    PST_OPTION_LIST, /* texts; min/max: how many */
+enum pst_config_type {
+    PST_CONFIG_STRING, /* min/max: length in bytes */
+    PST_CONFIG_INT, /* min/max: value */
+    PST_CONFIG_BOOL, /* true/false, yes/no, on/off, 1/0 */
+    PST_CONFIG_DURATION, /* "90s", "15m", "7d"; kept and bounded in milliseconds */
+    PST_CONFIG_SIZE, /* "64MiB"; kept and bounded in bytes */
+    PST_CONFIG_ENUM, /* one of `choices`; the number is its index */
+    PST_CONFIG_LIST, /* texts; min/max: how many */
 };
 
-enum pst_option_flags {
-    PST_OPTION_RELOADABLE = 1U << 0, /* a new value is taken over on SIGHUP */
-    PST_OPTION_SECRET = 1U << 1, /* never shown; no flag, because argv is public */
-    PST_OPTION_FLAG_ONLY = 1U << 2, /* neither in the file nor in the environment */
-    PST_OPTION_REQUIRED = 1U << 3, /* an empty value is an error */
+enum pst_config_flags {
+    PST_CONFIG_RELOADABLE = 1U << 0, /* a new value is taken over on SIGHUP */
+    PST_CONFIG_SECRET = 1U << 1, /* never shown; no flag, because argv is public */
+    PST_CONFIG_FLAG_ONLY = 1U << 2, /* neither in the file nor in the environment */
+    PST_CONFIG_REQUIRED = 1U << 3, /* an empty value is an error */
 };
 
-struct pst_option {
+struct pst_config_option {
     const char *name; /* [a-z0-9_]+ */
     char letter; /* short flag, or 0 */
-    enum pst_option_type type;
+    enum pst_config_type type;
     const char *value; /* the default, as text; NULL: empty, 0, false */
     int64_t min, max; /* both 0: no bound beyond the type's own */
-    unsigned flags; /* enum pst_option_flags */
+    unsigned flags; /* enum pst_config_flags */
     const char *choices; /* ENUM: "debug|info|warn|error" */
     const char *arg; /* what the value is called in help: "ADDRESS:PORT"; NULL for BOOL */
     const char *unit; /* "milliseconds", "rows", "percent"; NULL where there is none */
@@ -59,10 +59,10 @@ struct pst_option {
 };
 
 /* A table. All strings static. Options are addressed by their index in it. */
-struct pst_option_table {
+struct pst_config_table {
     const char *program; /* "penstock", for error texts */
     const char *env_prefix; /* "PENSTOCK_"; NULL: the environment is not read */
-    const struct pst_option *options;
+    const struct pst_config_option *options;
     size_t count; /* at most 128 */
 };
 
@@ -80,7 +80,7 @@ struct pst_config_input {
 
 /* Build a snapshot. *out has one reference. Errors: INVALID (param is the option's name),
  * LIMIT, NO_MEMORY. */
-pst_code pst_config_load(struct pst_config **out, const struct pst_option_table *table,
+pst_code pst_config_load(struct pst_config **out, const struct pst_config_table *table,
                          const struct pst_config_input *in, struct pst_err *err);
 
 struct pst_config *pst_config_ref(struct pst_config *c);
@@ -121,11 +121,11 @@ pst_code pst_config_merge_reload(struct pst_config **out, const struct pst_confi
 /* ---- descriptions ----------------------------------------------------------------------- */
 
 /* The options as help text, at most 100 columns, grouped. */
-void pst_config_help(const struct pst_option_table *table, struct pst_buf *out);
+void pst_config_help(const struct pst_config_table *table, struct pst_buf *out);
 /* The options as a section body of a manual page (man(7) macros). */
-void pst_config_man(const struct pst_option_table *table, struct pst_buf *out);
+void pst_config_man(const struct pst_config_table *table, struct pst_buf *out);
 /* A JSON array of objects: name, type, default, unit, min, max, choices, env, flag, help. */
-void pst_config_describe_json(const struct pst_option_table *table, struct pst_buf *out);
+void pst_config_describe_json(const struct pst_config_table *table, struct pst_buf *out);
 /* A JSON object of the values in force with their sources; secrets as "***". */
 void pst_config_values_json(const struct pst_config *c, struct pst_buf *out);
 

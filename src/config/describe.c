@@ -23,52 +23,52 @@ static void add_wrapped(struct pst_buf *out, pst_str text)
     pst_buf_add_char(out, '\n');
 }
 
-static const char *group_of(const struct pst_option *o)
+static const char *group_of(const struct pst_config_option *o)
 {
     return o->group ? o->group : "Options";
 }
 
-static bool starts_group(const struct pst_option_table *table, size_t index)
+static bool starts_group(const struct pst_config_table *table, size_t index)
 {
     return index == 0 ||
            strcmp(group_of(&table->options[index]), group_of(&table->options[index - 1])) != 0;
 }
 
 /* "-f, --flag ARG", or the variable of a secret. */
-static void add_usage(struct pst_buf *out, const struct pst_option_table *table,
-                      const struct pst_option *o)
+static void add_usage(struct pst_buf *out, const struct pst_config_table *table,
+                      const struct pst_config_option *o)
 {
-    char name[PST_OPTION_NAME_MAX];
-    if (o->flags & PST_OPTION_SECRET) {
-        pst_option_env_name(name, table, o);
+    char name[PST_CONFIG_NAME_MAX];
+    if (o->flags & PST_CONFIG_SECRET) {
+        pst_config_env_name(name, table, o);
         pst_buf_addf(out, "%s=%s", name, o->arg ? o->arg : "VALUE");
         return;
     }
-    pst_option_flag_name(name, o);
+    pst_config_flag_name(name, o);
     if (o->letter)
         pst_buf_addf(out, "-%c, ", o->letter);
     pst_buf_addf(out, "--%s", name);
-    if (o->type != PST_OPTION_BOOL)
+    if (o->type != PST_CONFIG_BOOL)
         pst_buf_addf(out, " %s", o->arg ? o->arg : "VALUE");
     else if (o->value && strcmp(o->value, "true") == 0)
         pst_buf_addf(out, ", --no-%s", name);
 }
 
 /* "Default: 16KiB; a size from 1KiB to 1MiB." */
-static void add_facts(struct pst_buf *out, const struct pst_option *o)
+static void add_facts(struct pst_buf *out, const struct pst_config_option *o)
 {
-    char allowed[PST_OPTION_TEXT_MAX];
-    bool has_default = o->value && *o->value && o->type != PST_OPTION_BOOL;
-    bool has_range = o->type == PST_OPTION_ENUM ||
-                     ((o->type == PST_OPTION_INT || o->type == PST_OPTION_DURATION ||
-                       o->type == PST_OPTION_SIZE) &&
+    char allowed[PST_CONFIG_TEXT_MAX];
+    bool has_default = o->value && *o->value && o->type != PST_CONFIG_BOOL;
+    bool has_range = o->type == PST_CONFIG_ENUM ||
+                     ((o->type == PST_CONFIG_INT || o->type == PST_CONFIG_DURATION ||
+                       o->type == PST_CONFIG_SIZE) &&
                       (o->min != 0 || o->max != 0));
     if (has_default)
         pst_buf_addf(out, " Default: %s", o->value);
-    if (has_default && o->unit && o->type == PST_OPTION_INT)
+    if (has_default && o->unit && o->type == PST_CONFIG_INT)
         pst_buf_addf(out, " %s", o->unit);
     if (has_range) {
-        pst_option_allowed(allowed, sizeof(allowed), o);
+        pst_config_allowed(allowed, sizeof(allowed), o);
         if (has_default)
             pst_buf_addf(out, "; %s", allowed);
         else
@@ -78,10 +78,10 @@ static void add_facts(struct pst_buf *out, const struct pst_option *o)
         pst_buf_add_char(out, '.');
 }
 
-void pst_config_help(const struct pst_option_table *table, struct pst_buf *out)
+void pst_config_help(const struct pst_config_table *table, struct pst_buf *out)
 {
     for (size_t i = 0; i < table->count; i++) {
-        const struct pst_option *o = &table->options[i];
+        const struct pst_config_option *o = &table->options[i];
         PST_AUTO(buf) struct pst_buf text;
         pst_buf_init(&text, 4096);
         if (starts_group(table, i))
@@ -111,12 +111,12 @@ static void add_roff(struct pst_buf *out, pst_str text)
     }
 }
 
-void pst_config_man(const struct pst_option_table *table, struct pst_buf *out)
+void pst_config_man(const struct pst_config_table *table, struct pst_buf *out)
 {
     for (size_t i = 0; i < table->count; i++) {
-        const struct pst_option *o = &table->options[i];
+        const struct pst_config_option *o = &table->options[i];
         PST_AUTO(buf) struct pst_buf text;
-        char env[PST_OPTION_NAME_MAX];
+        char env[PST_CONFIG_NAME_MAX];
         pst_buf_init(&text, 4096);
         if (starts_group(table, i) && o->group)
             pst_buf_addf(out, ".SS %s\n", o->group);
@@ -127,10 +127,10 @@ void pst_config_man(const struct pst_option_table *table, struct pst_buf *out)
         pst_buf_reset(&text);
         pst_buf_addf(&text, "%s", o->help);
         add_facts(&text, o);
-        if (o->flags & PST_OPTION_RELOADABLE)
+        if (o->flags & PST_CONFIG_RELOADABLE)
             pst_buf_add_lit(&text, " Taken over on SIGHUP.");
-        if (table->env_prefix && !(o->flags & (PST_OPTION_FLAG_ONLY | PST_OPTION_SECRET))) {
-            pst_option_env_name(env, table, o);
+        if (table->env_prefix && !(o->flags & (PST_CONFIG_FLAG_ONLY | PST_CONFIG_SECRET))) {
+            pst_config_env_name(env, table, o);
             pst_buf_addf(&text, " Environment: %s.", env);
         }
         add_roff(out, pst_buf_str(&text));
@@ -158,14 +158,14 @@ static void put_text(struct pst_json_writer *w, pst_str name, const char *text)
     pst_json_put_str(w, pst_str_from(text));
 }
 
-void pst_config_describe_json(const struct pst_option_table *table, struct pst_buf *out)
+void pst_config_describe_json(const struct pst_config_table *table, struct pst_buf *out)
 {
     struct pst_json_writer w;
-    char name[PST_OPTION_NAME_MAX + 2];
+    char name[PST_CONFIG_NAME_MAX + 2];
     pst_json_init(&w, out);
     pst_json_begin_array(&w);
     for (size_t i = 0; i < table->count; i++) {
-        const struct pst_option *o = &table->options[i];
+        const struct pst_config_option *o = &table->options[i];
         pst_json_begin_object(&w);
         put_text(&w, PST_STR("name"), o->name);
         put_text(&w, PST_STR("type"), type_names[o->type]);
@@ -180,17 +180,17 @@ void pst_config_describe_json(const struct pst_option_table *table, struct pst_b
         }
         if (o->choices)
             put_choices(&w, o->choices);
-        if (table->env_prefix && !(o->flags & PST_OPTION_FLAG_ONLY)) {
-            pst_option_env_name(name, table, o);
+        if (table->env_prefix && !(o->flags & PST_CONFIG_FLAG_ONLY)) {
+            pst_config_env_name(name, table, o);
             put_text(&w, PST_STR("env"), name);
         }
-        if (!(o->flags & PST_OPTION_SECRET)) {
+        if (!(o->flags & PST_CONFIG_SECRET)) {
             memcpy(name, "--", 2);
-            pst_option_flag_name(name + 2, o);
+            pst_config_flag_name(name + 2, o);
             put_text(&w, PST_STR("flag"), name);
         }
         pst_json_put_name(&w, PST_STR("reloadable"));
-        pst_json_put_bool(&w, (o->flags & PST_OPTION_RELOADABLE) != 0);
+        pst_json_put_bool(&w, (o->flags & PST_CONFIG_RELOADABLE) != 0);
         put_text(&w, PST_STR("help"), o->help);
         pst_json_end_object(&w);
     }
@@ -203,9 +203,9 @@ void pst_config_values_json(const struct pst_config *c, struct pst_buf *out)
     pst_json_init(&w, out);
     pst_json_begin_object(&w);
     for (size_t i = 0; i < c->table->count; i++) {
-        const struct pst_option *o = &c->table->options[i];
+        const struct pst_config_option *o = &c->table->options[i];
         const struct pst_config_value *v = &c->values[i];
-        bool hide = (o->flags & PST_OPTION_SECRET) && v->text.len > 0;
+        bool hide = (o->flags & PST_CONFIG_SECRET) && v->text.len > 0;
         pst_json_put_name(&w, pst_str_from(o->name));
         pst_json_begin_object(&w);
         pst_json_put_name(&w, PST_STR("value"));

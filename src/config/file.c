@@ -16,13 +16,13 @@ static bool scalar_text(yyjson_val *v, pst_str *out)
 static pst_code read_sequence(struct pst_config *c, size_t index, yyjson_val *list,
                               const char *where, struct pst_err *err)
 {
-    const struct pst_option *o = &c->table->options[index];
+    const struct pst_config_option *o = &c->table->options[index];
     pst_str *items = NULL;
     size_t count = 0;
     size_t i = 0;
     size_t max = 0;
     yyjson_val *item = NULL;
-    if (o->type != PST_OPTION_LIST)
+    if (o->type != PST_CONFIG_LIST)
         return PST_FAIL_AT(err, PST_E_INVALID, o->name, "%s: one value is expected, not a list",
                            where);
     PST_TRY(pst_arena_array(c->arena, &items, yyjson_arr_size(list), sizeof(*items), err));
@@ -32,24 +32,24 @@ static pst_code read_sequence(struct pst_config *c, size_t index, yyjson_val *li
             return PST_FAIL_AT(err, PST_E_INVALID, o->name, "%s: item %zu is a %s, not a text",
                                where, i + 1, pst_json_type(item));
     }
-    return pst_option_parse_items(c->arena, o, items, count, PST_FROM_FILE, where,
+    return pst_config_parse_items(c->arena, o, items, count, PST_FROM_FILE, where,
                                   &c->values[index], err);
 }
 
 static pst_code read_member(struct pst_config *c, const char *file, pst_str name, yyjson_val *v,
                             struct pst_err *err)
 {
-    char where[PST_OPTION_TEXT_MAX];
+    char where[PST_CONFIG_TEXT_MAX];
     pst_str text = {0};
     (void)snprintf(where, sizeof(where), "file '%s', %.*s", file, PST_STR_ARG(name));
-    size_t index = pst_option_find(c->table, name);
+    size_t index = pst_config_find(c->table, name);
     if (index == c->table->count) {
-        const char *near_name = pst_option_nearest(c->table, name);
+        const char *near_name = pst_config_nearest(c->table, name);
         return PST_FAIL(err, PST_E_INVALID, "%s: there is no such option%s%s", where,
                         near_name ? "; did you mean " : "", near_name ? near_name : "");
     }
-    const struct pst_option *o = &c->table->options[index];
-    if (o->flags & PST_OPTION_FLAG_ONLY)
+    const struct pst_config_option *o = &c->table->options[index];
+    if (o->flags & PST_CONFIG_FLAG_ONLY)
         return PST_FAIL_AT(err, PST_E_INVALID, o->name, "%s: this is a flag only", where);
     if (yyjson_is_null(v))
         return PST_OK;
@@ -58,7 +58,7 @@ static pst_code read_member(struct pst_config *c, const char *file, pst_str name
     if (!scalar_text(v, &text))
         return PST_FAIL_AT(err, PST_E_INVALID, o->name, "%s: a value is expected, not a mapping",
                            where);
-    return pst_option_parse(c->arena, o, text, PST_FROM_FILE, where, &c->values[index], err);
+    return pst_config_parse(c->arena, o, text, PST_FROM_FILE, where, &c->values[index], err);
 }
 
 pst_code pst_config_read_file(struct pst_config *c, const char *name, pst_str text,

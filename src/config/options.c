@@ -2,21 +2,21 @@
 #include "config/options.h"
 
 #define FLAGS_N 0
-#define FLAGS_R PST_OPTION_RELOADABLE
-#define FLAGS_S PST_OPTION_SECRET
-#define FLAGS_F PST_OPTION_FLAG_ONLY
+#define FLAGS_R PST_CONFIG_RELOADABLE
+#define FLAGS_S PST_CONFIG_SECRET
+#define FLAGS_F PST_CONFIG_FLAG_ONLY
 
 /* clang-format off */
-static const struct pst_option rows[PST_OPT_COUNT] = {
+static const struct pst_config_option rows[PST_OPT_COUNT] = {
 #define X(id, name, type, def, min, max, flags, choices, arg, unit, group, help) \
-    [PST_OPT_##id] = {name, 0, PST_OPTION_##type, def, min, max, FLAGS_##flags, choices, arg, unit, \
+    [PST_OPT_##id] = {name, 0, PST_CONFIG_##type, def, min, max, FLAGS_##flags, choices, arg, unit, \
                       group, help},
 #include "config/options.def"
 #undef X
 };
 /* clang-format on */
 
-const struct pst_option_table pst_options = {
+const struct pst_config_table pst_options = {
     .program = "penstock",
     .env_prefix = "PENSTOCK_",
     .options = rows,

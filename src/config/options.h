@@ -19,7 +19,7 @@ enum pst_opt {
 };
 /* clang-format on */
 
-extern const struct pst_option_table pst_options;
+extern const struct pst_config_table pst_options;
 
 /* The paths in force; NUL-terminated, in the arena. */
 struct pst_paths {

@@ -38,13 +38,13 @@ static void describe_choices(char *out, size_t size, const char *choices)
     }
 }
 
-void pst_option_allowed(char *out, size_t size, const struct pst_option *o)
+void pst_config_allowed(char *out, size_t size, const struct pst_config_option *o)
 {
     char low[32];
     char high[32];
     bool bounded = o->min != 0 || o->max != 0;
     switch (o->type) {
-    case PST_OPTION_STRING:
+    case PST_CONFIG_STRING:
         if (bounded && o->min > 0)
             (void)snprintf(out, size, "a text of %lld to %lld characters", (long long)o->min,
                            (long long)o->max);
@@ -53,32 +53,32 @@ void pst_option_allowed(char *out, size_t size, const struct pst_option *o)
         else
             (void)snprintf(out, size, "a text");
         return;
-    case PST_OPTION_INT:
+    case PST_CONFIG_INT:
         if (bounded)
             (void)snprintf(out, size, "a whole number from %lld to %lld", (long long)o->min,
                            (long long)o->max);
         else
             (void)snprintf(out, size, "a whole number");
         return;
-    case PST_OPTION_BOOL:
+    case PST_CONFIG_BOOL:
         (void)snprintf(out, size, "true or false");
         return;
-    case PST_OPTION_DURATION:
+    case PST_CONFIG_DURATION:
         format_duration(low, sizeof(low), o->min);
         format_duration(high, sizeof(high), o->max);
         (void)snprintf(out, size, bounded ? "a time from %s to %s" : "a time like 500ms, 90s or 7d",
                        low, high);
         return;
-    case PST_OPTION_SIZE:
+    case PST_CONFIG_SIZE:
         format_size(low, sizeof(low), o->min);
         format_size(high, sizeof(high), o->max);
         (void)snprintf(out, size, bounded ? "a size from %s to %s" : "a size like 4096 or 64MiB",
                        low, high);
         return;
-    case PST_OPTION_ENUM:
+    case PST_CONFIG_ENUM:
         describe_choices(out, size, o->choices);
         return;
-    case PST_OPTION_LIST:
+    case PST_CONFIG_LIST:
         if (bounded)
             (void)snprintf(out, size, "%lld to %lld items with commas between them",
                            (long long)o->min, (long long)o->max);
@@ -88,18 +88,18 @@ void pst_option_allowed(char *out, size_t size, const struct pst_option *o)
     }
 }
 
-static pst_code refuse(const struct pst_option *o, const char *where, pst_str text,
+static pst_code refuse(const struct pst_config_option *o, const char *where, pst_str text,
                        struct pst_err *err)
 {
-    char allowed[PST_OPTION_TEXT_MAX];
-    pst_option_allowed(allowed, sizeof(allowed), o);
-    if (o->flags & PST_OPTION_SECRET)
+    char allowed[PST_CONFIG_TEXT_MAX];
+    pst_config_allowed(allowed, sizeof(allowed), o);
+    if (o->flags & PST_CONFIG_SECRET)
         return PST_FAIL_AT(err, PST_E_INVALID, o->name, "%s: the value is not %s", where, allowed);
     return PST_FAIL_AT(err, PST_E_INVALID, o->name, "%s: '%.*s' is not %s", where,
                        (int)(text.len < 80 ? text.len : 80), text.ptr ? text.ptr : "", allowed);
 }
 
-static bool in_bounds(const struct pst_option *o, int64_t v)
+static bool in_bounds(const struct pst_config_option *o, int64_t v)
 {
     return (o->min == 0 && o->max == 0) || (v >= o->min && v <= o->max);
 }
@@ -132,35 +132,35 @@ static bool parse_choice(int64_t *out, const char *choices, pst_str text)
 }
 
 /* The number behind every type but LIST; for STRING its length. */
-static bool parse_number(int64_t *out, const struct pst_option *o, pst_str text)
+static bool parse_number(int64_t *out, const struct pst_config_option *o, pst_str text)
 {
     uint64_t size = 0;
     switch (o->type) {
-    case PST_OPTION_STRING:
+    case PST_CONFIG_STRING:
         *out = (int64_t)text.len;
         /* An empty text means "not set" and is always in bounds. */
         return memchr(text.ptr ? text.ptr : "", '\0', text.len) == NULL &&
                (text.len == 0 || in_bounds(o, *out));
-    case PST_OPTION_INT:
+    case PST_CONFIG_INT:
         return pst_parse_i64(out, text, INT64_MIN, INT64_MAX) && in_bounds(o, *out);
-    case PST_OPTION_BOOL:
+    case PST_CONFIG_BOOL:
         return parse_bool(out, text);
-    case PST_OPTION_DURATION:
+    case PST_CONFIG_DURATION:
         return pst_parse_duration_ms(out, text) && in_bounds(o, *out);
-    case PST_OPTION_SIZE:
+    case PST_CONFIG_SIZE:
         if (!pst_parse_size(&size, text) || size > INT64_MAX)
             return false;
         *out = (int64_t)size;
         return in_bounds(o, *out);
-    case PST_OPTION_ENUM:
+    case PST_CONFIG_ENUM:
         return parse_choice(out, o->choices, text);
-    case PST_OPTION_LIST:
+    case PST_CONFIG_LIST:
         break;
     }
     return false;
 }
 
-pst_code pst_option_parse_items(struct pst_arena *a, const struct pst_option *o,
+pst_code pst_config_parse_items(struct pst_arena *a, const struct pst_config_option *o,
                                 const pst_str *items, size_t count, enum pst_config_source source,
                                 const char *where, struct pst_config_value *out,
                                 struct pst_err *err)
@@ -188,7 +188,7 @@ pst_code pst_option_parse_items(struct pst_arena *a, const struct pst_option *o,
     return PST_OK;
 }
 
-static pst_code parse_list(struct pst_arena *a, const struct pst_option *o, pst_str text,
+static pst_code parse_list(struct pst_arena *a, const struct pst_config_option *o, pst_str text,
                            enum pst_config_source source, const char *where,
                            struct pst_config_value *out, struct pst_err *err)
 {
@@ -200,14 +200,14 @@ static pst_code parse_list(struct pst_arena *a, const struct pst_option *o, pst_
             return refuse(o, where, text, err);
         items[count++] = pst_str_split(&rest, ',');
     }
-    return pst_option_parse_items(a, o, items, count, source, where, out, err);
+    return pst_config_parse_items(a, o, items, count, source, where, out, err);
 }
 
-pst_code pst_option_parse(struct pst_arena *a, const struct pst_option *o, pst_str text,
+pst_code pst_config_parse(struct pst_arena *a, const struct pst_config_option *o, pst_str text,
                           enum pst_config_source source, const char *where,
                           struct pst_config_value *out, struct pst_err *err)
 {
-    if (o->type == PST_OPTION_LIST)
+    if (o->type == PST_CONFIG_LIST)
         return parse_list(a, o, text, source, where, out, err);
     int64_t num = 0;
     if (!parse_number(&num, o, text))
@@ -218,19 +218,19 @@ pst_code pst_option_parse(struct pst_arena *a, const struct pst_option *o, pst_s
     return PST_OK;
 }
 
-void pst_option_flag_name(char out[PST_OPTION_NAME_MAX], const struct pst_option *o)
+void pst_config_flag_name(char out[PST_CONFIG_NAME_MAX], const struct pst_config_option *o)
 {
-    (void)snprintf(out, PST_OPTION_NAME_MAX, "%s", o->name);
+    (void)snprintf(out, PST_CONFIG_NAME_MAX, "%s", o->name);
     for (char *p = out; *p; p++) {
         if (*p == '_')
             *p = '-';
     }
 }
 
-void pst_option_env_name(char out[PST_OPTION_NAME_MAX], const struct pst_option_table *table,
-                         const struct pst_option *o)
+void pst_config_env_name(char out[PST_CONFIG_NAME_MAX], const struct pst_config_table *table,
+                         const struct pst_config_option *o)
 {
-    (void)snprintf(out, PST_OPTION_NAME_MAX, "%s%s", table->env_prefix ? table->env_prefix : "",
+    (void)snprintf(out, PST_CONFIG_NAME_MAX, "%s%s", table->env_prefix ? table->env_prefix : "",
                    o->name);
     for (char *p = out; *p; p++) {
         if (*p >= 'a' && *p <= 'z')
@@ -249,7 +249,7 @@ static bool same_name(const char *name, pst_str given)
     return i == given.len && !name[i];
 }
 
-size_t pst_option_find(const struct pst_option_table *table, pst_str name)
+size_t pst_config_find(const struct pst_config_table *table, pst_str name)
 {
     size_t i = 0;
     while (i < table->count && !same_name(table->options[i].name, name))
@@ -257,10 +257,10 @@ size_t pst_option_find(const struct pst_option_table *table, pst_str name)
     return i;
 }
 
-/* Levenshtein distance, for names below PST_OPTION_NAME_MAX. */
+/* Levenshtein distance, for names below PST_CONFIG_NAME_MAX. */
 static size_t distance(pst_str a, pst_str b)
 {
-    size_t row[PST_OPTION_NAME_MAX + 1];
+    size_t row[PST_CONFIG_NAME_MAX + 1];
     for (size_t j = 0; j <= b.len; j++)
         row[j] = j;
     for (size_t i = 1; i <= a.len; i++) {
@@ -276,11 +276,11 @@ static size_t distance(pst_str a, pst_str b)
     return row[b.len];
 }
 
-const char *pst_option_nearest(const struct pst_option_table *table, pst_str name)
+const char *pst_config_nearest(const struct pst_config_table *table, pst_str name)
 {
     const char *best = NULL;
     size_t best_distance = 3;
-    char plain[PST_OPTION_NAME_MAX];
+    char plain[PST_CONFIG_NAME_MAX];
     if (!pst_str_copy(plain, sizeof(plain), name))
         return NULL;
     for (char *p = plain; *p; p++) {

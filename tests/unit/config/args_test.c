@@ -94,12 +94,12 @@ static void what_is_wrong_on_the_command_line_is_said(void **state)
 static void a_required_option_has_to_be_given(void **state)
 {
     (void)state;
-    static const struct pst_option need[] = {{.name = "from_file",
-                                              .type = PST_OPTION_STRING,
-                                              .flags = PST_OPTION_REQUIRED,
-                                              .arg = "FILE",
-                                              .help = "x"}};
-    static const struct pst_option_table t = {.program = "t", .options = need, .count = 1};
+    static const struct pst_config_option need[] = {{.name = "from_file",
+                                                     .type = PST_CONFIG_STRING,
+                                                     .flags = PST_CONFIG_REQUIRED,
+                                                     .arg = "FILE",
+                                                     .help = "x"}};
+    static const struct pst_config_table t = {.program = "t", .options = need, .count = 1};
     struct pst_err err;
     struct pst_config *c = NULL;
     struct pst_config_input in = {0};

@@ -26,12 +26,12 @@ static void help_shows_every_option_with_its_facts(void **state)
 static void long_help_is_wrapped(void **state)
 {
     (void)state;
-    static const struct pst_option one[] = {
+    static const struct pst_config_option one[] = {
         {.name = "x",
-         .type = PST_OPTION_BOOL,
+         .type = PST_CONFIG_BOOL,
          .help = "Words that go on and on and on and on, far beyond what fits into one line of a "
                  "terminal, so that they have to be broken somewhere in between the words."}};
-    static const struct pst_option_table t = {.program = "t", .options = one, .count = 1};
+    static const struct pst_config_table t = {.program = "t", .options = one, .count = 1};
     PST_AUTO(buf) struct pst_buf b;
     pst_buf_init(&b, 1 << 16);
     pst_config_help(&t, &b);

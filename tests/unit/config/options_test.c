@@ -33,12 +33,12 @@ static void the_table_is_sound(void **state)
     (void)state;
     PST_AUTO(config) struct pst_config *c = load(NULL); /* every default is within its bounds */
     for (size_t i = 0; i < pst_options.count; i++) {
-        const struct pst_option *o = &pst_options.options[i];
+        const struct pst_config_option *o = &pst_options.options[i];
         assert_true(strspn(o->name, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(o->name));
         assert_true(o->help[strlen(o->help) - 1] == '.');
-        assert_int_equal(o->type == PST_OPTION_BOOL, o->arg == NULL);
-        if (o->type == PST_OPTION_INT || o->type == PST_OPTION_SIZE ||
-            o->type == PST_OPTION_DURATION) {
+        assert_int_equal(o->type == PST_CONFIG_BOOL, o->arg == NULL);
+        if (o->type == PST_CONFIG_INT || o->type == PST_CONFIG_SIZE ||
+            o->type == PST_CONFIG_DURATION) {
             assert_non_null(o->unit);
             assert_true(o->max > o->min);
         }
