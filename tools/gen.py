@@ -26,28 +26,6 @@ ENVELOPE = {"id", "source_id", "display_name", "created_at", "updated_at", "dele
             "custom_fields", "source"}
 MAX_FILTERS = 16
 
-# Kept in columns of their own, before the large ones, so that filters never read the JSON text.
-COLUMNS = """\
-pk INTEGER PRIMARY KEY,
-conn INTEGER NOT NULL,
-sort_key BLOB NOT NULL,
-source_id TEXT NOT NULL,
-id BLOB NOT NULL,
-first_seq INTEGER NOT NULL,
-seq INTEGER NOT NULL,
-created_at INTEGER NOT NULL,
-updated_at INTEGER NOT NULL,
-synced_at INTEGER NOT NULL,
-deleted_at INTEGER,
-stamp INTEGER,
-source_hash BLOB NOT NULL,
-hash BLOB NOT NULL,
-dict INTEGER NOT NULL DEFAULT 0,
-{filters}data TEXT NOT NULL,
-source BLOB"""
-INDEXES = {"key": ("UNIQUE ", "conn, sort_key"), "id": ("UNIQUE ", "id"), "first": ("", "conn, first_seq"),
-           "updated": ("", "conn, updated_at, first_seq")}
-
 
 class Wrong(Exception):
     pass
@@ -169,19 +147,7 @@ class Tables:
         self.parts.append(f"static const struct pst_filter {name}_filters[] = {{\n{rows}}};\n")
         return (f"    {{{c_text(name)}, {c_text(e['singular'])}, {c_text(name.replace('_', '-'))}, {c_text(e['title'])}, "
                 f"{c_text(e['domain'])}, {c_text(e['description'])}, {symbol}, {len(fields)}, {name}_filters, "
-                f"{len(filters)}, {c_text('rec_' + name)},\n{ddl(name, fields, filters)}}},\n")
-
-
-def ddl(name, fields, filters):
-    table = f"rec_{name}"
-    kinds = {"integer": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
-    columns = "".join(f"f_{n} {kinds.get(fields[n]['type'], 'TEXT')},\n" for n in filters)
-    out = [f"CREATE TABLE IF NOT EXISTS {table} ({COLUMNS.format(filters=columns)}) STRICT;"]
-    for suffix, (unique, of) in INDEXES.items():
-        out.append(f"CREATE {unique}INDEX IF NOT EXISTS {table}_{suffix} ON {table} ({of});")
-    for n in filters:
-        out.append(f"CREATE INDEX IF NOT EXISTS {table}_f_{n} ON {table} (conn, f_{n}, first_seq);")
-    return "\n".join("     " + c_text(line + "\n").replace("\\012", "\\n") for line in "\n".join(out).split("\n"))
+                f"{len(filters)}, {c_text('rec_' + name)}}},\n")
 
 
 def load(path):
