@@ -3,7 +3,7 @@
 
 struct args {
     struct pst_config *config;
-    char *const *argv;
+    const char *const *argv;
     size_t count;
     size_t next; /* index of the next argument to look at */
     pst_str words[PST_CONFIG_WORDS_MAX];
@@ -136,7 +136,8 @@ pst_code pst_config_read_args(struct pst_config *c, const struct pst_config_inpu
     return PST_OK;
 }
 
-const char *pst_config_peek_flag(char *const *args, size_t arg_count, const char *name, char letter)
+const char *pst_config_peek_flag(const char *const *args, size_t arg_count, const char *name,
+                                 char letter)
 {
     size_t len = strlen(name);
     for (size_t i = 0; i < arg_count && strcmp(args[i], "--") != 0; i++) {
@@ -154,7 +155,7 @@ const char *pst_config_peek_flag(char *const *args, size_t arg_count, const char
     return NULL;
 }
 
-pst_code pst_config_read_env(struct pst_config *c, char *const *env, struct pst_err *err)
+pst_code pst_config_read_env(struct pst_config *c, const char *const *env, struct pst_err *err)
 {
     for (size_t i = 0; i < c->table->count; i++) {
         const struct pst_config_option *o = &c->table->options[i];
@@ -164,7 +165,7 @@ pst_code pst_config_read_env(struct pst_config *c, char *const *env, struct pst_
             continue;
         pst_config_env_name(name, c->table, o);
         size_t len = strlen(name);
-        for (char *const *e = env; *e; e++) {
+        for (const char *const *e = env; *e; e++) {
             /* An empty variable counts as not set, as unset variables arrive from unit files
              * and compose files. */
             if (strncmp(*e, name, len) != 0 || (*e)[len] != '=' || (*e)[len + 1] == '\0')

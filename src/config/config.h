@@ -72,8 +72,8 @@ struct pst_config;
 struct pst_config_input {
     const char *file_name; /* for error texts; NULL: there is no file */
     pst_str file_text; /* YAML; the caller reads the file */
-    char *const *env; /* "NAME=value" list ending in NULL, or NULL for none */
-    char *const *args; /* arguments after the command's name */
+    const char *const *env; /* "NAME=value" list ending in NULL, or NULL for none */
+    const char *const *args; /* arguments after the command's name */
     size_t arg_count;
     size_t max_words; /* how many arguments that are no flags are allowed */
 };
@@ -105,7 +105,7 @@ size_t pst_config_words(const struct pst_config *c, const pst_str **out_words);
 
 /* The value of flag --name (or -letter) in args, before anything is loaded: to find --config
  * and --help. NULL when absent; "" for a flag without value. */
-const char *pst_config_peek_flag(char *const *args, size_t arg_count, const char *name,
+const char *pst_config_peek_flag(const char *const *args, size_t arg_count, const char *name,
                                  char letter);
 
 /* Options that differ between two snapshots of one table: fills changed[0..count) with

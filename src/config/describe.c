@@ -191,6 +191,7 @@ void pst_config_describe_json(const struct pst_config_table *table, struct pst_b
         }
         pst_json_put_name(&w, PST_STR("reloadable"));
         pst_json_put_bool(&w, (o->flags & PST_CONFIG_RELOADABLE) != 0);
+        put_text(&w, PST_STR("group"), group_of(o));
         put_text(&w, PST_STR("help"), o->help);
         pst_json_end_object(&w);
     }

@@ -60,7 +60,7 @@ const char *pst_config_nearest(const struct pst_config_table *table, pst_str nam
 
 pst_code pst_config_read_file(struct pst_config *c, const char *name, pst_str text,
                               struct pst_err *err);
-pst_code pst_config_read_env(struct pst_config *c, char *const *env, struct pst_err *err);
+pst_code pst_config_read_env(struct pst_config *c, const char *const *env, struct pst_err *err);
 pst_code pst_config_read_args(struct pst_config *c, const struct pst_config_input *in,
                               struct pst_err *err);
 

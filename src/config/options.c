@@ -23,7 +23,7 @@ const struct pst_config_table pst_options = {
     .count = PST_OPT_COUNT,
 };
 
-const char *pst_env_get(char *const *env, const char *name)
+const char *pst_env_get(const char *const *env, const char *name)
 {
     size_t len = strlen(name);
     for (; env && *env; env++) {
@@ -34,8 +34,8 @@ const char *pst_env_get(char *const *env, const char *name)
 }
 
 /* The XDG rule: an absolute path in the variable, else below the home directory. */
-static pst_code resolve_xdg(struct pst_arena *a, pst_str *out, char *const *env, const char *name,
-                            const char *below_home, struct pst_err *err)
+static pst_code resolve_xdg(struct pst_arena *a, pst_str *out, const char *const *env,
+                            const char *name, const char *below_home, struct pst_err *err)
 {
     const char *dir = pst_env_get(env, name);
     const char *home = pst_env_get(env, "HOME");
@@ -56,12 +56,15 @@ static pst_code in_dir(struct pst_arena *a, pst_str *out, pst_str given, pst_str
 }
 
 pst_code pst_paths_resolve(struct pst_arena *a, struct pst_paths *out, const struct pst_config *c,
-                           char *const *env, bool is_root, struct pst_err *err)
+                           const char *const *env, bool is_root, struct pst_err *err)
 {
     struct pst_paths p = {0};
+    const char *state = pst_env_get(env, "STATE_DIRECTORY"); /* set by systemd */
     pst_str dir = pst_config_str(c, PST_OPT_DATA_DIR);
     if (dir.len > 0)
         PST_TRY(pst_arena_dup(a, &p.data_dir, dir, err));
+    else if (state && state[0] == '/')
+        PST_TRY(pst_arena_dup(a, &p.data_dir, pst_str_from(state), err));
     else if (is_root)
         p.data_dir = PST_STR("/var/lib/penstock");
     else
@@ -78,8 +81,8 @@ pst_code pst_paths_resolve(struct pst_arena *a, struct pst_paths *out, const str
     return PST_OK;
 }
 
-pst_code pst_config_file_names(struct pst_arena *a, struct pst_config_files *out, char *const *env,
-                               struct pst_err *err)
+pst_code pst_config_file_names(struct pst_arena *a, struct pst_config_files *out,
+                               const char *const *env, struct pst_err *err)
 {
     struct pst_config_files files = {0};
     const char *named = pst_env_get(env, "PENSTOCK_CONFIG");

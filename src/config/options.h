@@ -32,7 +32,7 @@ struct pst_paths {
 /* env: list as in struct pst_config_input (HOME, XDG_STATE_HOME); is_root: runs as uid 0.
  * Errors: INVALID (no data_dir and no home), NO_MEMORY, LIMIT. */
 pst_code pst_paths_resolve(struct pst_arena *a, struct pst_paths *out, const struct pst_config *c,
-                           char *const *env, bool is_root, struct pst_err *err);
+                           const char *const *env, bool is_root, struct pst_err *err);
 
 /* Where the configuration file may be when --config is not given: `named` by PENSTOCK_CONFIG
  * (it must exist then), else the first of `user` and `system` that exists. Empty texts where
@@ -42,10 +42,10 @@ struct pst_config_files {
     pst_str user; /* $XDG_CONFIG_HOME/penstock/penstock.yaml or ~/.config/... */
     pst_str system; /* /etc/penstock/penstock.yaml */
 };
-pst_code pst_config_file_names(struct pst_arena *a, struct pst_config_files *out, char *const *env,
-                               struct pst_err *err);
+pst_code pst_config_file_names(struct pst_arena *a, struct pst_config_files *out,
+                               const char *const *env, struct pst_err *err);
 
 /* The value of NAME in an environment list, or NULL. */
-const char *pst_env_get(char *const *env, const char *name);
+const char *pst_env_get(const char *const *env, const char *name);
 
 #endif

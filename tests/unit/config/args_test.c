@@ -4,7 +4,7 @@
 static void a_flag_may_be_written_in_several_ways(void **state)
 {
     (void)state;
-    static char *const cases[][4] = {
+    static const char *const cases[][4] = {
         {"--page-rows", "7", NULL}, {"--page-rows=7", NULL}, {"--page_rows=7", NULL},
         {"-r", "7", NULL},          {"-r7", NULL},           {"-fr7", NULL},
         {"-fr", "7", NULL},         {"-r9", "-r7", NULL},
@@ -21,7 +21,7 @@ static void a_bool_needs_no_value(void **state)
 {
     (void)state;
     static const struct {
-        char *args[3];
+        const char *args[3];
         bool expected;
     } cases[] = {
         {{"--fast"}, true},           {{"-f"}, true},
@@ -70,7 +70,7 @@ static void what_is_wrong_on_the_command_line_is_said(void **state)
 {
     (void)state;
     static const struct {
-        char *args[4];
+        const char *args[4];
         const char *message;
     } cases[] = {
         {{"--nme", "x"}, "there is no flag --nme; did you mean --name?"},
@@ -110,7 +110,7 @@ static void a_required_option_has_to_be_given(void **state)
 static void a_flag_can_be_looked_for_beforehand(void **state)
 {
     (void)state;
-    char **args = LIST("word", "--config=a.yaml", "-h", "--json", "--", "--late");
+    const char **args = LIST("word", "--config=a.yaml", "-h", "--json", "--", "--late");
     assert_string_equal(pst_config_peek_flag(args, 6, "config", 0), "a.yaml");
     assert_non_null(pst_config_peek_flag(args, 6, "help", 'h'));
     assert_non_null(pst_config_peek_flag(args, 6, "json", 0));

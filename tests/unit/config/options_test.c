@@ -54,7 +54,7 @@ static void paths_follow_from_data_dir_root_and_home(void **state)
     (void)state;
     static const struct {
         const char *yaml;
-        char *env[3];
+        const char *env[3];
         bool is_root;
         const char *data_dir; /* NULL: refused */
         const char *store;
@@ -90,6 +90,12 @@ static void paths_follow_from_data_dir_root_and_home(void **state)
          "/d",
          "/elsewhere/x.db",
          "/run/k"},
+        {NULL,
+         {"HOME=/home/a", "STATE_DIRECTORY=/var/lib/x"},
+         false,
+         "/var/lib/x",
+         "/var/lib/x/penstock.db",
+         "/var/lib/x/root.key"},
         {NULL, {NULL}, false, NULL, NULL, NULL},
     };
     struct pst_err err;
@@ -117,15 +123,15 @@ static void configuration_files_are_looked_for_where_they_belong(void **state)
     (void)state;
     struct pst_err err;
     struct pst_config_files files;
-    assert_ok(pst_config_file_names(arena, &files, (char *[]){"HOME=/h", NULL}, &err));
+    assert_ok(pst_config_file_names(arena, &files, (const char *[]){"HOME=/h", NULL}, &err));
     assert_str(files.named, "");
     assert_str(files.user, "/h/.config/penstock/penstock.yaml");
     assert_str(files.system, "/etc/penstock/penstock.yaml");
     assert_ok(pst_config_file_names(arena, &files,
-                                    (char *[]){"HOME=/h", "XDG_CONFIG_HOME=/c", NULL}, &err));
+                                    (const char *[]){"HOME=/h", "XDG_CONFIG_HOME=/c", NULL}, &err));
     assert_str(files.user, "/c/penstock/penstock.yaml");
-    assert_ok(pst_config_file_names(arena, &files,
-                                    (char *[]){"HOME=/h", "PENSTOCK_CONFIG=x.yaml", NULL}, &err));
+    assert_ok(pst_config_file_names(
+        arena, &files, (const char *[]){"HOME=/h", "PENSTOCK_CONFIG=x.yaml", NULL}, &err));
     assert_str(files.named, "x.yaml");
     assert_str(files.user, "");
 }

@@ -86,8 +86,8 @@ static const struct pst_config_table table = {
     .program = "trial", .env_prefix = "TRIAL_", .options = rows, .count = ROW_COUNT};
 
 /* Load from whichever sources are not NULL; args and env end in NULL, at most two words. */
-static inline pst_code load(struct pst_config **out, const char *yaml, char *const *env,
-                            char *const *args, struct pst_err *err)
+static inline pst_code load(struct pst_config **out, const char *yaml, const char *const *env,
+                            const char *const *args, struct pst_err *err)
 {
     struct pst_config_input in = {.file_name = yaml ? "trial.yaml" : NULL,
                                   .file_text = pst_str_from(yaml),
@@ -99,6 +99,6 @@ static inline pst_code load(struct pst_config **out, const char *yaml, char *con
     return pst_config_load(out, &table, &in, err);
 }
 
-#define LIST(...) ((char *[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define LIST(...) ((const char *[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
 
 #endif

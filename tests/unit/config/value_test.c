@@ -100,8 +100,8 @@ static void an_error_names_source_option_value_and_what_is_allowed(void **state)
     (void)state;
     static const struct {
         const char *yaml;
-        char *env;
-        char *flag;
+        const char *env;
+        const char *flag;
         const char *param;
         const char *message;
     } cases[] = {

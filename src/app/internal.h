@@ -1,0 +1,110 @@
+/* app/internal.h: what the files of app share. Not for other modules. */
+#ifndef PST_APP_INTERNAL_H
+#define PST_APP_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "account/account.h"
+#include "app/settings.h"
+#include "connector/connector.h"
+#include "gate/gate.h"
+#include "http/http.h"
+#include "os/queue.h"
+#include "os/thread.h"
+#include "sync/sync.h"
+
+/* ---- host.c: what sync needs of the machine ---- */
+
+struct pst_bell {
+    pthread_mutex_t mutex; /* guards count */
+    pthread_cond_t cond;
+    unsigned count;
+};
+void pst_bell_init(struct pst_bell *b);
+void pst_bell_fini(struct pst_bell *b);
+void pst_bell_ring(struct pst_bell *b);
+void pst_bell_await(struct pst_bell *b, int64_t timeout_ms); /* negative: without end */
+
+enum { PST_BELLS = 2 }; /* enum pst_sync_bell */
+struct pst_host {
+    struct pst_bell bells[PST_BELLS];
+};
+void pst_host_init(struct pst_host *h);
+void pst_host_fini(struct pst_host *h);
+struct pst_sync_host pst_host_table(struct pst_host *h);
+
+/* A sync worker's helpers: its fetch thread and its latch. */
+struct pst_lane {
+    pthread_mutex_t mutex; /* guards fn, arg, busy, closed */
+    pthread_cond_t changed;
+    void (*fn)(void *arg);
+    void *arg;
+    bool busy; /* fn was given and has not returned */
+    bool closed;
+    struct pst_bell latch;
+    struct pst_thread *thread;
+};
+pst_code pst_lane_open(struct pst_lane *lane, unsigned worker, struct pst_err *err);
+void pst_lane_close(struct pst_lane *lane); /* joins; an all-zero lane is a no-op */
+struct pst_sync_lane pst_lane_table(struct pst_lane *lane);
+
+/* ---- systems.c: opening connected systems ---- */
+
+struct pst_systems;
+
+struct pst_systems_options {
+    struct pst_db *db;
+    const struct pst_key *root;
+    const struct pst_connectors *connectors;
+    struct pst_gate *gate;
+    const struct pst_egress *egress;
+    unsigned workers; /* how many threads open systems, by index */
+};
+pst_code pst_systems_new(struct pst_systems **out, const struct pst_systems_options *options,
+                         struct pst_err *err);
+void pst_systems_free(struct pst_systems *s); /* NULL is a no-op */
+PST_DEFINE_AUTO(systems, struct pst_systems, pst_systems_free);
+struct pst_sync_systems pst_systems_table(struct pst_systems *s);
+
+/* ---- contacts.c: from upstream calls to the status of connections ---- */
+
+struct pst_contacts;
+pst_code pst_contacts_new(struct pst_contacts **out, struct pst_db *db, struct pst_err *err);
+void pst_contacts_free(struct pst_contacts *c); /* NULL is a no-op */
+PST_DEFINE_AUTO(contacts, struct pst_contacts, pst_contacts_free);
+/* Whom to tell of a connection whose status changed; set once, before threads start. */
+void pst_contacts_set_sync(struct pst_contacts *c, struct pst_sync_engine *engine);
+/* struct pst_gate_options.observe */
+void pst_contacts_observe(void *self, const struct pst_contact *contact);
+
+/* ---- pool.c: work that API requests cause ---- */
+
+struct pst_pool;
+pst_code pst_pool_new(struct pst_pool **out, unsigned workers, unsigned first_index,
+                      struct pst_err *err);
+pst_code pst_pool_start(struct pst_pool *p, struct pst_err *err);
+/* Run fn(arg, worker) on a thread of the pool; worker counts from first_index. false when the
+ * queue is full or closed: fn will not be called. Any thread, never waits. */
+bool pst_pool_submit(void *self, void (*fn)(void *arg, unsigned worker), void *arg);
+void pst_pool_stop(struct pst_pool *p); /* finishes what was taken, joins */
+void pst_pool_free(struct pst_pool *p); /* NULL is a no-op */
+PST_DEFINE_AUTO(pool, struct pst_pool, pst_pool_free);
+
+/* ---- start.c: files a first start makes ---- */
+
+/* The data directory (0700) and the root key (a file of 0600, or the option root_key). */
+pst_code pst_start_data_dir(const struct pst_paths *paths, struct pst_err *err);
+pst_code pst_start_root_key(struct pst_key **out, const struct pst_config *config,
+                            const struct pst_paths *paths, struct pst_err *err);
+
+/* pst_vault_open, finishing a rotation of the root key that was broken off: *root may be replaced.
+ * Errors: INVALID (wrong key), CORRUPT. */
+pst_code pst_start_vault(struct pst_db *db, struct pst_key **root, const struct pst_paths *paths,
+                         struct pst_err *err);
+
+/* Where connections may go, from the options. Arrays lie in the arena. Errors: INVALID. */
+pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *config,
+                          struct pst_arena *arena, struct pst_err *err);
+
+#endif

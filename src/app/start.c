@@ -1,0 +1,92 @@
+/* app/start.c: what has to be there before anything is built: directory, key, egress rules. */
+#include "app/internal.h"
+#include "base/log.h"
+#include "os/file.h"
+
+#include <limits.h>
+
+pst_code pst_start_data_dir(const struct pst_paths *paths, struct pst_err *err)
+{
+    PST_TRY(pst_dir_make(paths->data_dir.ptr, 0700, err));
+    return pst_file_check_private(paths->data_dir.ptr, err);
+}
+
+static pst_code load_text_key(struct pst_key **out, pst_str text, struct pst_err *err)
+{
+    if (pst_key_from_text(out, text, err) != PST_OK)
+        return pst_err_wrap(err, "root_key");
+    return PST_OK;
+}
+
+pst_code pst_start_root_key(struct pst_key **out, const struct pst_config *config,
+                            const struct pst_paths *paths, struct pst_err *err)
+{
+    bool created = false;
+    pst_str text = pst_config_str(config, PST_OPT_ROOT_KEY);
+    if (text.len > 0)
+        return load_text_key(out, text, err);
+    bool store_exists = pst_file_exists(paths->store.ptr);
+    if (store_exists && !pst_file_exists(paths->key_file.ptr))
+        return PST_FAIL_AT(err, PST_E_NOT_FOUND, "key_file",
+                           "the store '%.*s' exists, but its root key '%.*s' does not: bring the "
+                           "key file back, or name it with --key-file",
+                           PST_STR_ARG(paths->store), PST_STR_ARG(paths->key_file));
+    PST_TRY(pst_key_load_or_create(out, paths->key_file.ptr, &created, err));
+    if (created)
+        PST_LOG(PST_LOG_INFO, "made a new root key; keep a copy of it apart from backups",
+                PST_F_STR("key_file", paths->key_file), PST_F_Z("key_id", pst_key_id(*out)));
+    return PST_OK;
+}
+
+/* A rotation writes the new key beside the old one, moves the store to it in one transaction,
+ * and renames last. When it was broken off between the last two, the store opens only with the
+ * new key, which is then taken over here. */
+static pst_code take_new_key(struct pst_db *db, struct pst_key **root,
+                             const struct pst_paths *paths, const char *new_path,
+                             struct pst_err *err)
+{
+    PST_AUTO(key) struct pst_key *key = NULL;
+    PST_TRY(pst_key_load(&key, new_path, err));
+    PST_TRY(pst_vault_open(db, key, err));
+    if (rename(new_path, paths->key_file.ptr) != 0)
+        return PST_FAIL_OS(err, PST_E_IO, "cannot rename '%s'", new_path);
+    PST_TRY(pst_file_sync_dir(paths->key_file.ptr, err));
+    pst_key_free(*root);
+    *root = PST_TAKE(key);
+    PST_LOG(PST_LOG_INFO, "finished the rotation of the root key that was broken off");
+    return PST_OK;
+}
+
+pst_code pst_start_vault(struct pst_db *db, struct pst_key **root, const struct pst_paths *paths,
+                         struct pst_err *err)
+{
+    char new_path[PATH_MAX];
+    struct pst_err ignored;
+    pst_code rc = pst_vault_open(db, *root, err);
+    int n = snprintf(new_path, sizeof(new_path), "%.*s.new", PST_STR_ARG(paths->key_file));
+    if (rc == PST_E_INVALID && n > 0 && (size_t)n < sizeof(new_path) && pst_file_exists(new_path) &&
+        take_new_key(db, root, paths, new_path, &ignored) == PST_OK)
+        return PST_OK;
+    return rc;
+}
+
+pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *config,
+                          struct pst_arena *arena, struct pst_err *err)
+{
+    struct pst_range *ranges = NULL;
+    const pst_str *texts = NULL;
+    size_t count = pst_config_list(config, PST_OPT_SYSTEM_RANGES, &texts);
+    PST_TRY(pst_arena_array(arena, &ranges, count, sizeof(*ranges), err));
+    for (size_t i = 0; i < count; i++) {
+        if (!pst_range_parse(&ranges[i], texts[i]))
+            return PST_FAIL_AT(err, PST_E_INVALID, "system_ranges",
+                               "system_ranges: '%.*s' is no address range such as 10.0.0.0/8",
+                               PST_STR_ARG(texts[i]));
+    }
+    *out = (struct pst_egress){
+        .system_ranges = ranges,
+        .range_count = count,
+        .allow_loopback = pst_config_bool(config, PST_OPT_DEV),
+    };
+    return PST_OK;
+}

@@ -1,0 +1,174 @@
+/* cli/cmd_backup.c: penstock backup and penstock restore: the store as one file. */
+#include <limits.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/terminal.h"
+#include "os/file.h"
+#include "store/store.h"
+
+enum { BACKUP_MS = 6 * 3600 * 1000 };
+enum { YES = PST_CLI_OWN };
+
+PST_CLI_TABLE(backup_table);
+PST_CLI_TABLE(restore_table, {.name = "yes",
+                              .letter = 'y',
+                              .type = PST_CONFIG_BOOL,
+                              .flags = PST_CONFIG_FLAG_ONLY,
+                              .help = "Do not ask."});
+
+/* The server runs in a directory of its own, so it needs the path from the root. */
+static pst_code absolute_path(char out[PATH_MAX], pst_str path, struct pst_err *err)
+{
+    char cwd[PATH_MAX];
+    int n = 0;
+    if (path.ptr[0] == '/')
+        n = snprintf(out, PATH_MAX, "%.*s", PST_STR_ARG(path));
+    else if (getcwd(cwd, sizeof(cwd)))
+        n = snprintf(out, PATH_MAX, "%s/%.*s", cwd, PST_STR_ARG(path));
+    else
+        return PST_FAIL_OS(err, PST_E_IO, "cannot tell the current directory");
+    if (n < 0 || n >= PATH_MAX)
+        return PST_FAIL(err, PST_E_INVALID, "the path is too long");
+    return PST_OK;
+}
+
+static pst_code backup_online(struct pst_cli *cli, const char *path, struct pst_err *err)
+{
+    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(buf) struct pst_buf body;
+    struct pst_json_writer w;
+    struct pst_reply reply;
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("backup"));
+    pst_buf_init(&body, PST_BODY_BYTES);
+    pst_json_init(&w, &body);
+    pst_json_begin_object(&w);
+    pst_json_add_z(&w, "path", path);
+    pst_json_end_object(&w);
+    PST_TRY(pst_json_finish(&w, err));
+    return pst_client_call(cli, "POST", &target, pst_buf_str(&body), BACKUP_MS, &reply, err);
+}
+
+static pst_code backup_offline(struct pst_cli *cli, const char *path, struct pst_err *err)
+{
+    PST_AUTO(db) struct pst_db *db = NULL;
+    struct pst_paths paths;
+    PST_TRY(pst_client_paths(cli, &paths, err));
+    struct pst_db_options options = {.path = paths.store.ptr};
+    PST_TRY(pst_store_open(&db, &options, err));
+    return pst_store_backup(db, path, err);
+}
+
+static void print_info(const struct pst_cli *cli, const char *path,
+                       const struct pst_backup_info *info)
+{
+    PST_AUTO(buf) struct pst_buf b;
+    struct pst_json_writer w;
+    char newest[PST_WALL_TEXT];
+    (void)pst_wall_format(newest, info->newest_change);
+    pst_buf_init(&b, 8192);
+    if (!cli->json) {
+        pst_printf("%s: %lld organizations, %lld connections, %lld records, newest change %s, "
+                   "%llu bytes\n",
+                   path, (long long)info->organizations, (long long)info->connections,
+                   (long long)info->records, newest[0] ? newest : "none",
+                   (unsigned long long)info->bytes);
+        return;
+    }
+    pst_json_init(&w, &b);
+    pst_json_begin_object(&w);
+    pst_json_add_z(&w, "path", path);
+    pst_json_add_i64(&w, "schema", info->schema);
+    pst_json_add_i64(&w, "organizations", info->organizations);
+    pst_json_add_i64(&w, "connections", info->connections);
+    pst_json_add_i64(&w, "records", info->records);
+    pst_json_add_wall(&w, "newest_change", info->newest_change);
+    pst_json_add_i64(&w, "bytes", (int64_t)info->bytes);
+    pst_json_end_object(&w);
+    pst_print_json(pst_buf_str(&b));
+}
+
+static pst_code run_backup(struct pst_cli *cli, struct pst_err *err)
+{
+    char path[PATH_MAX];
+    struct pst_backup_info info;
+    PST_TRY(absolute_path(path, cli->words[0], err));
+    if (pst_file_exists(path))
+        return PST_FAIL(err, PST_E_CONFLICT, "'%s' exists; a backup never replaces a file", path);
+    pst_code rc = backup_online(cli, path, err);
+    bool is_remote = pst_config_str(cli->options, PST_CLI_URL).len > 0;
+    if (rc == PST_E_UNAVAILABLE && !is_remote)
+        rc = backup_offline(cli, path, err);
+    PST_TRY(rc);
+    if (is_remote) {
+        pst_notef("the backup lies on the server as '%s'\n", path);
+        return PST_OK;
+    }
+    PST_TRY(pst_store_verify(path, &info, err));
+    print_info(cli, path, &info);
+    if (!cli->json)
+        pst_notef("the root key is not in it: keep a copy of the key file in another place\n");
+    return PST_OK;
+}
+
+static const struct pst_example backup_examples[] = {
+    {"penstock backup /backup/penstock-$(date +%F).db", "while the server runs, or not"},
+    {0},
+};
+
+const struct pst_command pst_command_backup = {
+    .name = "backup",
+    .words = "FILE",
+    .min_words = 1,
+    .max_words = 1,
+    .summary = "copy the store to a file, checked, while the server goes on",
+    .details = "The copy holds everything but the root key. A server that runs makes it; without "
+               "one the command\ntakes the store's lock and makes it itself.",
+    .table = &backup_table,
+    .examples = backup_examples,
+    .run = run_backup,
+};
+
+static pst_code run_restore(struct pst_cli *cli, struct pst_err *err)
+{
+    struct pst_paths paths;
+    struct pst_backup_info info;
+    const char *backup = cli->words[0].ptr;
+    PST_TRY(pst_client_paths(cli, &paths, err));
+    PST_TRY(pst_store_verify(backup, &info, err));
+    if (!cli->json)
+        print_info(cli, backup, &info);
+    if (pst_file_exists(paths.store.ptr) && !pst_config_bool(cli->options, YES) &&
+        !pst_terminal_confirm(
+            "Put it in the place of the present store (which is kept beside it)?"))
+        return PST_FAIL(err, PST_E_CANCELLED, "nothing was changed (--yes does not ask)");
+    PST_TRY(pst_dir_make(paths.data_dir.ptr, 0700, err));
+    PST_TRY(pst_store_restore(backup, paths.store.ptr, &info, err));
+    if (cli->json)
+        print_info(cli, paths.store.ptr, &info);
+    else
+        pst_printf("restored to '%s'\n", paths.store.ptr);
+    return PST_OK;
+}
+
+static const struct pst_example restore_examples[] = {
+    {"systemctl stop penstock && penstock restore /backup/penstock-2026-11-24.db", NULL},
+    {0},
+};
+
+const struct pst_command pst_command_restore = {
+    .name = "restore",
+    .words = "FILE",
+    .min_words = 1,
+    .max_words = 1,
+    .summary = "put a backup in the place of the store (while the server is stopped)",
+    .details =
+        "The present store is kept beside it as <store>.before-restore. The root key must be "
+        "the one that\nwas in force when the backup was made.",
+    .table = &restore_table,
+    .examples = restore_examples,
+    .run = run_restore,
+};
