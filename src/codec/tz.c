@@ -209,7 +209,7 @@ static pst_code load_file(struct pst_tz **out, FILE *f, pst_str name, struct pst
     while (pst_buf_reserve(&file, 4096)) {
         size_t n = fread(file.ptr + file.len, 1, 4096, f);
         file.len += n;
-        if (n == 0)
+        if (n < 4096)
             break;
     }
     if (ferror(f))
