@@ -71,7 +71,8 @@ pst_str pst_str_split(pst_str *rest, char sep)
 {
     size_t at = pst_str_index(*rest, sep);
     pst_str head = {rest->ptr, at};
-    *rest = at == rest->len ? (pst_str){NULL, 0} : pst_str_sub(*rest, at + 1, rest->len);
+    *rest =
+        at == rest->len ? (pst_str){NULL, 0} : (pst_str){rest->ptr + at + 1, rest->len - at - 1};
     return head;
 }
 

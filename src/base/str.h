@@ -64,8 +64,9 @@ pst_str pst_str_sub(pst_str s, size_t from, size_t len);
 /* Without blanks, tabs, CR, LF at both ends. */
 pst_str pst_str_trim(pst_str s);
 
-/* Cut off *rest up to the first sep and return that part; *rest is what follows it. When
- * there is no sep the whole of *rest is returned and *rest becomes {NULL, 0}. */
+/* Cut off *rest up to the first sep and return that part; *rest is what follows it (not NULL,
+ * even when nothing follows). When there is no sep the whole of *rest is returned and *rest
+ * becomes {NULL, 0}: rest.ptr tells whether there was one. */
 pst_str pst_str_split(pst_str *rest, char sep);
 
 /* Copy to a C buffer of `size` bytes with a NUL. false, and an empty text, when s does not

@@ -202,11 +202,14 @@ static int64_t local_minute(const struct pst_tz *tz, pst_wall t)
     return pst_days_from_civil(c.year, c.month, c.day) * 1440 + c.hour * 60 + c.minute;
 }
 
-/* Ticks as named times: each fitting local minute once, by pst_tz_to_utc's answer. */
+/* Ticks as named times: each fitting local minute once, by pst_tz_to_utc's answer. Times in a
+ * gap are moved behind some that really exist, so the earliest of them is kept until the first
+ * that exists is known. */
 static pst_wall next_named(const struct pst_cron *c, const struct pst_tz *tz, pst_wall after)
 {
     struct pst_tz_memo memo = {0};
     struct pst_tz_period p = pst_tz_period_at(tz, after);
+    pst_wall moved = PST_WALL_NONE;
     int64_t from = local_minute(tz, after);
     /* Behind a recent change, times in its gap may still be to come. */
     if (p.from_s != INT64_MIN && after.us / PST_US_PER_S - p.from_s < 86400)
@@ -214,12 +217,17 @@ static pst_wall next_named(const struct pst_cron *c, const struct pst_tz *tz, ps
     for (;;) {
         int64_t at = next_local(c, from);
         if (at == INT64_MIN)
-            return PST_WALL_NONE;
+            return moved;
         struct pst_civil civil = pst_wall_to_civil((pst_wall){at * 60 * PST_US_PER_S});
         pst_wall t = pst_tz_to_utc(tz, &memo, &civil);
-        if (t.us > after.us)
-            return t;
         from = at + 1;
+        if (t.us <= after.us)
+            continue;
+        bool exists = local_minute(tz, t) == at;
+        if (exists)
+            return !pst_wall_is_none(moved) && moved.us < t.us ? moved : t;
+        if (pst_wall_is_none(moved))
+            moved = t;
     }
 }
 

@@ -21,6 +21,9 @@ enum {
     RULE_YEARS = 400, /* after which the calendar repeats, weekdays included */
 };
 static const int64_t CYCLE_S = 146097LL * 86400;
+/* Changes outside the years 0 to 9999 do not matter (zic writes one at -2^59). */
+static const int64_t FIRST_S = -62167219200LL;
+static const int64_t LAST_S = 253402300799LL;
 
 struct change {
     int64_t from_s; /* UTC */
@@ -100,15 +103,21 @@ static pst_code read_changes(struct pst_tz *tz, pst_str name, pst_str file, cons
                              struct pst_err *err)
 {
     int64_t before = INT64_MIN;
-    PST_TRY(add_change(tz, INT64_MIN, type_offset(file, b, 0), err));
+    int32_t first = type_offset(file, b, 0);
+    if (first < -167 * 3600 || first > 167 * 3600)
+        return corrupt(name, "a change of its table is wrong", err);
+    PST_TRY(add_change(tz, INT64_MIN, first, err));
     for (size_t i = 0; i < b->time_count; i++) {
         int64_t at = (int64_t)big_endian(file.ptr + b->times + 8 * i, 8);
         size_t type = (unsigned char)file.ptr[b->indexes + i];
         int32_t offset = type < b->type_count ? type_offset(file, b, type) : INT32_MAX;
-        if (offset < -167 * 3600 || offset > 167 * 3600 || at <= before)
+        if (offset < -167 * 3600 || offset > 167 * 3600 || at <= before || at > LAST_S)
             return corrupt(name, "a change of its table is wrong", err);
         before = at;
-        PST_TRY(add_change(tz, at, offset, err));
+        if (at < FIRST_S)
+            tz->changes.items[0].offset_s = offset;
+        else
+            PST_TRY(add_change(tz, at, offset, err));
     }
     return PST_OK;
 }

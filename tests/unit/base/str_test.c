@@ -75,6 +75,11 @@ static void split_walks_through_all_parts(void **state)
     assert_str(pst_str_split(&rest, '|'), "b");
     assert_null(rest.ptr);
     assert_str(pst_str_split(&rest, '|'), "");
+    rest = PST_STR("a|");
+    assert_str(pst_str_split(&rest, '|'), "a");
+    assert_non_null(rest.ptr);
+    assert_str(pst_str_split(&rest, '|'), "");
+    assert_null(rest.ptr);
 }
 
 static void a_copy_that_does_not_fit_or_has_a_nul_is_refused(void **state)
