@@ -86,7 +86,8 @@ static pst_code check_head_limits(const struct pst_conn *c, struct pst_err *err)
 {
     const struct pst_server_limits *limits = pst_server_limits_of(c);
     enum { METHOD_AND_VERSION = 32 };
-    if (c->scan.line_end == 0 && c->scan.at > limits->target_max + METHOD_AND_VERSION)
+    size_t line = c->scan.line_end ? c->scan.line_end : c->scan.at;
+    if (line > limits->target_max + METHOD_AND_VERSION)
         return PST_FAIL(err, PST_E_URI_TOO_LONG, "the target has more than %zu bytes",
                         limits->target_max);
     if (c->scan.at > limits->head_max)

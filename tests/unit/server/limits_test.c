@@ -1,0 +1,307 @@
+/* Limits and deadlines, both sides of each. */
+#include "tests/unit/test.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "os/clock.h"
+#include "tests/unit/server/fixture.h"
+
+static const struct pst_server_limits small = {
+    .head_max = 1024,
+    .target_max = 200,
+    .headers_max = 10,
+    .body_max = 2000,
+    .response_max = 1 << 20,
+    .connections_max = 6,
+    .per_address_max = 4,
+    .head_ms = 300,
+    .body_ms = 1200,
+    .body_grace_ms = 300,
+    .body_rate = 1000,
+    .idle_ms = 400,
+    .write_ms = 400,
+};
+
+static char *ask(struct fixture *f, const char *request, size_t len, bool *closed)
+{
+    int fd = client_connect(f);
+    client_send(fd, request, len);
+    char *answer = client_read_all(fd, 3000, closed);
+    (void)close(fd);
+    return answer;
+}
+
+static void expect_status(struct fixture *f, const struct pst_buf *request, int status)
+{
+    bool closed = false;
+    char *answer = ask(f, request->ptr, request->len, &closed);
+    if (status_of(answer) != status || !closed)
+        fail_msg("expected %d and close, got %s", status, answer);
+    pst_free(answer);
+}
+
+static void fill(struct pst_buf *b, char c, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        pst_buf_add_char(b, c);
+}
+
+static void sizes_are_taken_up_to_their_limit_and_refused_beyond(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t target, header, headers, body;
+        int status;
+    } rows[] = {
+        {200, 0, 0, 0, 404},   {201, 0, 0, 0, 414},   {5000, 0, 0, 0, 414}, {10, 700, 0, 0, 404},
+        {10, 1100, 0, 0, 431}, {10, 9000, 0, 0, 431}, {10, 0, 8, 0, 404},   {10, 0, 9, 0, 431},
+        {10, 0, 0, 2000, 404}, {10, 0, 0, 2001, 413},
+    };
+    struct fixture f;
+    fixture_start(&f, &small, 1);
+    for (size_t i = 0; i < PST_COUNT(rows); i++) {
+        PST_AUTO(buf) struct pst_buf b;
+        pst_buf_init(&b, 65536);
+        pst_buf_add_lit(&b, "POST /");
+        fill(&b, 'x', rows[i].target - 1);
+        pst_buf_add_lit(&b, " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+        if (rows[i].header) {
+            pst_buf_add_lit(&b, "X-Long: ");
+            fill(&b, 'y', rows[i].header);
+            pst_buf_add_lit(&b, "\r\n");
+        }
+        for (size_t k = 0; k < rows[i].headers; k++)
+            pst_buf_addf(&b, "X-%zu: z\r\n", k);
+        if (rows[i].body)
+            pst_buf_addf(&b, "Content-Length: %zu\r\n", rows[i].body);
+        pst_buf_add_lit(&b, "\r\n");
+        fill(&b, 'b', rows[i].body);
+        expect_status(&f, &b, rows[i].status);
+    }
+    fixture_stop(&f, 1000);
+}
+
+static void a_routes_own_body_limit_holds_for_lengths_and_chunks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        int status;
+    } rows[] = {
+        {"Content-Length: 10\r\n\r\n0123456789", 200},
+        {"Content-Length: 11\r\n\r\n0123456789a", 413},
+        {"Content-Length: 999999999999\r\n\r\n", 413},
+        {"Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n", 200},
+        {"Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n6\r\n56789a\r\n0\r\n\r\n", 413},
+        {"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", 413},
+    };
+    struct fixture f;
+    fixture_start(&f, &small, 1);
+    for (size_t i = 0; i < PST_COUNT(rows); i++) {
+        PST_AUTO(buf) struct pst_buf b;
+        pst_buf_init(&b, 65536);
+        pst_buf_addf(&b, "POST /small HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s",
+                     rows[i].body);
+        expect_status(&f, &b, rows[i].status);
+    }
+    fixture_stop(&f, 1000);
+}
+
+static void a_large_body_is_read_whole(void **state)
+{
+    (void)state;
+    struct pst_server_limits limits = {.body_max = 3 << 20};
+    struct fixture f;
+    fixture_start(&f, &limits, 1);
+    PST_AUTO(buf) struct pst_buf b;
+    pst_buf_init(&b, 4 << 20);
+    pst_buf_addf(&b, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", 3 << 20);
+    fill(&b, 'b', 3 << 20);
+    int fd = client_connect(&f);
+    client_send(fd, b.ptr, b.len);
+    char *answer = client_read_answer(fd, 5000);
+    assert_int_equal(strlen(body_of(answer)), 3 << 20);
+    pst_free(answer);
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
+/* Sends text, then one byte every 50 ms; returns after how many ms the server closed. */
+static int64_t dribble(struct fixture *f, const char *text, char byte, char **answer)
+{
+    bool closed = false;
+    pst_mono begin = pst_mono_now();
+    int fd = client_connect(f);
+    client_say(fd, text);
+    for (int i = 0; i < 100 && !closed; i++) {
+        client_send(fd, &byte, 1);
+        char c = 0;
+        pst_sleep_ms(50);
+        closed = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    }
+    *answer = client_read_all(fd, 3000, &closed);
+    assert_true(closed);
+    (void)close(fd);
+    return (pst_mono_now().ns - begin.ns) / PST_NS_PER_MS;
+}
+
+static void a_dribbled_head_is_cut_by_an_absolute_deadline(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, &small, 1);
+    char *answer = NULL;
+    int64_t ms = dribble(&f, "GET /marker HTTP/1.1\r\nHost: a\r\nX-A: ", 'x', &answer);
+    assert_int_equal(status_of(answer), 408);
+    assert_in_range(ms, 290, 700);
+    pst_free(answer);
+    fixture_stop(&f, 1000);
+}
+
+static void a_dribbled_body_is_cut_by_the_minimum_rate(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, &small, 1);
+    char *answer = NULL;
+    const char *head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+    int64_t ms = dribble(&f, head, 'x', &answer);
+    assert_int_equal(status_of(answer), 408);
+    assert_in_range(ms, 290, 700); /* the grace, since 20 bytes per second are below the rate */
+    pst_free(answer);
+
+    head = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello";
+    int fd = client_connect(&f);
+    bool closed = false;
+    client_say(fd, head);
+    answer = client_read_all(fd, 3000, &closed); /* chunked, and then nothing more */
+    assert_true(closed);
+    assert_int_equal(status_of(answer), 408);
+    pst_free(answer);
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
+static void a_body_above_the_minimum_rate_is_cut_at_the_last_deadline(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, &small, 1);
+    int fd = client_connect(&f);
+    client_say(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n");
+    pst_mono begin = pst_mono_now();
+    char block[65];
+    memset(block, 'x', sizeof(block) - 1);
+    block[64] = '\0';
+    char c = 0;
+    for (int i = 0; i < 28; i++) { /* about 1,280 bytes a second: not whole after 1.2 s */
+        client_say(fd, block);
+        pst_sleep_ms(50);
+        if (recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+            break;
+    }
+    bool closed = false;
+    char *answer = client_read_all(fd, 3000, &closed);
+    int64_t ms = (pst_mono_now().ns - begin.ns) / PST_NS_PER_MS;
+    assert_int_equal(status_of(answer), 408);
+    assert_in_range(ms, 1000, 1800);
+    pst_free(answer);
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
+static void an_idle_connection_is_closed_without_a_word(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, &small, 1);
+    int fd = client_connect(&f);
+    bool closed = false;
+    char *answer = client_read_all(fd, 3000, &closed);
+    assert_true(closed);
+    assert_string_equal(answer, "");
+    pst_free(answer);
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
+static void a_reader_that_stalls_or_crawls_is_cut(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, &small, 1);
+    for (int crawls = 0; crawls < 2; crawls++) {
+        int fd = client_connect(&f);
+        int room = 4096;
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
+        client_say(fd, "GET /stream?parts=100000 HTTP/1.1\r\nHost: a\r\n\r\n");
+        for (int i = 0; i < 100 && atomic_load(&f.released) == crawls; i++) {
+            char c = 0;
+            pst_sleep_ms(20);
+            if (crawls)
+                (void)recv(fd, &c, 1, MSG_DONTWAIT);
+        }
+        assert_int_equal(atomic_load(&f.released), crawls + 1);
+        (void)close(fd);
+    }
+    fixture_stop(&f, 1000);
+}
+
+static void connections_beyond_the_limits_are_told_so(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, &small, 1);
+    int fds[8];
+    for (int i = 0; i < 4; i++) {
+        fds[i] = client_connect(&f);
+        client_say(fds[i], "GET /marker HTTP/1.1\r\nHost: a\r\n\r\n");
+        char *answer = client_read_answer(fds[i], 3000);
+        assert_int_equal(status_of(answer), 200);
+        pst_free(answer);
+    }
+    bool closed = false;
+    char *answer = ask(&f, "", 0, &closed); /* the fifth of one address */
+    assert_int_equal(status_of(answer), 429);
+    assert_true(closed);
+    pst_free(answer);
+    for (int i = 4; i < 6; i++) { /* local ones are not counted per address */
+        fds[i] = client_connect_local(&f);
+        client_say(fds[i], "GET /peer HTTP/1.1\r\nHost: a\r\n\r\n");
+        answer = client_read_answer(fds[i], 3000);
+        char expected[32];
+        (void)snprintf(expected, sizeof(expected), "uid %u", (unsigned)getuid());
+        assert_string_equal(body_of(answer), expected);
+        pst_free(answer);
+    }
+    int fd = client_connect_local(&f); /* the seventh of all */
+    answer = client_read_all(fd, 3000, &closed);
+    assert_int_equal(status_of(answer), 503);
+    assert_true(closed);
+    pst_free(answer);
+    (void)close(fd);
+    for (int i = 0; i < 6; i++)
+        (void)close(fds[i]);
+    pst_sleep_ms(100);
+    answer = ask(&f, "GET /peer HTTP/1.0\r\n\r\n", 22, &closed);
+    assert_string_equal(body_of(answer), "address 127.0.0.1");
+    pst_free(answer);
+    fixture_stop(&f, 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_taken_up_to_their_limit_and_refused_beyond),
+        cmocka_unit_test(a_routes_own_body_limit_holds_for_lengths_and_chunks),
+        cmocka_unit_test(a_large_body_is_read_whole),
+        cmocka_unit_test(a_dribbled_head_is_cut_by_an_absolute_deadline),
+        cmocka_unit_test(a_dribbled_body_is_cut_by_the_minimum_rate),
+        cmocka_unit_test(a_body_above_the_minimum_rate_is_cut_at_the_last_deadline),
+        cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
+        cmocka_unit_test(a_reader_that_stalls_or_crawls_is_cut),
+        cmocka_unit_test(connections_beyond_the_limits_are_told_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
