@@ -20,6 +20,7 @@
 
 /* Serve until SIGTERM or SIGINT. args: flags of `penstock serve`. Errors: everything that keeps
  * the server from starting, in words for the operator. */
-pst_code pst_app_serve(char *const *args, size_t arg_count, char *const *env, struct pst_err *err);
+pst_code pst_app_serve(const char *const *args, size_t arg_count, const char *const *env,
+                       struct pst_err *err);
 
 #endif

@@ -7,8 +7,8 @@
 
 enum { FILE_BYTES = 1 << 20 };
 
-static pst_code find_file(struct pst_arena *arena, pst_str *out, char *const *args,
-                          size_t arg_count, char *const *env, struct pst_err *err)
+static pst_code find_file(struct pst_arena *arena, pst_str *out, const char *const *args,
+                          size_t arg_count, const char *const *env, struct pst_err *err)
 {
     struct pst_config_files files = {0};
     const char *flag = pst_config_peek_flag(args, arg_count, "config", 0);
@@ -28,8 +28,9 @@ static pst_code find_file(struct pst_arena *arena, pst_str *out, char *const *ar
     return PST_OK;
 }
 
-pst_code pst_settings_load(struct pst_settings *out, struct pst_arena *arena, char *const *args,
-                           size_t arg_count, char *const *env, struct pst_err *err)
+pst_code pst_settings_load(struct pst_settings *out, struct pst_arena *arena,
+                           const char *const *args, size_t arg_count, const char *const *env,
+                           struct pst_err *err)
 {
     PST_AUTO(config) struct pst_config *config = NULL;
     struct pst_settings s = {0};

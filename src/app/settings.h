@@ -16,7 +16,8 @@ struct pst_settings {
 
 /* args: flags of `penstock serve`. Errors: INVALID, NOT_FOUND and DENIED (the file), IO,
  * NO_MEMORY, LIMIT. */
-pst_code pst_settings_load(struct pst_settings *out, struct pst_arena *arena, char *const *args,
-                           size_t arg_count, char *const *env, struct pst_err *err);
+pst_code pst_settings_load(struct pst_settings *out, struct pst_arena *arena,
+                           const char *const *args, size_t arg_count, const char *const *env,
+                           struct pst_err *err);
 
 #endif

@@ -102,7 +102,7 @@ static int unknown_command(const char *name)
 int pst_cli_main(int argc, char **argv, char **env)
 {
     size_t count = argc > 1 ? (size_t)argc - 1 : 0;
-    char *const *args = argv + (argc > 0 ? 1 : 0);
+    const char *const *args = (const char *const *)argv + (argc > 0 ? 1 : 0);
     if (count == 0 || strcmp(args[0], "--help") == 0 || strcmp(args[0], "-h") == 0)
         return print_help(pst_help_overview);
     if (strcmp(args[0], "--version") == 0 || strcmp(args[0], "version") == 0) {
@@ -113,8 +113,10 @@ int pst_cli_main(int argc, char **argv, char **env)
     const struct pst_command *command = pst_command_find(args, count, &taken);
     if (!command)
         return unknown_command(args[0]);
-    struct pst_cli cli = {
-        .command = command, .args = args + taken, .arg_count = count - taken, .env = env};
+    struct pst_cli cli = {.command = command,
+                          .args = args + taken,
+                          .arg_count = count - taken,
+                          .env = (const char *const *)env};
     if (pst_config_peek_flag(cli.args, cli.arg_count, "help", 'h'))
         return print_command_help(command);
 

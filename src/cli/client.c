@@ -68,15 +68,15 @@ pst_code pst_client_paths(struct pst_cli *cli, struct pst_paths *out, struct pst
     struct pst_settings settings;
     pst_str file = pst_config_str(cli->options, PST_CLI_CONFIG);
     pst_str dir = pst_config_str(cli->options, PST_CLI_DATA_DIR);
-    char *args[4];
+    const char *args[4];
     size_t count = 0;
     if (file.len > 0) {
         args[count++] = (char *)(uintptr_t)"--config";
-        args[count++] = (char *)(uintptr_t)file.ptr;
+        args[count++] = file.ptr;
     }
     if (dir.len > 0) {
         args[count++] = (char *)(uintptr_t)"--data-dir";
-        args[count++] = (char *)(uintptr_t)dir.ptr;
+        args[count++] = dir.ptr;
     }
     PST_TRY(pst_settings_load(&settings, cli->arena, args, count, cli->env, err));
     *out = settings.paths;

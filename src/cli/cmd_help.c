@@ -26,14 +26,14 @@ static const struct pst_example examples[] = {
 
 static pst_code write_text(struct pst_cli *cli, struct pst_buf *out, struct pst_err *err)
 {
-    char *names[2] = {0};
+    const char *names[2] = {0};
     size_t taken = 0;
     if (cli->word_count == 0) {
         pst_help_overview(out);
         return PST_OK;
     }
     for (size_t i = 0; i < cli->word_count; i++)
-        names[i] = (char *)(uintptr_t)cli->words[i].ptr;
+        names[i] = cli->words[i].ptr;
     const struct pst_command *c = pst_command_find(names, cli->word_count, &taken);
     if (!c)
         return PST_FAIL(err, PST_E_NOT_FOUND, "there is no command '%.60s'", names[0]);

@@ -20,9 +20,9 @@ struct pst_cli {
     struct pst_config *options; /* of the command's own table */
     const pst_str *words; /* arguments that are no flags */
     size_t word_count;
-    char *const *args; /* as given, after the command's name */
+    const char *const *args; /* as given, after the command's name */
     size_t arg_count;
-    char *const *env;
+    const char *const *env;
     struct pst_arena *arena;
     bool json; /* --json */
     struct pst_client *client; /* opened by the first call of the API */
@@ -87,7 +87,7 @@ extern const struct pst_command *const pst_commands[];
 
 /* The command that the first one or two of `args` name, and how many words that took.
  * NULL when there is none. */
-const struct pst_command *pst_command_find(char *const *args, size_t count, size_t *taken);
+const struct pst_command *pst_command_find(const char *const *args, size_t count, size_t *taken);
 
 /* ---- help.c ---- */
 

@@ -36,7 +36,7 @@ static const struct pst_command *find_name(pst_str name)
     return NULL;
 }
 
-const struct pst_command *pst_command_find(char *const *args, size_t count, size_t *taken)
+const struct pst_command *pst_command_find(const char *const *args, size_t count, size_t *taken)
 {
     char both[64];
     const struct pst_command *found = NULL;
