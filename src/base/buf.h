@@ -62,6 +62,6 @@ static inline void pst_auto_buf(struct pst_buf *b)
 {
     pst_buf_fini(b);
 }
-/* PST_AUTO(buf) struct pst_buf b; pst_buf_init(&b, MAX); */
+/* PST_AUTO(buf) struct pst_buf b = {.max = MAX}; an uninitialised one must not leave scope. */
 
 #endif

@@ -176,12 +176,11 @@ void pst_print_table(yyjson_val *const *items, size_t count, const struct pst_co
                      size_t column_count, const char *when_empty)
 {
     size_t widths[COLUMNS_MAX];
-    PST_AUTO(buf) struct pst_buf out;
+    PST_AUTO(buf) struct pst_buf out = {.max = 64 << 20};
     if (count == 0) {
         pst_notef("%s\n", when_empty);
         return;
     }
-    pst_buf_init(&out, 64 << 20);
     for (size_t c = 0; c < column_count; c++) {
         widths[c] = widest(items, count, &columns[c]);
         add_padded(&out, pst_str_from(columns[c].title), widths[c],

@@ -217,20 +217,20 @@ static pst_code put_display_name(struct pst_mapper *p, struct pst_group group, s
 
 /* The source's own time of creation: the rule's JSON text, read back. A time that cannot be
  * read is no reason to reject the document. */
-static pst_wall created_at(struct pst_mapper *p, struct pst_group group)
+static pst_code created_at(struct pst_mapper *p, struct pst_group group, pst_wall *out,
+                           struct pst_err *err)
 {
-    struct pst_err ignored;
     bool null = false;
-    pst_wall t = PST_WALL_NONE;
-    size_t at = p->out.len;
+    *out = PST_WALL_NONE;
     if (p->mapping->created.kind == PST_RULE_NULL)
-        return t;
-    pst_code rc = pst_mapper_value(p, &p->mapping->created, group, &null, &ignored);
-    if (rc == PST_OK && !null && p->out.fail == PST_OK &&
-        !pst_wall_parse(&t, (pst_str){p->out.ptr + at + 1, p->out.len - at - 2}))
-        t = PST_WALL_NONE;
-    p->out.len = at;
-    return t;
+        return PST_OK;
+    pst_code rc = pst_mapper_value(p, &p->mapping->created, group, &null, err);
+    if (rc != PST_OK)
+        return rc == PST_E_INVALID ? PST_OK : rc;
+    PST_TRY(pst_buf_check(&p->out, err));
+    if (!null && !pst_wall_parse(out, (pst_str){p->out.ptr + 1, p->out.len - 2}))
+        *out = PST_WALL_NONE;
+    return PST_OK;
 }
 
 static pst_code map_document(struct pst_mapper *p, struct pst_err *err)
@@ -238,7 +238,7 @@ static pst_code map_document(struct pst_mapper *p, struct pst_err *err)
     const struct pst_mapping *m = p->mapping;
     struct pst_group all = {p->rows, p->doc->row_count};
     pst_buf_reset(&p->out);
-    p->mapped->created = created_at(p, all);
+    PST_TRY(created_at(p, all, &p->mapped->created, err));
     pst_buf_reset(&p->out);
     PST_TRY(put_display_name(p, all, err));
     PST_TRY(put_members(p, m->rules, m->rule_count, all, err));

@@ -204,7 +204,7 @@ static pst_code parse_template(struct pst_rule_compiler *c, yyjson_val *v, pst_s
 static pst_code parse_const(struct pst_rule_compiler *c, const struct pst_field *field,
                             yyjson_val *v, pst_str path, struct pst_rule *rule, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {.max = PST_MAPPING_BYTES / 4};
     struct pst_json_writer w;
     pst_str text;
     const char *name = NULL;
@@ -215,7 +215,6 @@ static pst_code parse_const(struct pst_rule_compiler *c, const struct pst_field 
         return PST_FAIL(err, PST_E_INVALID,
                         "%.*s.const: only text and enum fields take a constant, and it is a text",
                         PST_STR_ARG(path));
-    pst_buf_init(&b, PST_MAPPING_BYTES / 4);
     pst_json_init(&w, &b);
     pst_json_put_str(&w, name ? pst_str_from(name) : text);
     PST_TRY(pst_json_finish(&w, err));
