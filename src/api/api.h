@@ -1,0 +1,74 @@
+/* api/api.h: the REST API: routes as data, authentication, problem documents, OpenAPI.
+ *
+ * One table (api/routes.c) describes every operation: path, who may call it, where it runs,
+ * parameters, bodies, errors, words. The router, the checks before a handler, OpenAPI 3.1
+ * (/v1/openapi.json) and the reference (/docs) all come from it.
+ *
+ * Where operations run: LOOP ones on the event loop, with the loop's own read connection; WORK
+ * ones on a pool, straight-line code that may wait for a commit; CALL ones on the pool for calls
+ * to connected systems. The request is suspended meanwhile (server/server.h).
+ *
+ * Built in two steps, since server and api need each other: pst_api_new, then pst_server_new
+ * with pst_api_router and the callbacks below (self = the api), then pst_api_set_server.
+ *
+ * Thread-safety: as said at each function; everything else before threads start.
+ */
+#ifndef PST_API_API_H
+#define PST_API_API_H
+
+#include "connector/connector.h"
+#include "crypto/crypto.h"
+#include "db/db.h"
+#include "server/server.h"
+#include "sync/sync.h"
+
+struct pst_api;
+
+/* A pool of threads: run fn(arg, worker) on one of them, worker being that thread's index for
+ * pst_sync_systems.open. false when there is no room: fn will not be called. Never waits. */
+typedef bool pst_api_submit_fn(void *self, void (*fn)(void *arg, unsigned worker), void *arg);
+
+struct pst_api_options {
+    struct pst_db *db;
+    const struct pst_key *root; /* seals credentials */
+    const struct pst_connectors *connectors;
+    struct pst_sync_engine *sync;
+    struct pst_sync_systems systems; /* for tests of connections, on the call pool */
+    pst_api_submit_fn *work; /* the pool for WORK operations */
+    void *work_self;
+    pst_api_submit_fn *call; /* the pool for CALL operations */
+    void *call_self;
+    unsigned loops; /* of the server: as many read connections are made */
+    uint32_t operator_uid; /* who is the operator when coming through the local socket */
+    bool dev; /* schedules from 1 s */
+    int64_t request_ms; /* a WORK operation is answered 503 after this; 0 = 30,000 */
+    int64_t call_ms; /* the same for CALL; 0 = 120,000 */
+};
+
+/* What options point to outlives the api. Errors: NO_MEMORY, IO (read connections), INVALID. */
+pst_code pst_api_new(struct pst_api **out, const struct pst_api_options *options,
+                     struct pst_err *err);
+void pst_api_free(struct pst_api *api); /* after the server; NULL is a no-op */
+PST_DEFINE_AUTO(api, struct pst_api, pst_api_free);
+
+const struct pst_router *pst_api_router(const struct pst_api *api);
+extern const char pst_api_common_headers[]; /* struct pst_server_options.common_headers */
+void pst_api_set_server(struct pst_api *api, struct pst_server *server);
+
+/* struct pst_server_options.on_error and .on_finished; self is the struct pst_api. */
+void pst_api_on_error(void *self, const struct pst_request *req, const struct pst_id *request_id,
+                      const struct pst_err *err, struct pst_response *res);
+void pst_api_on_finished(void *self, const struct pst_request *req, const struct pst_id *request_id,
+                         const struct pst_server_outcome *outcome);
+
+/* struct pst_db_options.on_commit has to call this (any topic): wakes long-polls. Any thread;
+ * never waits. */
+void pst_api_on_commit(struct pst_api *api, int64_t topic);
+
+/* A stop has begun: /readyz says so. Any thread. */
+void pst_api_stopping(struct pst_api *api);
+
+/* The OpenAPI description, for `penstock` without a server and for docs. */
+void pst_api_openapi(struct pst_buf *out);
+
+#endif
