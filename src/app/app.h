@@ -16,11 +16,19 @@
 #ifndef PST_APP_APP_H
 #define PST_APP_APP_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
+#include "base/str.h"
 
 /* Serve until SIGTERM or SIGINT. args: flags of `penstock serve`. Errors: everything that keeps
  * the server from starting, in words for the operator. */
 pst_code pst_app_serve(const char *const *args, size_t arg_count, const char *const *env,
                        struct pst_err *err);
+
+/* For commands that look from outside: whether a server listens on that socket, and whether one
+ * could listen on that address ("127.0.0.1:7400"; errors: CONFLICT, INVALID, DENIED, IO). */
+bool pst_app_is_running(pst_str socket_path);
+pst_code pst_app_try_listen(pst_str address, struct pst_err *err);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include "app/settings.h"
 #include "base/alloc.h"
 #include "cli/output.h"
 #include "codec/percent.h"
@@ -13,13 +12,15 @@
 
 enum {
     CALL_MS = 60000,
+    CLIENT_BYTES = 64 << 10,
     MESSAGE_MAX = 400,
     PAGE_LIMIT = 500,
 };
 
 struct pst_client {
     struct pst_http *http;
-    pst_str base; /* "http://localhost", or --url; in the command's arena */
+    struct pst_arena *arena; /* owns the texts below; calls may come with arenas of their own */
+    pst_str base; /* "http://localhost", or --url */
     pst_str socket; /* "" with --url */
     struct pst_secret *authorization; /* "Bearer psk_...", or NULL */
     pst_str organization; /* id to send along, or "" */
@@ -31,6 +32,7 @@ void pst_client_free(struct pst_client *client)
         return;
     pst_http_free(client->http);
     pst_secret_free(client->authorization);
+    pst_arena_free(client->arena);
     pst_free(client);
 }
 
@@ -63,22 +65,27 @@ void pst_target_query(struct pst_target *t, const char *name, pst_str value)
 
 /* ---- opening ---- */
 
-pst_code pst_client_paths(struct pst_cli *cli, struct pst_paths *out, struct pst_err *err)
+pst_code pst_client_settings(struct pst_cli *cli, struct pst_settings *out, struct pst_err *err)
 {
-    struct pst_settings settings;
     pst_str file = pst_config_str(cli->options, PST_CLI_CONFIG);
     pst_str dir = pst_config_str(cli->options, PST_CLI_DATA_DIR);
     const char *args[4];
     size_t count = 0;
     if (file.len > 0) {
-        args[count++] = (char *)(uintptr_t)"--config";
+        args[count++] = "--config";
         args[count++] = file.ptr;
     }
     if (dir.len > 0) {
-        args[count++] = (char *)(uintptr_t)"--data-dir";
+        args[count++] = "--data-dir";
         args[count++] = dir.ptr;
     }
-    PST_TRY(pst_settings_load(&settings, cli->arena, args, count, cli->env, err));
+    return pst_settings_load(out, cli->arena, args, count, cli->env, err);
+}
+
+pst_code pst_client_paths(struct pst_cli *cli, struct pst_paths *out, struct pst_err *err)
+{
+    struct pst_settings settings;
+    PST_TRY(pst_client_settings(cli, &settings, err));
     *out = settings.paths;
     pst_config_unref(settings.config);
     return PST_OK;
@@ -106,7 +113,7 @@ static pst_code open_remote(struct pst_cli *cli, struct pst_client *client, stru
         url.len--;
     if (key.len == 0)
         return PST_FAIL_AT(err, PST_E_INVALID, "key", "--url needs an API key in PENSTOCK_KEY");
-    client->base = url;
+    PST_TRY(pst_arena_dup(client->arena, &client->base, url, err));
     return make_authorization(client, key, err);
 }
 
@@ -115,7 +122,7 @@ static pst_code open_local(struct pst_cli *cli, struct pst_client *client, struc
     struct pst_paths paths;
     PST_TRY(pst_client_paths(cli, &paths, err));
     client->base = PST_STR("http://localhost");
-    client->socket = paths.socket;
+    PST_TRY(pst_arena_dup(client->arena, &client->socket, paths.socket, err));
     if (access(paths.socket.ptr, F_OK) != 0)
         return PST_FAIL(err, PST_E_UNAVAILABLE,
                         "no server runs on '%.*s' (no socket there): start it with `penstock "
@@ -131,6 +138,7 @@ static pst_code open_client(struct pst_cli *cli, struct pst_err *err)
     PST_TRY(pst_http_init(err));
     PST_TRY(pst_new((void **)&client, sizeof(*client), err));
     cli->client = client; /* the dispatcher frees it, half-open or not */
+    PST_TRY(pst_arena_new(&client->arena, CLIENT_BYTES, err));
     client->organization = pst_config_str(cli->options, PST_CLI_ORGANIZATION);
     PST_TRY(pst_http_new(&client->http, &options, err));
     if (pst_config_str(cli->options, PST_CLI_URL).len > 0)

@@ -9,6 +9,7 @@
 #ifndef PST_CLI_CLIENT_H
 #define PST_CLI_CLIENT_H
 
+#include "app/settings.h"
 #include "cli/command.h"
 #include "codec/json.h"
 
@@ -61,7 +62,9 @@ pst_code pst_client_connection(struct pst_cli *cli, pst_str word, pst_str *out_i
 pst_code pst_client_connection_target(struct pst_cli *cli, pst_str word, struct pst_target *t,
                                       struct pst_err *err);
 
-/* Where the server keeps its files, for commands that need them. */
+/* The server's configuration as --config and --data-dir find it (release config), or only where
+ * it keeps its files. */
+pst_code pst_client_settings(struct pst_cli *cli, struct pst_settings *out, struct pst_err *err);
 pst_code pst_client_paths(struct pst_cli *cli, struct pst_paths *out, struct pst_err *err);
 
 #endif

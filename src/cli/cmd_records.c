@@ -1,0 +1,178 @@
+/* cli/cmd_records.c: penstock records: look at unified records. */
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+enum { LIMIT_MAX = 100000 };
+enum { LIMIT = PST_CLI_OWN, FILTER, SORT, DELETED, FIELDS, SOURCE };
+
+PST_CLI_TABLE(table,
+              {.name = "limit",
+               .letter = 'l',
+               .type = PST_CONFIG_INT,
+               .value = "20",
+               .min = 1,
+               .max = LIMIT_MAX,
+               .flags = PST_CONFIG_FLAG_ONLY,
+               .arg = "N",
+               .unit = "records",
+               .help = "At most this many."},
+              {.name = "filter",
+               .type = PST_CONFIG_LIST,
+               .max = 32,
+               .flags = PST_CONFIG_FLAG_ONLY,
+               .arg = "FIELD=VALUE",
+               .help = "Only records with this value; dates also with _after and _before "
+                       "(updated_after=2026-11-01). May be repeated."},
+              {.name = "sort",
+               .type = PST_CONFIG_STRING,
+               .max = 40,
+               .flags = PST_CONFIG_FLAG_ONLY,
+               .arg = "ORDER",
+               .help = "updated_at or -updated_at; else in the order of first appearance."},
+              {.name = "deleted",
+               .type = PST_CONFIG_ENUM,
+               .value = "exclude",
+               .flags = PST_CONFIG_FLAG_ONLY,
+               .choices = "exclude|include|only",
+               .arg = "HOW",
+               .help = "What to do with deleted records."},
+              {.name = "fields",
+               .type = PST_CONFIG_LIST,
+               .max = 64,
+               .flags = PST_CONFIG_FLAG_ONLY,
+               .arg = "FIELD,...",
+               .help = "Only these fields (with --json)."},
+              {.name = "source",
+               .type = PST_CONFIG_BOOL,
+               .flags = PST_CONFIG_FLAG_ONLY,
+               .help = "With the source rows, as they came."});
+
+static const struct pst_column columns[] = {
+    {"SOURCE ID", "source_id", PST_COLUMN_TEXT, 36}, {"NAME", "display_name", PST_COLUMN_TEXT, 36},
+    {"STATUS", "status", PST_COLUMN_TEXT, 20},       {"UPDATED", "updated_at", PST_COLUMN_TIME, 0},
+    {"DELETED", "deleted_at", PST_COLUMN_TIME, 0},   {"ID", "id", PST_COLUMN_TEXT, 40},
+};
+
+/* "purchase_orders" and "purchase-orders" both name the path's segment. */
+static pst_code entity_segment(struct pst_cli *cli, pst_str word, pst_str *out, struct pst_err *err)
+{
+    char *text = NULL;
+    PST_TRY(pst_arena_alloc(cli->arena, &text, word.len + 1, err));
+    for (size_t i = 0; i < word.len; i++)
+        text[i] = word.ptr[i] == '_' ? '-' : word.ptr[i];
+    *out = (pst_str){text, word.len};
+    return PST_OK;
+}
+
+static pst_code join(struct pst_cli *cli, size_t option, pst_str *out, struct pst_err *err)
+{
+    PST_AUTO(buf) struct pst_buf b;
+    const pst_str *items = NULL;
+    size_t count = pst_config_list(cli->options, option, &items);
+    pst_buf_init(&b, 8192);
+    for (size_t i = 0; i < count; i++)
+        pst_buf_addf(&b, "%s%.*s", i > 0 ? "," : "", PST_STR_ARG(items[i]));
+    PST_TRY(pst_buf_check(&b, err));
+    return pst_arena_dup(cli->arena, out, pst_buf_str(&b), err);
+}
+
+static pst_code add_filters(struct pst_cli *cli, struct pst_target *target, struct pst_err *err)
+{
+    const pst_str *items = NULL;
+    size_t count = pst_config_list(cli->options, FILTER, &items);
+    for (size_t i = 0; i < count; i++) {
+        char name[80];
+        size_t at = pst_str_index(items[i], '=');
+        if (at == items[i].len || !pst_str_copy(name, sizeof(name), pst_str_sub(items[i], 0, at)))
+            return PST_FAIL_AT(err, PST_E_INVALID, "filter",
+                               "flag --filter: '%.*s' is not "
+                               "FIELD=VALUE",
+                               PST_STR_ARG(items[i]));
+        pst_target_query(target, name, pst_str_sub(items[i], at + 1, items[i].len));
+    }
+    return PST_OK;
+}
+
+static pst_code build_target(struct pst_cli *cli, struct pst_target *target, struct pst_err *err)
+{
+    pst_str segment = {0};
+    pst_str fields = {0};
+    PST_TRY(pst_client_connection_target(cli, cli->words[0], target, err));
+    PST_TRY(entity_segment(cli, cli->words[1], &segment, err));
+    pst_target_add(target, segment);
+    if (cli->word_count > 2)
+        pst_target_add(target, cli->words[2]);
+    PST_TRY(join(cli, FIELDS, &fields, err));
+    pst_target_query(target, "fields", fields);
+    if (pst_config_bool(cli->options, SOURCE))
+        pst_target_query(target, "include", PST_STR("source"));
+    if (cli->word_count > 2)
+        return PST_OK;
+    pst_target_query(target, "sort", pst_config_str(cli->options, SORT));
+    if (pst_config_int(cli->options, DELETED) != 0)
+        pst_target_query(target, "deleted", pst_config_str(cli->options, DELETED));
+    return add_filters(cli, target, err);
+}
+
+/* All pages' items as one JSON array under "data". */
+static pst_code print_items(yyjson_val *const *items, size_t count, struct pst_err *err)
+{
+    PST_AUTO(buf) struct pst_buf b;
+    struct pst_json_writer w;
+    pst_buf_init(&b, 512 << 20);
+    pst_json_init(&w, &b);
+    pst_json_begin_object(&w);
+    pst_json_add_array(&w, "data");
+    for (size_t i = 0; i < count; i++)
+        pst_json_put_val(&w, items[i]);
+    pst_json_end_array(&w);
+    pst_json_end_object(&w);
+    PST_TRY(pst_json_finish(&w, err));
+    pst_print_json(pst_buf_str(&b));
+    return PST_OK;
+}
+
+static pst_code run(struct pst_cli *cli, struct pst_err *err)
+{
+    PST_AUTO(target) struct pst_target target;
+    yyjson_val **items = NULL;
+    size_t count = 0;
+    pst_target_init(&target);
+    PST_TRY(build_target(cli, &target, err));
+    if (cli->word_count > 2) {
+        struct pst_reply reply;
+        PST_TRY(pst_client_get(cli, &target, &reply, err));
+        if (cli->json)
+            pst_print_json(reply.text);
+        else
+            pst_print_pretty(reply.root);
+        return PST_OK;
+    }
+    PST_TRY(pst_client_list(cli, &target, (size_t)pst_config_int(cli->options, LIMIT), &items,
+                            &count, err));
+    if (cli->json)
+        return print_items(items, count, err);
+    pst_print_table(items, count, columns, PST_COUNT(columns), "no records");
+    return PST_OK;
+}
+
+static const struct pst_example examples[] = {
+    {"penstock records acme purchase_orders --filter status=approved", NULL},
+    {"penstock records acme suppliers --filter updated_after=2026-11-01 --limit 500 --json", NULL},
+    {"penstock records acme purchase_orders 'source_id:US001|0000000123' --source",
+     "one record with its source rows"},
+    {0},
+};
+
+const struct pst_command pst_command_records = {
+    .name = "records",
+    .words = "CONNECTION ENTITY [RECORD]",
+    .min_words = 2,
+    .max_words = 3,
+    .summary = "look at the records of an entity, or at one of them",
+    .details = "RECORD is an id (rec_...) or source_id: and the source's key.",
+    .table = &table,
+    .examples = examples,
+    .run = run,
+};

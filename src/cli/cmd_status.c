@@ -1,0 +1,107 @@
+/* cli/cmd_status.c: penstock status: how fresh every copy is. */
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+enum { LIST_MAX = 1000 };
+
+PST_CLI_TABLE(table);
+
+static const struct pst_column all_columns[] = {
+    {"NAME", "name", PST_COLUMN_TEXT, 30},
+    {"STATUS", "status", PST_COLUMN_TEXT, 24},
+    {"SINCE", "status_since", PST_COLUMN_AGO, 0},
+    {"SYNCING", "syncing", PST_COLUMN_YES, 0},
+    {"LAST SUCCESS", "last_success_at", PST_COLUMN_AGO, 0},
+    {"NEXT RUN", "next_run_at", PST_COLUMN_AGO, 0},
+    {"ID", "id", PST_COLUMN_TEXT, 40},
+};
+
+static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
+{
+    PST_AUTO(target) struct pst_target target;
+    yyjson_val **items = NULL;
+    size_t count = 0;
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("connections"));
+    if (cli->json) {
+        struct pst_reply reply;
+        PST_TRY(pst_client_get(cli, &target, &reply, err));
+        pst_print_json(reply.text);
+        return PST_OK;
+    }
+    PST_TRY(pst_client_list(cli, &target, LIST_MAX, &items, &count, err));
+    pst_print_table(items, count, all_columns, PST_COUNT(all_columns),
+                    "no connections yet: see penstock connect --help");
+    for (size_t i = 0; i < count; i++) {
+        pst_str reason = pst_value_str(items[i], "status_reason");
+        if (reason.len > 0)
+            pst_printf("%.*s: %.*s\n", PST_STR_ARG(pst_value_str(items[i], "name")),
+                       PST_STR_ARG(reason));
+    }
+    return PST_OK;
+}
+
+static const struct pst_column one_fields[] = {
+    {"Connection", "connection_id", PST_COLUMN_TEXT, 0}, {"Status", "status", PST_COLUMN_TEXT, 0},
+    {"Reason", "status_reason", PST_COLUMN_TEXT, 0},     {"Syncing", "syncing", PST_COLUMN_YES, 0},
+    {"Next run", "next_run_at", PST_COLUMN_TIME, 0},
+};
+
+static const struct pst_column entity_columns[] = {
+    {"ENTITY", "entity", PST_COLUMN_TEXT, 24},
+    {"STATUS", "status", PST_COLUMN_TEXT, 12},
+    {"RECORDS", "records", PST_COLUMN_NUMBER, 0},
+    {"LAST SUCCESS", "last_success_at", PST_COLUMN_AGO, 0},
+    {"LAST ATTEMPT", "last_attempt_at", PST_COLUMN_AGO, 0},
+    {"ERROR", "error.message", PST_COLUMN_TEXT, 80},
+};
+
+static pst_code show_one(struct pst_cli *cli, struct pst_err *err)
+{
+    PST_AUTO(target) struct pst_target target;
+    struct pst_reply reply;
+    yyjson_val *items[PST_COUNT(entity_columns) * 32];
+    size_t count = 0;
+    size_t i = 0;
+    size_t n = 0;
+    yyjson_val *item = NULL;
+    pst_target_init(&target);
+    PST_TRY(pst_client_connection_target(cli, cli->words[0], &target, err));
+    pst_target_add(&target, PST_STR("sync-status"));
+    PST_TRY(pst_client_get(cli, &target, &reply, err));
+    if (cli->json) {
+        pst_print_json(reply.text);
+        return PST_OK;
+    }
+    pst_print_fields(reply.root, one_fields, PST_COUNT(one_fields));
+    yyjson_arr_foreach(pst_value_at(reply.root, "entities"), i, n, item)
+    {
+        if (count < PST_COUNT(items))
+            items[count++] = item;
+    }
+    pst_printf("\n");
+    pst_print_table(items, count, entity_columns, PST_COUNT(entity_columns), "no entities");
+    return PST_OK;
+}
+
+static pst_code run(struct pst_cli *cli, struct pst_err *err)
+{
+    return cli->word_count > 0 ? show_one(cli, err) : show_all(cli, err);
+}
+
+static const struct pst_example examples[] = {
+    {"penstock status", "all connections"},
+    {"penstock status acme", "one connection, entity by entity"},
+    {0},
+};
+
+const struct pst_command pst_command_status = {
+    .name = "status",
+    .words = "[CONNECTION]",
+    .max_words = 1,
+    .summary = "show how connections and their syncs are",
+    .table = &table,
+    .examples = examples,
+    .run = run,
+};
