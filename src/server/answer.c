@@ -188,7 +188,8 @@ void pst_server_answer_begin(struct pst_exchange *ex, pst_code code, const struc
                      !(res->pull && ex->http_1_0);
     ex->chunked = res->pull && !ex->http_1_0;
     ex->cut_left = res->cut_after;
-    ex->head_sent = ex->part_ready = false;
+    ex->part_ready = ex->stalled = false;
+    ex->head_sent = res->cut && res->cut_head && res->cut_after == 0;
     ex->sent = 0;
     ex->last_part = !res->pull || ex->bodyless;
     compose_head(ex);
@@ -281,10 +282,20 @@ static enum pst_sent send_vector(struct pst_exchange *ex, struct vector *v, int 
     return PST_SENT_ALL;
 }
 
+static enum pst_sent cut_off(struct pst_exchange *ex)
+{
+    ex->stalled = ex->res.cut == PST_CUT_STALL;
+    if (ex->stalled)
+        return PST_SENT_STALLED;
+    return ex->res.cut == PST_CUT_RESET ? PST_SENT_RESET : PST_SENT_BROKEN;
+}
+
 enum pst_sent pst_server_answer_send(struct pst_exchange *ex, int fd)
 {
     if (ex->head.fail != PST_OK)
         return PST_SENT_BROKEN;
+    if (ex->stalled)
+        return PST_SENT_STALLED;
     for (int parts = 0; parts < PARTS_PER_TURN; parts++) {
         if (!ex->part_ready && ex->res.pull && !ex->bodyless && pull_part(ex) != PST_OK)
             return PST_SENT_BROKEN;
@@ -299,7 +310,7 @@ enum pst_sent pst_server_answer_send(struct pst_exchange *ex, int fd)
         ex->body_sent += v.body;
         ex->cut_left -= v.body < ex->cut_left ? v.body : ex->cut_left;
         if (v.cut)
-            return ex->res.cut == PST_CUT_RESET ? PST_SENT_RESET : PST_SENT_BROKEN;
+            return cut_off(ex);
         if (ex->last_part)
             return PST_SENT_ALL;
     }

@@ -215,6 +215,10 @@ static enum pst_step step_writing(struct pst_conn *c)
     case PST_SENT_RESET:
         (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
         break;
+    case PST_SENT_STALLED:
+        if (!c->hung_up)
+            return PST_STEP_WAIT;
+        break;
     case PST_SENT_BROKEN:
         break;
     }
@@ -239,7 +243,8 @@ static enum pst_step step_linger(struct pst_conn *c)
 
 static uint32_t wanted_events(const struct pst_conn *c)
 {
-    uint32_t out = c->state == PST_CONN_WRITING ? (uint32_t)EPOLLOUT : 0;
+    bool is_writing = c->state == PST_CONN_WRITING && !c->ex->stalled;
+    uint32_t out = is_writing ? (uint32_t)EPOLLOUT : 0;
     if (c->state != PST_CONN_WAITING && c->state != PST_CONN_WRITING)
         return EPOLLIN | EPOLLRDHUP;
     /* Not reading now. What was already reported is not asked for again, since epoll would

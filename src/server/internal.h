@@ -78,6 +78,7 @@ struct pst_exchange {
     bool head_sent, part_ready, last_part, bodyless;
     int status;
     size_t cut_left;
+    bool stalled; /* PST_CUT_STALL has been reached */
 };
 
 /* ---- connections ---- */
@@ -260,7 +261,7 @@ pst_code pst_server_parse_chunks(struct pst_exchange *ex, const char *bytes, siz
 /* Turn the result of a handler into bytes to send. Never fails: the last resort is an empty 500
  * or 503. code is PST_OK or that of err. */
 void pst_server_answer_begin(struct pst_exchange *ex, pst_code code, const struct pst_err *err);
-enum pst_sent { PST_SENT_ALL, PST_SENT_PART, PST_SENT_BROKEN, PST_SENT_RESET };
+enum pst_sent { PST_SENT_ALL, PST_SENT_PART, PST_SENT_BROKEN, PST_SENT_RESET, PST_SENT_STALLED };
 enum pst_sent pst_server_answer_send(struct pst_exchange *ex, int fd);
 void pst_server_answer_end(struct pst_exchange *ex); /* releases a stream; may be repeated */
 

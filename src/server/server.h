@@ -125,6 +125,7 @@ enum pst_cut {
     PST_CUT_NONE,
     PST_CUT_CLOSE, /* close after cut_after bytes of the body */
     PST_CUT_RESET, /* reset (RST) after cut_after bytes of the body */
+    PST_CUT_STALL, /* send nothing more; until the client goes away or write_ms has passed */
 };
 
 /* Filled by the handler. Zero status means 200. */
@@ -137,6 +138,7 @@ struct pst_response {
     bool close; /* close the connection after this answer */
     enum pst_cut cut;
     size_t cut_after;
+    bool cut_head; /* with cut_after 0: not even the head is sent */
     struct pst_buf head; /* private: use pst_response_header */
 };
 

@@ -154,7 +154,10 @@ static pst_code cutting(void *self, struct pst_request *req, struct pst_response
 {
     (void)self, (void)err;
     pst_buf_add_lit(&res->body, "0123456789");
-    res->cut = pst_str_is(req->path, "/reset") ? PST_CUT_RESET : PST_CUT_CLOSE;
+    res->cut = pst_str_is(req->path, "/reset")   ? PST_CUT_RESET
+               : pst_str_is(req->path, "/stall") ? PST_CUT_STALL
+                                                 : PST_CUT_CLOSE;
+    res->cut_head = pst_str_is(req->path, "/mute");
     res->cut_after = (size_t)number_param(req, "after", 0);
     return PST_OK;
 }
@@ -202,7 +205,8 @@ static struct pst_route routes[] = {
     {PST_METHOD_GET, "/wait", waiting},     {PST_METHOD_GET, "/held", held},
     {PST_METHOD_GET, "/stream", stream},    {PST_METHOD_GET, "/size/{bytes}", sized},
     {PST_METHOD_GET, "/header", splitting}, {PST_METHOD_GET, "/cut", cutting},
-    {PST_METHOD_GET, "/reset", cutting},    {PST_METHOD_GET, "/peer", peer},
+    {PST_METHOD_GET, "/reset", cutting},    {PST_METHOD_GET, "/stall", cutting},
+    {PST_METHOD_GET, "/mute", cutting},     {PST_METHOD_GET, "/peer", peer},
 };
 
 void fixture_start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops)

@@ -227,6 +227,32 @@ static void answers_are_cut_where_a_simulator_wants_it(void **state)
     fixture_stop(&f, 1000);
 }
 
+static void a_stalled_answer_stays_open_until_the_client_goes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL, 1);
+    bool closed = true;
+    int fd = client_connect(&f);
+    client_say(fd, "GET /stall?after=4" HOST);
+    char *answer = client_read_all(fd, 200, &closed);
+    assert_false(closed);
+    assert_string_equal(body_of(answer), "0123");
+    pst_free(answer);
+    assert_int_equal(atomic_load(&f.finished), 0);
+    (void)close(fd);
+    assert_true(wait_for(&f.finished, 1));
+
+    fd = client_connect(&f);
+    client_say(fd, "GET /mute" HOST);
+    answer = client_read_all(fd, 3000, &closed);
+    assert_true(closed);
+    assert_string_equal(answer, "");
+    pst_free(answer);
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
 /* ---- suspension ---- */
 
 static void a_waiting_request_is_resumed_from_another_thread(void **state)
@@ -498,6 +524,7 @@ int main(void)
         cmocka_unit_test(http_1_0_gets_answers_it_understands),
         cmocka_unit_test(a_stream_arrives_whole_and_is_given_back),
         cmocka_unit_test(answers_are_cut_where_a_simulator_wants_it),
+        cmocka_unit_test(a_stalled_answer_stays_open_until_the_client_goes),
         cmocka_unit_test(a_waiting_request_is_resumed_from_another_thread),
         cmocka_unit_test(a_wait_ends_at_its_deadline),
         cmocka_unit_test(a_client_that_leaves_while_waiting_is_noticed),
