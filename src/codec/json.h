@@ -73,6 +73,8 @@ pst_code pst_json_only(yyjson_val *v, const char *what, const char *const *names
 
 /* The string's inside, escaped, without the quotes; bytes that are no UTF-8 become U+FFFD. */
 void pst_json_escape(struct pst_buf *buf, pst_str s);
+/* The whole string, quotes included. Text that needs no escape is one copy. */
+void pst_json_quote(struct pst_buf *buf, pst_str s);
 
 enum { PST_JSON_WRITE_DEPTH = 64 };
 

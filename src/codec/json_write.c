@@ -79,6 +79,23 @@ void pst_json_escape(struct pst_buf *buf, pst_str s)
     }
 }
 
+void pst_json_quote(struct pst_buf *buf, pst_str s)
+{
+    if (clean_length(s) == s.len && pst_buf_reserve(buf, s.len + 2)) {
+        char *p = buf->ptr + buf->len;
+        *p++ = '"';
+        if (s.len)
+            memcpy(p, s.ptr, s.len);
+        p[s.len] = '"';
+        p[s.len + 1] = '\0';
+        buf->len += s.len + 2;
+        return;
+    }
+    pst_buf_add_char(buf, '"');
+    pst_json_escape(buf, s);
+    pst_buf_add_char(buf, '"');
+}
+
 /* ---- order ---- */
 
 static void misuse(struct pst_json_writer *w)
@@ -179,9 +196,8 @@ void pst_json_put_name(struct pst_json_writer *w, pst_str name)
     }
     if (w->has_items)
         pst_buf_add_char(w->buf, ',');
-    pst_buf_add_char(w->buf, '"');
-    pst_json_escape(w->buf, name);
-    pst_buf_add_lit(w->buf, "\":");
+    pst_json_quote(w->buf, name);
+    pst_buf_add_char(w->buf, ':');
     w->has_name = true;
 }
 
@@ -191,9 +207,7 @@ void pst_json_put_str(struct pst_json_writer *w, pst_str s)
 {
     if (!begin_value(w))
         return;
-    pst_buf_add_char(w->buf, '"');
-    pst_json_escape(w->buf, s);
-    pst_buf_add_char(w->buf, '"');
+    pst_json_quote(w->buf, s);
     end_value(w);
 }
 

@@ -209,9 +209,7 @@ static pst_code put_display_name(struct pst_mapper *p, struct pst_group group, s
     if (!null || p->out.fail != PST_OK)
         return PST_OK;
     p->out.len = at;
-    pst_buf_add_char(&p->out, '"');
-    pst_json_escape(&p->out, p->doc->source_id);
-    pst_buf_add_char(&p->out, '"');
+    pst_json_quote(&p->out, p->doc->source_id);
     return PST_OK;
 }
 

@@ -66,9 +66,7 @@ static void filter_int(struct pst_mapper *m, const struct pst_rule *rule, int64_
 static pst_code put_text(struct pst_mapper *m, const struct pst_rule *rule, pst_str text,
                          struct pst_err *err)
 {
-    pst_buf_add_char(&m->out, '"');
-    pst_json_escape(&m->out, text);
-    pst_buf_add_char(&m->out, '"');
+    pst_json_quote(&m->out, text);
     return filter_text(m, rule, text, err);
 }
 

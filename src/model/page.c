@@ -22,9 +22,7 @@ static void put_cell(struct pst_buf *out, const struct pst_cell *cell)
 {
     switch (cell->kind) {
     case PST_CELL_TEXT:
-        pst_buf_add_char(out, '"');
-        pst_json_escape(out, cell->text);
-        pst_buf_add_char(out, '"');
+        pst_json_quote(out, cell->text);
         break;
     case PST_CELL_NUMBER:
     case PST_CELL_BOOL:
@@ -48,9 +46,8 @@ static void put_row(struct pst_buf *out, const struct pst_columns *columns,
         if (!first)
             pst_buf_add_char(out, ',');
         first = false;
-        pst_buf_add_char(out, '"');
-        pst_json_escape(out, columns->names[i]);
-        pst_buf_add_lit(out, "\":");
+        pst_json_quote(out, columns->names[i]);
+        pst_buf_add_char(out, ':');
         put_cell(out, &cells[i]);
     }
     pst_buf_add_char(out, '}');
