@@ -3,6 +3,8 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/buf.h"
 #include "db/driver.h"
 #include "os/clock.h"
 
@@ -41,6 +43,56 @@ pst_code pst_db_check(struct pst_db_conn *conn, struct pst_err *err)
                         "the store is damaged: a row of '%.*s' refers to one that is gone",
                         PST_STR_ARG(table));
     }
+    return PST_OK;
+}
+
+/* ---- files at rest ---- */
+
+/* file:<path>?immutable=1; what a URI reserves is escaped. */
+static pst_code make_uri(char **out, const char *path, struct pst_err *err)
+{
+    PST_AUTO(buf) struct pst_buf uri;
+    pst_buf_init(&uri, 3 * PATH_BYTES);
+    pst_buf_add_lit(&uri, "file:");
+    for (const char *c = path; *c; c++) {
+        if (strchr("%?#", *c))
+            pst_buf_addf(&uri, "%%%02x", (unsigned char)*c);
+        else
+            pst_buf_add_char(&uri, *c);
+    }
+    pst_buf_add_lit(&uri, "?immutable=1");
+    PST_TRY(pst_buf_check(&uri, err));
+    *out = uri.ptr;
+    uri = (struct pst_buf){0};
+    return PST_OK;
+}
+
+pst_code pst_db_peek_new(const char *path, struct pst_db_conn **out, struct pst_err *err)
+{
+    PST_AUTO(db_reader) struct pst_db_conn *conn = NULL;
+    char log[PATH_BYTES];
+    struct pst_file_info info;
+    int n = snprintf(log, sizeof(log), "%s-wal", path);
+    if (n < 0 || (size_t)n >= sizeof(log))
+        return PST_FAIL(err, PST_E_INVALID, "the path of the store is too long");
+    PST_TRY(pst_file_stat(path, &info, err));
+    if (!info.exists)
+        return PST_FAIL(err, PST_E_NOT_FOUND, "there is no file '%s'", path);
+    PST_TRY(pst_file_stat(log, &info, err));
+    if (info.exists && info.size)
+        return PST_FAIL(err, PST_E_CORRUPT,
+                        "'%s' is a store that was not closed ('%s' lies beside it), no backup",
+                        path, log);
+    PST_TRY(pst_new((void **)&conn, sizeof(*conn), err));
+    PST_TRY(pst_new((void **)&conn->own, sizeof(*conn->own), err));
+    conn->db = conn->own;
+    conn->own->immutable = true;
+    (void)pthread_mutex_init(&conn->own->mutex, NULL);
+    (void)pthread_cond_init(&conn->own->filled, NULL);
+    (void)pthread_cond_init(&conn->own->drained, NULL);
+    PST_TRY(make_uri(&conn->own->path, path, err));
+    PST_TRY(pst_db_handle_open(conn, err));
+    *out = PST_TAKE(conn);
     return PST_OK;
 }
 
@@ -105,7 +157,10 @@ static pst_code copy_to(struct pst_db *db, const char *path, struct pst_err *err
     PST_TRY(pst_stmt_step(st, &row, err));
     PST_TRY(open_target(&to, path, err));
     PST_TRY(copy_pages(from, to, err));
-    return sync_file(path, err);
+    PST_TRY(sync_file(path, err));
+    PST_AUTO(db_reader) struct pst_db_conn *copy = NULL;
+    PST_TRY(pst_db_peek_new(path, &copy, err));
+    return pst_db_check(copy, err);
 }
 
 pst_code pst_db_backup(struct pst_db *db, const char *path, struct pst_err *err)
@@ -121,6 +176,63 @@ pst_code pst_db_backup(struct pst_db *db, const char *path, struct pst_err *err)
     if (code == PST_OK && renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) != 0)
         code = PST_FAIL_OS(err, errno == EEXIST ? PST_E_CONFLICT : PST_E_IO,
                            "cannot name the backup '%s'", path);
+    if (code != PST_OK) {
+        (void)unlink(part);
+        return code;
+    }
+    return pst_file_sync_dir(path, err);
+}
+
+/* ---- restore ---- */
+
+static pst_code copy_file(const char *backup, const char *path, struct pst_err *err)
+{
+    PST_AUTO(db_reader) struct pst_db_conn *from = NULL;
+    __attribute__((cleanup(close_sqlite))) sqlite3 *to = NULL;
+    PST_TRY(pst_db_peek_new(backup, &from, err));
+    PST_TRY(open_target(&to, path, err));
+    PST_TRY(copy_pages(from, to, err));
+    return sync_file(path, err);
+}
+
+static pst_code move_file(const char *from, const char *to, struct pst_err *err)
+{
+    if (pst_file_exists(from) && rename(from, to) != 0)
+        return PST_FAIL_OS(err, PST_E_IO, "cannot rename '%s' to '%s'", from, to);
+    return PST_OK;
+}
+
+/* The old store and its log keep belonging together; shared memory is made anew. */
+static pst_code put_aside(const char *path, struct pst_err *err)
+{
+    static const char *const suffixes[] = {"-wal", ""};
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    (void)snprintf(from, sizeof(from), "%s-shm", path);
+    (void)unlink(from);
+    for (size_t i = 0; i < PST_COUNT(suffixes); i++) {
+        (void)snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
+        (void)snprintf(to, sizeof(to), "%s.before-restore%s", path, suffixes[i]);
+        (void)unlink(to);
+        PST_TRY(move_file(from, to, err));
+    }
+    return PST_OK;
+}
+
+pst_code pst_db_restore(const char *backup, const char *path, struct pst_err *err)
+{
+    PST_AUTO(lock) struct pst_lock *lock = NULL;
+    char part[PATH_BYTES];
+    if (strlen(path) > PATH_BYTES - 32)
+        return PST_FAIL(err, PST_E_INVALID, "the path of the store is too long");
+    PST_TRY(pst_db_lock(&lock, path, err));
+    (void)snprintf(part, sizeof(part), "%s.part", path);
+    (void)unlink(part);
+    pst_code code = copy_file(backup, part, err);
+    if (code == PST_OK)
+        code = put_aside(path, err);
+    if (code == PST_OK)
+        code = move_file(part, path, err);
     if (code != PST_OK) {
         (void)unlink(part);
         return code;

@@ -38,16 +38,15 @@ static pst_code with_suffix(char *out, size_t size, const char *path, const char
     return PST_OK;
 }
 
-static pst_code take_lock(struct pst_db *db, struct pst_err *err)
+pst_code pst_db_lock(struct pst_lock **out, const char *path, struct pst_err *err)
 {
     char name[PATH_BYTES];
-    PST_TRY(with_suffix(name, sizeof(name), db->path, ".lock", err));
-    pst_code code = pst_lock_take(&db->lock, name, err);
+    PST_TRY(with_suffix(name, sizeof(name), path, ".lock", err));
+    pst_code code = pst_lock_take(out, name, err);
     if (code != PST_E_CONFLICT)
         return code;
     err->code = PST_E_UNAVAILABLE;
-    (void)pst_err_wrap(err, "the store is in use");
-    return PST_E_UNAVAILABLE;
+    return pst_err_wrap(err, "the store is in use");
 }
 
 static pst_code prepare_file(struct pst_db *db, struct pst_err *err)
@@ -94,7 +93,7 @@ pst_code pst_db_open(struct pst_db **out, const struct pst_db_options *options, 
         return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for the store");
     memcpy(db->path, options->path, len + 1);
     db->options.path = db->path;
-    PST_TRY(take_lock(db, err));
+    PST_TRY(pst_db_lock(&db->lock, db->path, err));
     PST_TRY(prepare_file(db, err));
     PST_TRY(open_writer(db, err));
     *out = PST_TAKE(db);
@@ -149,5 +148,6 @@ void pst_db_reader_free(struct pst_db_conn *conn)
     if (!conn)
         return;
     pst_db_handle_close(conn);
+    pst_db_close(conn->own);
     pst_free(conn);
 }

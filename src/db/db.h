@@ -151,8 +151,16 @@ pst_code pst_db_migrate(struct pst_db *db, const struct pst_migration *list, siz
 
 /* ---- care ---- */
 
-/* Consistent copy to a new file at `path` (0600), while writes go on. */
+/* Consistent copy to a new file at `path` (0600), while writes go on; checked as by pst_db_check
+ * before it gets that name. Errors: also CONFLICT (path exists). Any thread. */
 pst_code pst_db_backup(struct pst_db *db, const char *path, struct pst_err *err);
+/* Read a file that nobody writes (a backup) and leave nothing beside it; freed as a reader.
+ * Errors: also NOT_FOUND, CORRUPT (no store, or a log lies beside it). */
+pst_code pst_db_peek_new(const char *path, struct pst_db_conn **out, struct pst_err *err);
+/* Put a copy of `backup` in the place of the store at `path`, which must not be open (its lock
+ * is taken); the file that was there, and its log, are kept as <path>.before-restore.
+ * Errors: as peek and open. */
+pst_code pst_db_restore(const char *backup, const char *path, struct pst_err *err);
 /* Full integrity check; PST_OK, or CORRUPT with the first finding. Reader connection. */
 pst_code pst_db_check(struct pst_db_conn *conn, struct pst_err *err);
 

@@ -27,12 +27,14 @@ struct pst_db_conn {
     int wal_pages; /* in the log after the last commit */
     int64_t topics[PST_DB_TOPICS_MAX]; /* named by the transaction in progress */
     size_t topic_count;
+    struct pst_db *own; /* of a peeked file: freed with the connection */
 };
 
 struct pst_db {
     char *path;
     struct pst_db_options options; /* path points at the copy above */
     struct pst_lock *lock;
+    bool immutable; /* path is a URI of a file that nobody writes */
     bool unclean;
     struct pst_db_conn writer;
     int wal_next; /* log pages at which the next checkpoint is tried */
@@ -46,6 +48,9 @@ struct pst_db {
 };
 
 /* ---- the driver ---- */
+
+/* <path>.lock. Errors: UNAVAILABLE (held). */
+pst_code pst_db_lock(struct pst_lock **out, const char *path, struct pst_err *err);
 
 /* Open the handle of conn (conn->db and is_writer are set), apply every rule of db.h. */
 pst_code pst_db_handle_open(struct pst_db_conn *conn, struct pst_err *err);

@@ -144,7 +144,7 @@ static pst_code claim_file(struct pst_db_conn *conn, struct pst_err *err)
     if (id == APPLICATION_ID)
         return PST_OK;
     PST_TRY(read_int(conn, "SELECT count(*) FROM sqlite_schema", &tables, err));
-    if (id != 0 || tables != 0)
+    if (!conn->is_writer || id != 0 || tables != 0)
         return PST_FAIL(err, PST_E_CORRUPT, "'%s' is a database, but not a store of Penstock",
                         conn->db->path);
     char sql[64];
@@ -165,9 +165,10 @@ static pst_code set_up(struct pst_db_conn *conn, struct pst_err *err)
     (void)snprintf(sql, sizeof(sql), "PRAGMA cache_size=-%lld", (long long)(cache / 1024));
     PST_TRY(exec(conn, sql, err));
     PST_TRY(exec(conn, "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY", err));
+    if (conn->is_writer || conn->db->immutable)
+        PST_TRY(claim_file(conn, err));
     if (!conn->is_writer)
         return exec(conn, "PRAGMA query_only=ON", err);
-    PST_TRY(claim_file(conn, err));
     PST_TRY(exec(conn, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", err));
     int64_t level = 0;
     PST_TRY(read_int(conn, "PRAGMA synchronous", &level, err));
@@ -181,7 +182,8 @@ static pst_code set_up(struct pst_db_conn *conn, struct pst_err *err)
 
 pst_code pst_db_handle_open(struct pst_db_conn *conn, struct pst_err *err)
 {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    flags |= conn->db->immutable ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE;
     conn->broken = false;
     conn->wal_pages = 0;
     int rc = sqlite3_open_v2(conn->db->path, &conn->handle, flags, NULL);

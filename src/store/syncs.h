@@ -125,8 +125,9 @@ pst_code pst_syncs_begin_delete(struct pst_db_conn *conn, int64_t sync_pk, int64
 
 /* End one stream and let go of it. COMPLETED moves its checkpoint to the window's end (`to`,
  * or as_of where the window is open), remembers mapping_version and clears its error; FAILED
- * keeps the checkpoint and the error; CANCELLED keeps both as they were. The missing list is
- * dropped. `failure` is read for FAILED only. */
+ * keeps the checkpoint and the error; CANCELLED keeps both as they were. What is left of the
+ * missing list means nothing any more (pst_store_retain removes it). `failure` is read for FAILED
+ * only. */
 struct pst_sync_outcome {
     enum pst_sync_status status; /* COMPLETED, FAILED, CANCELLED */
     const struct pst_err *failure;

@@ -1,0 +1,130 @@
+/* store/changes.c: reading the change feed. */
+#include "store/records.h"
+#include "store/rows.h"
+
+enum { STREAMS_MAX = 256 };
+
+struct stream_entity {
+    int64_t pk;
+    const struct pst_entity *entity; /* NULL: not of this version's model */
+};
+
+struct feed {
+    struct stream_entity streams[STREAMS_MAX];
+    size_t count;
+};
+
+static pst_code read_feed(struct pst_db_conn *conn, int64_t connection_pk, struct feed *feed,
+                          struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(pst_db_stmt(conn, PST_STR("SELECT pk, entity FROM stream WHERE connection_pk = ?1"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, connection_pk);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row && feed->count < STREAMS_MAX) {
+        feed->streams[feed->count++] = (struct stream_entity){
+            .pk = pst_stmt_i64(st, 0), .entity = pst_model_entity(pst_stmt_str(st, 1))};
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
+}
+
+static const struct pst_entity *entity_of(const struct feed *feed, int64_t stream_pk)
+{
+    for (size_t i = 0; i < feed->count; i++)
+        if (feed->streams[i].pk == stream_pk)
+            return feed->streams[i].entity;
+    return NULL;
+}
+
+/* *newest; and whether the changes behind `after` are all still there. */
+static pst_code check_range(struct pst_db_conn *conn, int64_t connection_pk, int64_t after,
+                            int64_t *newest, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT c.last_seq, (SELECT min(seq) FROM change"
+                                " WHERE connection_pk = c.pk) FROM connection c"
+                                " WHERE c.pk = ?1 AND c.deleted_at IS NULL"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, connection_pk);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (!row)
+        return PST_FAIL(err, PST_E_NOT_FOUND, "no connection %lld", (long long)connection_pk);
+    *newest = pst_stmt_i64(st, 0);
+    int64_t oldest = pst_stmt_is_null(st, 1) ? *newest + 1 : pst_stmt_i64(st, 1);
+    if (after > *newest)
+        return PST_FAIL_AT(err, PST_E_EXPIRED, "after",
+                           "the newest change is %lld: the store was put back to an older state;"
+                           " list the records, then follow from there",
+                           (long long)*newest);
+    if (after + 1 < oldest)
+        return PST_FAIL_AT(err, PST_E_EXPIRED, "after",
+                           "the changes up to %lld are no longer kept; list the records, then"
+                           " follow from %lld",
+                           (long long)(oldest - 1), (long long)*newest);
+    return PST_OK;
+}
+
+static pst_code walk(struct pst_stmt *st, const struct feed *feed, uint64_t entities, size_t limit,
+                     pst_code (*row_fn)(void *self, const struct pst_change_row *row,
+                                        struct pst_err *err),
+                     void *self, int64_t *last, struct pst_err *err)
+{
+    size_t given = 0;
+    bool row = false;
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row && given < limit) {
+        struct pst_change_row c = {
+            .seq = pst_stmt_i64(st, 0),
+            .entity = entity_of(feed, pst_stmt_i64(st, 1)),
+            .op = (typeof(c.op))pst_stmt_i64(st, 2),
+            .at = pst_stmt_wall(st, 4),
+            .fields = pst_stmt_str(st, 5),
+            .sync_id = pst_row_id(st, 6, "sync_"),
+        };
+        pst_str id = pst_stmt_blob(st, 3);
+        if (id.len == PST_ID_RAW)
+            memcpy(c.id, id.ptr, PST_ID_RAW);
+        if (c.seq != *last + 1) /* retention overtook us since check_range */
+            return PST_FAIL_AT(err, PST_E_EXPIRED, "after",
+                               "the changes up to %lld are no longer kept", (long long)(c.seq - 1));
+        *last = c.seq;
+        if (c.entity && (!entities || (entities >> pst_model_entity_index(c.entity) & 1))) {
+            given++;
+            PST_TRY(row_fn(self, &c, err));
+        }
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
+}
+
+pst_code
+pst_changes_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t after, uint64_t entities,
+                 size_t limit,
+                 pst_code (*row)(void *self, const struct pst_change_row *row, struct pst_err *err),
+                 void *self, int64_t *last_seq_scanned, int64_t *newest, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    enum { SCAN_BUDGET = 10000 };
+    struct feed feed = {.count = 0};
+    PST_TRY(check_range(conn, connection_pk, after, newest, err));
+    *last_seq_scanned = after;
+    if (after == *newest)
+        return PST_OK; /* the answer of almost every poll */
+    PST_TRY(read_feed(conn, connection_pk, &feed, err));
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT c.seq, c.stream_pk, c.op, c.record_id, c.at, c.fields,"
+                                " y.id FROM change c LEFT JOIN sync y ON y.pk = c.sync_pk"
+                                " WHERE c.connection_pk = ?1 AND c.seq > ?2 AND c.seq <= ?3"
+                                " ORDER BY c.seq LIMIT ?4"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, connection_pk);
+    pst_stmt_bind_i64(st, 2, after);
+    pst_stmt_bind_i64(st, 3, *newest);
+    pst_stmt_bind_i64(st, 4, SCAN_BUDGET);
+    return walk(st, &feed, entities, limit, row, self, last_seq_scanned, err);
+}

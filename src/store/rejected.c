@@ -1,0 +1,45 @@
+/* store/rejected.c: reading the rows that were kept aside. */
+#include "store/rejected.h"
+
+#include "store/rows.h"
+
+pst_code pst_rejected_list(struct pst_db_conn *conn, int64_t connection_pk,
+                           const struct pst_entity *entity, int64_t after_pk, size_t limit,
+                           struct pst_arena *arena, struct pst_rejected_row **out, size_t *count,
+                           bool *more, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    struct pst_rejected_row *items = NULL;
+    size_t n = 0;
+    bool row = false;
+    PST_TRY(pst_row_limit(limit, err));
+    PST_TRY(pst_arena_array(arena, &items, limit, sizeof(*items), err));
+    PST_TRY(pst_db_stmt(
+        conn,
+        PST_STR("SELECT r.pk, s.entity, r.source_id, r.reason, r.source, y.id, r.first_at,"
+                " r.last_at FROM rejected r JOIN stream s ON s.pk = r.stream_pk"
+                " LEFT JOIN sync y ON y.pk = r.sync_pk"
+                " WHERE r.connection_pk = ?1 AND r.pk > ?2 AND (?3 = '' OR s.entity = ?3)"
+                " ORDER BY r.pk LIMIT ?4"),
+        &st, err));
+    pst_stmt_bind_i64(st, 1, connection_pk);
+    pst_stmt_bind_i64(st, 2, after_pk);
+    pst_stmt_bind_str(st, 3, entity ? pst_str_from(entity->name) : PST_STR(""));
+    pst_stmt_bind_i64(st, 4, (int64_t)limit + 1);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row && n < limit) {
+        struct pst_rejected_row *r = &items[n++];
+        pst_str *const texts[] = {&r->source_id, &r->reason, &r->source};
+        r->pk = pst_stmt_i64(st, 0);
+        r->entity = pst_model_entity(pst_stmt_str(st, 1));
+        PST_TRY(pst_row_texts(st, 2, PST_COUNT(texts), arena, texts, err));
+        r->sync_id = pst_row_id(st, 5, "sync_");
+        r->first_at = pst_stmt_wall(st, 6);
+        r->last_at = pst_stmt_wall(st, 7);
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    *out = items;
+    *count = n;
+    *more = row;
+    return PST_OK;
+}

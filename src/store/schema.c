@@ -1,0 +1,209 @@
+/* store/schema.c: the numbered migrations. A step that was released is never edited; what must
+ * change comes as a further step.
+ *
+ * Common to the tables: pk is the internal key, id the 16 bytes of the public one, times are
+ * microseconds since 1970 in UTC, flags 0 or 1, NULL means "none". Tables of entities are not
+ * here: store/tables.c makes them from the model.
+ */
+#include "store/schema.h"
+
+/* clang-format off */
+static const char organizations[] =
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE organization ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " name TEXT NOT NULL,"
+    " created_at INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE data_key ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " organization_pk INTEGER NOT NULL REFERENCES organization,"
+    " key_id TEXT NOT NULL,"
+    " wrapped BLOB NOT NULL,"
+    " created_at INTEGER NOT NULL,"
+    " retired_at INTEGER,"
+    " UNIQUE (organization_pk, key_id)) STRICT;"
+
+    "CREATE TABLE connection ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " organization_pk INTEGER NOT NULL REFERENCES organization,"
+    " last_seq INTEGER NOT NULL DEFAULT 0," /* first: each page commit writes it */
+    " version INTEGER NOT NULL DEFAULT 1,"
+    " status TEXT NOT NULL,"
+    " status_since INTEGER NOT NULL,"
+    " status_reason TEXT NOT NULL,"
+    " history_days INTEGER NOT NULL,"
+    " serve_stale INTEGER NOT NULL,"
+    " initial_sync_done INTEGER NOT NULL DEFAULT 0,"
+    " purge INTEGER NOT NULL DEFAULT 0,"
+    " next_run_at INTEGER,"
+    " last_tick_at INTEGER,"
+    " created_at INTEGER NOT NULL,"
+    " updated_at INTEGER NOT NULL,"
+    " deleted_at INTEGER,"
+    " name TEXT NOT NULL,"
+    " connector TEXT NOT NULL,"
+    " schedule TEXT NOT NULL,"
+    " config TEXT NOT NULL,"
+    " credentials BLOB NOT NULL,"
+    " entities TEXT NOT NULL,"
+    " metadata TEXT NOT NULL,"
+    " mapping TEXT NOT NULL) STRICT;"
+    "CREATE INDEX connection_by_organization ON connection (organization_pk, pk)"
+    " WHERE deleted_at IS NULL;"
+    "CREATE INDEX connection_to_purge ON connection (pk) WHERE purge = 1;"
+
+    "CREATE TABLE connection_history ("
+    " pk INTEGER PRIMARY KEY,"
+    " connection_pk INTEGER NOT NULL REFERENCES connection,"
+    " at INTEGER NOT NULL,"
+    " status TEXT NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " request_id TEXT NOT NULL) STRICT;"
+    "CREATE INDEX connection_history_by_connection ON connection_history (connection_pk, pk);"
+
+    "CREATE TABLE access ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " organization_pk INTEGER NOT NULL REFERENCES organization,"
+    " connection_pk INTEGER REFERENCES connection,"
+    " hash BLOB NOT NULL UNIQUE,"
+    " hint TEXT NOT NULL,"
+    " name TEXT NOT NULL,"
+    " role TEXT NOT NULL,"
+    " created_at INTEGER NOT NULL,"
+    " last_used_at INTEGER,"
+    " revoked_at INTEGER) STRICT;"
+    "CREATE INDEX access_by_organization ON access (organization_pk, pk);"
+    "CREATE INDEX access_by_connection ON access (connection_pk, pk)"
+    " WHERE connection_pk IS NOT NULL;"
+
+    "CREATE TABLE audit ("
+    " pk INTEGER PRIMARY KEY,"
+    " organization_pk INTEGER NOT NULL,"
+    " at INTEGER NOT NULL,"
+    " actor TEXT NOT NULL,"
+    " action TEXT NOT NULL,"
+    " object TEXT NOT NULL,"
+    " request_id TEXT NOT NULL,"
+    " detail TEXT NOT NULL) STRICT;"
+    "CREATE INDEX audit_by_organization ON audit (organization_pk, pk);";
+
+static const char runs[] =
+    "CREATE TABLE stream ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " connection_pk INTEGER NOT NULL REFERENCES connection,"
+    " entity TEXT NOT NULL,"
+    " records INTEGER NOT NULL DEFAULT 0,"
+    " sync_pk INTEGER," /* the run that holds the stream */
+    " synced_to INTEGER,"
+    " last_success_at INTEGER,"
+    " last_attempt_at INTEGER,"
+    " last_full_at INTEGER,"
+    " error_code TEXT NOT NULL DEFAULT '',"
+    " error_message TEXT NOT NULL DEFAULT '',"
+    " mapping_version INTEGER NOT NULL DEFAULT 0,"
+    " dict INTEGER NOT NULL DEFAULT 0,"
+    " UNIQUE (connection_pk, entity)) STRICT;"
+
+    "CREATE TABLE dictionary ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " stream_pk INTEGER NOT NULL REFERENCES stream,"
+    " created_at INTEGER NOT NULL,"
+    " bytes BLOB NOT NULL) STRICT;"
+    "CREATE INDEX dictionary_by_stream ON dictionary (stream_pk);"
+
+    "CREATE TABLE sync ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " connection_pk INTEGER NOT NULL REFERENCES connection,"
+    " cause TEXT NOT NULL,"
+    " mode TEXT NOT NULL,"
+    " status TEXT NOT NULL,"
+    " claimed INTEGER NOT NULL DEFAULT 0," /* a worker of this process has it */
+    " cancel_requested INTEGER NOT NULL DEFAULT 0,"
+    " requested_at INTEGER NOT NULL,"
+    " started_at INTEGER,"
+    " ended_at INTEGER,"
+    " error_code TEXT NOT NULL DEFAULT '',"
+    " error_message TEXT NOT NULL DEFAULT '',"
+    " request_id TEXT NOT NULL) STRICT;"
+    "CREATE INDEX sync_by_connection ON sync (connection_pk, pk);"
+    "CREATE INDEX sync_open ON sync (pk) WHERE ended_at IS NULL;"
+    "CREATE INDEX sync_ended ON sync (ended_at) WHERE ended_at IS NOT NULL;"
+
+    "CREATE TABLE sync_stream ("
+    " sync_pk INTEGER NOT NULL REFERENCES sync,"
+    " stream_pk INTEGER NOT NULL,"
+    " position INTEGER NOT NULL,"
+    " status TEXT NOT NULL,"
+    " phase INTEGER NOT NULL DEFAULT 0," /* 0 reading, 1 deleting */
+    " begun INTEGER NOT NULL DEFAULT 0,"
+    " window_from INTEGER,"
+    " window_to INTEGER,"
+    " as_of INTEGER,"
+    " n_read INTEGER NOT NULL DEFAULT 0,"
+    " n_created INTEGER NOT NULL DEFAULT 0,"
+    " n_updated INTEGER NOT NULL DEFAULT 0,"
+    " n_deleted INTEGER NOT NULL DEFAULT 0,"
+    " n_unchanged INTEGER NOT NULL DEFAULT 0,"
+    " n_rejected INTEGER NOT NULL DEFAULT 0,"
+    " pages INTEGER NOT NULL DEFAULT 0,"
+    " source_rows INTEGER NOT NULL DEFAULT 0,"
+    " bytes INTEGER NOT NULL DEFAULT 0,"
+    " calls INTEGER NOT NULL DEFAULT 0,"
+    " wait_us INTEGER NOT NULL DEFAULT 0,"
+    " work_us INTEGER NOT NULL DEFAULT 0,"
+    " after_key TEXT NOT NULL DEFAULT '',"
+    " sort_key BLOB NOT NULL DEFAULT x'',"
+    " started_at INTEGER,"
+    " ended_at INTEGER,"
+    " error_code TEXT NOT NULL DEFAULT '',"
+    " error_message TEXT NOT NULL DEFAULT '',"
+    " PRIMARY KEY (sync_pk, stream_pk)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE sync_missing ("
+    " sync_pk INTEGER NOT NULL,"
+    " stream_pk INTEGER NOT NULL,"
+    " record_pk INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL," /* of the record when it was listed */
+    " PRIMARY KEY (sync_pk, stream_pk, record_pk)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE change ("
+    " connection_pk INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL,"
+    " stream_pk INTEGER NOT NULL,"
+    " op INTEGER NOT NULL," /* 0 created, 1 updated, 2 deleted */
+    " record_id BLOB NOT NULL,"
+    " at INTEGER NOT NULL,"
+    " sync_pk INTEGER,"
+    " fields TEXT NOT NULL,"
+    " PRIMARY KEY (connection_pk, seq)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE rejected ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " connection_pk INTEGER NOT NULL,"
+    " stream_pk INTEGER NOT NULL,"
+    " source_id TEXT NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " source TEXT NOT NULL,"
+    " sync_pk INTEGER,"
+    " first_at INTEGER NOT NULL,"
+    " last_at INTEGER NOT NULL,"
+    " UNIQUE (stream_pk, source_id)) STRICT;"
+    "CREATE INDEX rejected_by_connection ON rejected (connection_pk, pk);";
+/* clang-format on */
+
+static const struct pst_migration migrations[] = {
+    {1, "organizations and connections", {organizations, sizeof(organizations) - 1}},
+    {2, "streams, runs and changes", {runs, sizeof(runs) - 1}},
+};
+
+const struct pst_migration *pst_schema_migrations(size_t *count)
+{
+    *count = PST_COUNT(migrations);
+    return migrations;
+}

@@ -1,0 +1,107 @@
+/* store/store.c: opening, backup, restore, and a look at whether the contents agree. */
+#include "store/store.h"
+
+#include "store/rows.h"
+#include "store/schema.h"
+
+enum { CHECK_BYTES = 256 << 20 };
+
+static pst_code update_tables(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)arg;
+    return pst_tables_update(conn, err);
+}
+
+pst_code pst_store_open(struct pst_db **out, const struct pst_db_options *options,
+                        struct pst_err *err)
+{
+    PST_AUTO(db) struct pst_db *db = NULL;
+    struct pst_db_options o = *options;
+    size_t count = 0;
+    const struct pst_migration *list = pst_schema_migrations(&count);
+    if (o.check_bytes == 0)
+        o.check_bytes = CHECK_BYTES;
+    PST_TRY(pst_db_open(&db, &o, err));
+    PST_TRY(pst_db_migrate(db, list, count, err));
+    PST_TRY(pst_db_write_direct(db, update_tables, NULL, err));
+    *out = PST_TAKE(db);
+    return PST_OK;
+}
+
+/* ---- backup ---- */
+
+pst_code pst_store_backup(struct pst_db *db, const char *path, struct pst_err *err)
+{
+    struct pst_backup_info info;
+    PST_TRY(pst_db_backup(db, path, err));
+    return pst_store_verify(path, &info, err);
+}
+
+static pst_code check_schema(struct pst_db_conn *conn, struct pst_backup_info *out,
+                             struct pst_err *err)
+{
+    size_t known = 0;
+    int64_t newest = 0;
+    int64_t tables = 0;
+    (void)pst_schema_migrations(&known);
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
+                                " AND name = 'schema_migration'"),
+                        NULL, 0, &tables, err));
+    if (!tables)
+        return PST_FAIL(err, PST_E_CORRUPT, "the backup has no schema");
+    PST_TRY(pst_row_int(conn, PST_STR("SELECT max(number) FROM schema_migration"), NULL, 0, &newest,
+                        err));
+    if (newest < 1)
+        return PST_FAIL(err, PST_E_CORRUPT, "the backup has no schema");
+    if (newest > (int64_t)known)
+        return PST_FAIL(err, PST_E_CONFLICT,
+                        "the backup is of a newer version (schema %lld, this program knows %zu)",
+                        (long long)newest, known);
+    out->schema = (int)newest;
+    return PST_OK;
+}
+
+static pst_code read_info(struct pst_db_conn *conn, struct pst_backup_info *out,
+                          struct pst_err *err)
+{
+    int64_t newest = 0;
+    PST_TRY(pst_row_int(conn, PST_STR("SELECT count(*) FROM organization"), NULL, 0,
+                        &out->organizations, err));
+    PST_TRY(pst_row_int(conn, PST_STR("SELECT count(*) FROM connection WHERE deleted_at IS NULL"),
+                        NULL, 0, &out->connections, err));
+    PST_TRY(pst_row_int(conn, PST_STR("SELECT coalesce(sum(records), 0) FROM stream"), NULL, 0,
+                        &out->records, err));
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT coalesce(max((SELECT at FROM change"
+                                " WHERE connection_pk = c.pk ORDER BY seq DESC LIMIT 1)), 0)"
+                                " FROM connection c"),
+                        NULL, 0, &newest, err));
+    out->newest_change = newest ? (pst_wall){newest} : PST_WALL_NONE;
+    int64_t bytes = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT page_count * page_size FROM pragma_page_count(),"
+                                " pragma_page_size()"),
+                        NULL, 0, &bytes, err));
+    out->bytes = (uint64_t)bytes;
+    return PST_OK;
+}
+
+pst_code pst_store_verify(const char *path, struct pst_backup_info *out, struct pst_err *err)
+{
+    PST_AUTO(db_reader) struct pst_db_conn *conn = NULL;
+    struct pst_backup_info info = {0};
+    PST_TRY(pst_db_peek_new(path, &conn, err));
+    PST_TRY(pst_db_check(conn, err));
+    PST_TRY(check_schema(conn, &info, err));
+    PST_TRY(read_info(conn, &info, err));
+    *out = info;
+    return PST_OK;
+}
+
+pst_code pst_store_restore(const char *backup, const char *path, struct pst_backup_info *out,
+                           struct pst_err *err)
+{
+    PST_TRY(pst_store_verify(backup, out, err));
+    return pst_db_restore(backup, path, err);
+}
