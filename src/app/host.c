@@ -123,7 +123,7 @@ static void run_fetches(void *arg)
 
 pst_code pst_lane_open(struct pst_lane *lane, unsigned worker, struct pst_err *err)
 {
-    char name[16];
+    char name[24];
     (void)snprintf(name, sizeof(name), "fetch-%u", worker + 1);
     (void)pthread_mutex_init(&lane->mutex, NULL);
     pst_cond_init(&lane->changed);

@@ -12,6 +12,7 @@
 #include "http/http.h"
 #include "os/queue.h"
 #include "os/thread.h"
+#include "server/server.h"
 #include "sync/sync.h"
 
 /* ---- host.c: what sync needs of the machine ---- */
@@ -102,6 +103,78 @@ pst_code pst_start_root_key(struct pst_key **out, const struct pst_config *confi
  * Errors: INVALID (wrong key), CORRUPT. */
 pst_code pst_start_vault(struct pst_db *db, struct pst_key **root, const struct pst_paths *paths,
                          struct pst_err *err);
+
+/* ---- threads.c: the threads of a server that runs ---- */
+
+struct pst_app;
+
+/* Start them in the order in which they need each other; on failure those that run are stopped
+ * again. pst_threads_stop: what is in hand is finished or checkpointed, then all are joined. */
+pst_code pst_threads_start(struct pst_app *app, struct pst_err *err);
+void pst_threads_stop(struct pst_app *app);
+
+/* ---- care.c: what the main thread does beside waiting for signals ---- */
+
+/* Remove what is older than its retention, and data of deleted connections, in bounded batches;
+ * returns early when the server shall stop. */
+void pst_care_run(struct pst_app *app);
+
+/* ---- reload.c ---- */
+
+/* Read the configuration again and take over what may change while running. A broken one
+ * changes nothing and is logged. */
+void pst_app_reload(struct pst_app *app);
+
+/* ---- the server as a whole (app.c) ---- */
+
+enum { PST_CONNECTORS = 1 };
+
+struct pst_app_threads {
+    struct pst_thread *writer;
+    struct pst_thread *scheduler;
+    struct pst_thread **loops; /* loop_count of them */
+    unsigned loop_count;
+    struct pst_worker {
+        struct pst_app *app;
+        unsigned index;
+        struct pst_lane lane;
+        struct pst_thread *thread;
+    } *workers; /* worker_count of them */
+    unsigned worker_count;
+    struct pst_loop {
+        struct pst_app *app;
+        unsigned index;
+    } *loop_args;
+};
+
+/* In the order in which things are built; torn down in reverse. Fields are set before threads
+ * start and then only read, but for config (mutex) and stopping. */
+struct pst_app {
+    const char *const *args; /* of `penstock serve`, for reloads */
+    size_t arg_count;
+    const char *const *env;
+    struct pst_arena *arena; /* paths, egress ranges */
+    struct pst_paths paths;
+    pthread_mutex_t mutex; /* guards config */
+    struct pst_config *config; /* the snapshot in force; take a reference to read it */
+    atomic_bool stopping; /* also the cancel flag of calls that API requests cause */
+    struct pst_key *root;
+    struct pst_db *db;
+    struct pst_egress egress;
+    struct pst_connector_entry entries[PST_CONNECTORS];
+    struct pst_connectors connectors;
+    struct pst_contacts *contacts;
+    struct pst_gate *gate;
+    struct pst_systems *systems;
+    struct pst_host host;
+    struct pst_sync_engine *sync;
+    struct pst_pool *pool;
+    struct pst_router *router;
+    struct pst_server *server;
+    struct pst_app_threads threads;
+};
+
+struct pst_config *pst_app_config(struct pst_app *app); /* a reference; the caller's */
 
 /* Where connections may go, from the options. Arrays lie in the arena. Errors: INVALID. */
 pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *config,

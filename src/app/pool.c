@@ -49,7 +49,7 @@ static void run_work(void *arg)
 pst_code pst_pool_start(struct pst_pool *p, struct pst_err *err)
 {
     for (unsigned i = 0; i < p->count; i++) {
-        char name[16];
+        char name[24];
         (void)snprintf(name, sizeof(name), "call-%u", i + 1);
         PST_TRY(pst_thread_start(&p->threads[i].thread, name, run_work, &p->threads[i], err));
     }

@@ -1,0 +1,280 @@
+/* app/app.c: the server from its configuration to its end. */
+#include "app/app.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "connectors/peoplesoft/peoplesoft.h"
+#include "os/clock.h"
+#include "os/service.h"
+#include "store/store.h"
+
+enum { ARENA_BYTES = 1 << 20, CARE_MS = 10 * 60 * 1000, FIRST_CARE_MS = 60 * 1000 };
+
+/* ---- building, in the order of struct pst_app ---- */
+
+static pst_code build_files(struct pst_app *app, struct pst_err *err)
+{
+    struct pst_settings settings;
+    PST_TRY(pst_arena_new(&app->arena, ARENA_BYTES, err));
+    PST_TRY(pst_settings_load(&settings, app->arena, app->args, app->arg_count, app->env, err));
+    app->config = settings.config;
+    app->paths = settings.paths;
+    pst_log_init(pst_service_log_sink(),
+                 (enum pst_log_level)pst_config_int(app->config, PST_OPT_LOG_LEVEL));
+    PST_TRY(pst_start_egress(&app->egress, app->config, app->arena, err));
+    PST_TRY(pst_start_data_dir(&app->paths, err));
+    return pst_start_root_key(&app->root, app->config, &app->paths, err);
+}
+
+static void committed(void *self, int64_t topic)
+{
+    (void)self;
+    (void)topic;
+}
+
+static pst_code build_store(struct pst_app *app, struct pst_err *err)
+{
+    struct pst_db_options options = {
+        .path = app->paths.store.ptr,
+        .create = true,
+        .cache_bytes = pst_config_int(app->config, PST_OPT_SQLITE_CACHE),
+        .on_commit = committed,
+        .on_commit_self = app,
+    };
+    PST_TRY(pst_store_open(&app->db, &options, err));
+    return pst_start_vault(app->db, &app->root, &app->paths, err);
+}
+
+static pst_code build_connectors(struct pst_app *app, struct pst_err *err)
+{
+    static const struct pst_connector_ops *const all[PST_CONNECTORS] = {&pst_peoplesoft_ops};
+    for (size_t i = 0; i < PST_CONNECTORS; i++) {
+        app->entries[i].ops = all[i];
+        PST_TRY(pst_manifest_new(&app->entries[i].manifest, all[i], err));
+    }
+    app->connectors = (struct pst_connectors){.items = app->entries, .count = PST_CONNECTORS};
+    return PST_OK;
+}
+
+static pst_code build_gate(struct pst_app *app, struct pst_err *err)
+{
+    unsigned workers = (unsigned)(pst_config_int(app->config, PST_OPT_SYNC_WORKERS) +
+                                  pst_config_int(app->config, PST_OPT_CALL_WORKERS));
+    PST_TRY(pst_contacts_new(&app->contacts, app->db, err));
+    struct pst_gate_options gate = {
+        .limits = {.connect_ms = pst_config_int(app->config, PST_OPT_CONNECT_TIMEOUT),
+                   .first_byte_ms = pst_config_int(app->config, PST_OPT_CALL_TIMEOUT),
+                   .max_body_bytes = (size_t)pst_config_int(app->config, PST_OPT_MAX_RESPONSE)},
+        .observe = pst_contacts_observe,
+        .observe_self = app->contacts,
+    };
+    PST_TRY(pst_gate_new(&app->gate, &gate, err));
+    struct pst_systems_options systems = {.db = app->db,
+                                          .root = app->root,
+                                          .connectors = &app->connectors,
+                                          .gate = app->gate,
+                                          .egress = &app->egress,
+                                          .workers = workers};
+    return pst_systems_new(&app->systems, &systems, err);
+}
+
+static void report_sync(void *self, const struct pst_sync_report *report)
+{
+    (void)self;
+    const struct pst_sync_counts *c = &report->counts;
+    const struct pst_log_field fields[] = {
+        PST_F_ID("sync_id", &report->sync_id),
+        PST_F_ID("connection_id", &report->connection_id),
+        PST_F_Z("status", pst_sync_status_name(report->status)),
+        PST_F_Z("mode", pst_sync_mode_name(report->mode)),
+        PST_F_Z("trigger", pst_sync_trigger_name(report->trigger)),
+        PST_F_INT("read", c->read),
+        PST_F_INT("created", c->created),
+        PST_F_INT("updated", c->updated),
+        PST_F_INT("deleted", c->deleted),
+        PST_F_INT("rejected", c->rejected),
+        PST_F_INT("pages", c->pages),
+        PST_F_INT("wait_ms", c->wait_us / 1000),
+        PST_F_INT("work_ms", c->work_us / 1000),
+        {0},
+    };
+    if (report->err)
+        pst_log_err(PST_LOG_WARN, "sync ended", report->err, fields);
+    else
+        pst_log_write(PST_LOG_INFO, "sync ended", fields);
+}
+
+static pst_code build_sync(struct pst_app *app, struct pst_err *err)
+{
+    struct pst_sync_options options = {
+        .db = app->db,
+        .host = pst_host_table(&app->host),
+        .systems = pst_systems_table(app->systems),
+        .record_id = pst_record_id,
+        .report = report_sync,
+        .report_self = app,
+        .workers = (unsigned)pst_config_int(app->config, PST_OPT_SYNC_WORKERS),
+        .page_rows = (uint32_t)pst_config_int(app->config, PST_OPT_PAGE_ROWS),
+        .overlap_ms = pst_config_int(app->config, PST_OPT_SYNC_OVERLAP),
+        .delete_guard_percent = (int)pst_config_int(app->config, PST_OPT_DELETE_GUARD),
+    };
+    PST_TRY(pst_sync_engine_new(&app->sync, &options, err));
+    pst_contacts_set_sync(app->contacts, app->sync);
+    return pst_pool_new(&app->pool, (unsigned)pst_config_int(app->config, PST_OPT_CALL_WORKERS),
+                        options.workers, err);
+}
+
+static struct pst_server_limits server_limits(const struct pst_config *c)
+{
+    return (struct pst_server_limits){
+        .head_max = (size_t)pst_config_int(c, PST_OPT_MAX_HEAD),
+        .target_max = (size_t)pst_config_int(c, PST_OPT_MAX_TARGET),
+        .headers_max = (size_t)pst_config_int(c, PST_OPT_MAX_HEADERS),
+        .body_max = (size_t)pst_config_int(c, PST_OPT_MAX_BODY),
+        .connections_max = (size_t)pst_config_int(c, PST_OPT_MAX_CONNECTIONS),
+        .per_address_max = (size_t)pst_config_int(c, PST_OPT_MAX_PER_ADDRESS),
+        .head_ms = pst_config_int(c, PST_OPT_HEAD_TIMEOUT),
+        .body_ms = pst_config_int(c, PST_OPT_BODY_TIMEOUT),
+        .idle_ms = pst_config_int(c, PST_OPT_IDLE_TIMEOUT),
+        .write_ms = pst_config_int(c, PST_OPT_WRITE_TIMEOUT),
+    };
+}
+
+static pst_code build_server(struct pst_app *app, struct pst_err *err)
+{
+    pst_str socket = {0};
+    PST_TRY(
+        pst_arena_printf(app->arena, &socket, err, "unix:%.*s", PST_STR_ARG(app->paths.socket)));
+    const char *const listen[] = {pst_config_str(app->config, PST_OPT_LISTEN).ptr, socket.ptr};
+    struct pst_server_options options = {
+        .listen = listen,
+        .listen_count = PST_COUNT(listen),
+        .loops = (unsigned)pst_config_int(app->config, PST_OPT_SERVER_THREADS),
+        .router = app->router,
+        .limits = server_limits(app->config),
+        .self = app,
+    };
+    return pst_server_new(&app->server, &options, err);
+}
+
+static pst_code build(struct pst_app *app, struct pst_err *err)
+{
+    PST_TRY(build_files(app, err));
+    PST_TRY(pst_http_init(err));
+    PST_TRY(build_store(app, err));
+    PST_TRY(build_connectors(app, err));
+    PST_TRY(build_gate(app, err));
+    PST_TRY(build_sync(app, err));
+    return build_server(app, err);
+}
+
+/* Everything may be half-built. */
+static void tear_down(struct pst_app *app)
+{
+    pst_server_free(app->server);
+    pst_router_free(app->router);
+    pst_pool_free(app->pool);
+    pst_sync_engine_free(app->sync);
+    pst_systems_free(app->systems);
+    pst_gate_free(app->gate);
+    pst_contacts_free(app->contacts);
+    for (size_t i = 0; i < PST_CONNECTORS; i++)
+        pst_manifest_free(app->entries[i].manifest);
+    pst_db_close(app->db);
+    pst_key_free(app->root);
+    pst_config_unref(app->config);
+    pst_arena_free(app->arena);
+}
+
+/* ---- running ---- */
+
+static void log_start(const struct pst_app *app)
+{
+    char status[128];
+    int port = pst_server_port(app->server, 0);
+    PST_LOG(PST_LOG_INFO, "serving", PST_F_Z("version", PST_VERSION),
+            PST_F_STR("listen", pst_config_str(app->config, PST_OPT_LISTEN)),
+            PST_F_INT("port", port), PST_F_STR("data_dir", app->paths.data_dir),
+            PST_F_Z("dev", pst_config_bool(app->config, PST_OPT_DEV) ? "yes" : "no"));
+    (void)snprintf(status, sizeof(status), "serving on port %d", port);
+    pst_service_notify(PST_NOTIFY_READY, status);
+}
+
+/* From here on a further signal does what it does by default: end the process at once. Every
+ * commit is whole, so nothing is lost by that. */
+static void allow_hard_stop(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void wait_for_stop(struct pst_app *app, int signals)
+{
+    pst_mono next_care = pst_mono_after_ms(pst_mono_now(), FIRST_CARE_MS);
+    for (;;) {
+        int64_t wait_ms = pst_mono_ms_until(pst_mono_now(), next_care);
+        switch (pst_service_wait_signal(signals, wait_ms)) {
+        case PST_SIGNAL_STOP:
+            return;
+        case PST_SIGNAL_RELOAD:
+            pst_app_reload(app);
+            break;
+        case PST_SIGNAL_NONE:
+            if (pst_mono_ms_until(pst_mono_now(), next_care) == 0) {
+                pst_care_run(app);
+                next_care = pst_mono_after_ms(pst_mono_now(), CARE_MS);
+            }
+            break;
+        }
+    }
+}
+
+static pst_code run(struct pst_app *app, int signals, struct pst_err *err)
+{
+    PST_TRY(pst_threads_start(app, err));
+    log_start(app);
+    wait_for_stop(app, signals);
+    PST_LOG(PST_LOG_INFO, "stopping");
+    pst_service_notify(PST_NOTIFY_STOPPING, NULL);
+    allow_hard_stop();
+    pst_threads_stop(app);
+    PST_LOG(PST_LOG_INFO, "stopped");
+    return PST_OK;
+}
+
+/* AddressSanitizer's leak check attaches to the process, which a protected one refuses. */
+static pst_code protect_memory(struct pst_err *err)
+{
+#ifdef __SANITIZE_ADDRESS__
+    (void)err;
+    return PST_OK;
+#else
+    return pst_service_protect_memory(err);
+#endif
+}
+
+pst_code pst_app_serve(const char *const *args, size_t arg_count, const char *const *env,
+                       struct pst_err *err)
+{
+    struct pst_app app = {.args = args, .arg_count = arg_count, .env = env};
+    int signals = -1;
+    PST_TRY(protect_memory(err));
+    PST_TRY(pst_service_signals(&signals, err));
+    (void)pthread_mutex_init(&app.mutex, NULL);
+    pst_host_init(&app.host);
+    pst_code rc = build(&app, err);
+    if (rc == PST_OK)
+        rc = run(&app, signals, err);
+    tear_down(&app);
+    pst_host_fini(&app.host);
+    (void)pthread_mutex_destroy(&app.mutex);
+    (void)close(signals);
+    return rc;
+}

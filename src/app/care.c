@@ -1,0 +1,64 @@
+/* app/care.c: retention. Small batches between other writers' jobs, so that nobody waits long. */
+#include "app/internal.h"
+#include "base/log.h"
+#include "os/clock.h"
+#include "store/store.h"
+
+enum { BATCH_ROWS = 2000, BATCHES_MAX = 500, PAUSE_MS = 20 };
+
+/* Days; changes have an option of their own. */
+enum { SYNCS_DAYS = 90, HISTORY_DAYS = 400, AUDIT_DAYS = 400, REJECTED_DAYS = 90 };
+
+struct care_job {
+    struct pst_retention keep;
+    bool left;
+};
+
+static pst_wall days_before(pst_wall now, int64_t days)
+{
+    return (pst_wall){now.us - days * 86400 * PST_US_PER_S};
+}
+
+static pst_code retain(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct care_job *job = arg;
+    return pst_store_retain(conn, &job->keep, BATCH_ROWS, &job->left, err);
+}
+
+static pst_code purge(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct care_job *job = arg;
+    return pst_connections_purge(conn, BATCH_ROWS, &job->left, err);
+}
+
+static void run_batches(struct pst_app *app, pst_db_write_fn fn, struct care_job *job,
+                        const char *what)
+{
+    struct pst_err err;
+    job->left = true;
+    for (int i = 0; i < BATCHES_MAX && job->left && !atomic_load(&app->stopping); i++) {
+        if (pst_db_write(app->db, fn, job, &err) != PST_OK) {
+            pst_log_err(PST_LOG_WARN, what, &err, NULL);
+            return;
+        }
+        if (job->left)
+            pst_sleep_ms(PAUSE_MS);
+    }
+}
+
+void pst_care_run(struct pst_app *app)
+{
+    PST_AUTO(config) struct pst_config *config = pst_app_config(app);
+    pst_wall now = pst_wall_now();
+    int64_t changes_ms = pst_config_int(config, PST_OPT_CHANGES_RETENTION);
+    struct care_job job = {.keep = {
+                               .changes = {now.us - changes_ms * 1000},
+                               .syncs = days_before(now, SYNCS_DAYS),
+                               .history = days_before(now, HISTORY_DAYS),
+                               .audit = days_before(now, AUDIT_DAYS),
+                               .deleted_records = PST_WALL_NONE,
+                               .rejected = days_before(now, REJECTED_DAYS),
+                           }};
+    run_batches(app, retain, &job, "old rows could not be removed");
+    run_batches(app, purge, &job, "data of deleted connections could not be removed");
+}

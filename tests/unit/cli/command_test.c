@@ -1,0 +1,123 @@
+/* The command table is sound, and help and manual are whole. */
+#include "tests/unit/test.h"
+
+#include "cli/command.h"
+
+static void every_command_explains_itself(void **state)
+{
+    (void)state;
+    for (size_t i = 0; pst_commands[i]; i++) {
+        const struct pst_command *c = pst_commands[i];
+        assert_true(strlen(c->summary) > 10);
+        assert_int_not_equal(c->summary[strlen(c->summary) - 1], '.');
+        assert_non_null(c->run);
+        assert_non_null(c->table);
+        assert_true(c->min_words <= c->max_words);
+        assert_int_equal(c->max_words == 0, c->words[0] == '\0');
+        assert_non_null(c->examples);
+        assert_non_null(c->examples[0].line);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(c->name, pst_commands[j]->name);
+    }
+}
+
+static void options_of_a_command_have_help_and_do_not_clash(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    for (size_t i = 0; pst_commands[i]; i++) {
+        const struct pst_config_table *t = pst_commands[i]->table;
+        struct pst_config_input in = {0};
+        PST_AUTO(config) struct pst_config *config = NULL;
+        assert_ok(pst_config_load(&config, t, &in, &err)); /* defaults are within bounds */
+        for (size_t a = 0; a < t->count; a++) {
+            const struct pst_config_option *o = &t->options[a];
+            assert_int_equal(o->help[strlen(o->help) - 1], '.');
+            assert_string_not_equal(o->name, "help");
+            for (size_t b = 0; b < a; b++) {
+                assert_string_not_equal(o->name, t->options[b].name);
+                if (o->letter)
+                    assert_int_not_equal(o->letter, t->options[b].letter);
+            }
+        }
+    }
+}
+
+static void a_command_is_found_by_its_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[2];
+        size_t count;
+        const char *name; /* NULL: none */
+        size_t taken;
+    } cases[] = {
+        {{"sync"}, 1, "sync", 1},
+        {{"sync", "acme"}, 2, "sync", 1},
+        {{"connections"}, 1, "connections", 1},
+        {{"connections", "get"}, 2, "connections get", 2},
+        {{"connections", "list"}, 2, "connections", 2},
+        {{"keys", "list"}, 2, "keys", 2},
+        {{"keys", "rotate-root"}, 2, "keys rotate-root", 2},
+        {{"status", "list"}, 2, "status", 1}, /* a connection called list */
+        {{"snyc"}, 1, NULL, 0},
+        {{""}, 1, NULL, 0},
+        {{NULL}, 0, NULL, 0},
+    };
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        size_t taken = 0;
+        const struct pst_command *c = pst_command_find(cases[i].words, cases[i].count, &taken);
+        if (!cases[i].name) {
+            assert_null(c);
+            continue;
+        }
+        assert_non_null(c);
+        assert_string_equal(c->name, cases[i].name);
+        assert_int_equal(taken, cases[i].taken);
+    }
+}
+
+static void assert_holds(void (*write)(struct pst_buf *), const char *const *texts)
+{
+    PST_AUTO(buf) struct pst_buf b;
+    pst_buf_init(&b, 1 << 20);
+    write(&b);
+    assert_int_equal(b.fail, PST_OK);
+    for (; *texts; texts++) {
+        if (!strstr(b.ptr, *texts))
+            fail_msg("'%s' is not in:\n%s", *texts, b.ptr);
+    }
+}
+
+static void help_and_manual_name_everything(void **state)
+{
+    (void)state;
+    static const char *const overview[] = {"penstock COMMAND", "  sync ", "  doctor ", NULL};
+    static const char *const man[] = {".TH PENSTOCK 1",  ".SS penstock keys create",
+                                      ".SH EXIT STATUS", "\\-\\-page\\-rows",
+                                      "PENSTOCK_LISTEN", NULL};
+    static const char *const markdown[] = {"# Commands", "## penstock connections update",
+                                           "penstock sync acme --full", NULL};
+    assert_holds(pst_help_overview, overview);
+    assert_holds(pst_help_man, man);
+    assert_holds(pst_help_markdown, markdown);
+    for (size_t i = 0; pst_commands[i]; i++) {
+        PST_AUTO(buf) struct pst_buf b;
+        pst_buf_init(&b, 1 << 20);
+        pst_help_command(pst_commands[i], &b);
+        assert_non_null(strstr(b.ptr, "Usage: penstock "));
+        assert_non_null(strstr(b.ptr, pst_commands[i]->examples[0].line));
+        assert_non_null(strstr(b.ptr, "--"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_command_explains_itself),
+        cmocka_unit_test(options_of_a_command_have_help_and_do_not_clash),
+        cmocka_unit_test(a_command_is_found_by_its_words),
+        cmocka_unit_test(help_and_manual_name_everything),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
