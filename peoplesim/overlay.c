@@ -55,6 +55,7 @@ struct pst_sim_place pst_sim_overlay_lower(const struct pst_sim_overlay *o, uint
     size_t end = c->len;
     while (p.item < end) {
         size_t mid = p.item + (end - p.item) / 2;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): below len, items are set */
         if (c->items[mid]->doc < doc)
             p.item = mid + 1;
         else

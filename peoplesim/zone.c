@@ -60,6 +60,7 @@ pst_code pst_sim_zone_init(struct pst_sim_zone *z, const char *name, struct pst_
 {
     if (!pst_str_copy(z->name, sizeof(z->name), pst_str_from(name)) || !zone_exists(name))
         return PST_FAIL_AT(err, PST_E_INVALID, "zone", "there is no time zone '%.60s'", name);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): at the start of main, before any thread */
     if (setenv("TZ", strcmp(name, "UTC") == 0 ? "UTC0" : name, 1) != 0)
         return PST_FAIL_OS(err, PST_E_NO_MEMORY, "no memory for the environment");
     tzset();
