@@ -182,6 +182,14 @@ def check_calls(sources):
                     line = line_of(source.code, match.start())
                     yield source.path, line, f"{match.group(1)}(): {why}"
         yield from check_globals(source)
+        yield from check_scopes(source)
+
+
+def check_scopes(source):
+    """What is released at the end of its scope must be valid from its first line: an early return
+    would release garbage."""
+    for match in re.finditer(r"PST_AUTO\(\w+\)[^;={}]*;", source.code):
+        yield source.path, line_of(source.code, match.start()), "PST_AUTO without an initialiser"
 
 
 def check_globals(source):

@@ -16,7 +16,7 @@ enum { ARENA_BYTES = 512 << 20, HELP_BYTES = 1 << 20 };
 
 static int print_help(void (*write)(struct pst_buf *out))
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, HELP_BYTES);
     write(&b);
     pst_terminal_print(pst_buf_str(&b));
@@ -25,7 +25,7 @@ static int print_help(void (*write)(struct pst_buf *out))
 
 static int print_command_help(const struct pst_command *command)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, HELP_BYTES);
     pst_help_command(command, &b);
     pst_terminal_print(pst_buf_str(&b));
@@ -35,7 +35,7 @@ static int print_command_help(const struct pst_command *command)
 /* One object on standard error, so that a script that reads JSON gets errors as JSON too. */
 static void report_json(const struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 8192);
     pst_json_init(&w, &b);
@@ -56,7 +56,7 @@ static int report(const struct pst_err *err, bool json)
     if (json) {
         report_json(err);
     } else {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 4096);
         pst_buf_add_lit(&b, "penstock: ");
         pst_terminal_clean(&b, pst_str_from(err->msg), sizeof(err->msg));

@@ -296,7 +296,7 @@ enum { NAMES_SHOWN = 10, CONNECTIONS_MAX = 10000 };
 static pst_code refuse_choice(pst_str word, yyjson_val *const *found, size_t count,
                               struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf list;
+    PST_AUTO(buf) struct pst_buf list = {0};
     pst_buf_init(&list, 400);
     for (size_t i = 0; i < count && i < NAMES_SHOWN; i++)
         pst_buf_addf(&list, "%s%.*s", i ? ", " : "", PST_STR_ARG(pst_value_str(found[i], "id")));
@@ -317,7 +317,7 @@ pst_code pst_client_connection(struct pst_cli *cli, pst_str word, pst_str *out_i
         *out_id = word;
         return PST_OK;
     }
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
     PST_TRY(pst_client_list(cli, &target, CONNECTIONS_MAX, &items, &count, err));

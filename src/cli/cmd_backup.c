@@ -37,8 +37,8 @@ static pst_code absolute_path(char out[PATH_MAX], pst_str path, struct pst_err *
 
 static pst_code backup_online(struct pst_cli *cli, const char *path, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
-    PST_AUTO(buf) struct pst_buf body;
+    PST_AUTO(target) struct pst_target target = {0};
+    PST_AUTO(buf) struct pst_buf body = {0};
     struct pst_json_writer w;
     struct pst_reply reply;
     pst_target_init(&target);
@@ -65,7 +65,7 @@ static pst_code backup_offline(struct pst_cli *cli, const char *path, struct pst
 static void print_info(const struct pst_cli *cli, const char *path,
                        const struct pst_backup_info *info)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     char newest[PST_WALL_TEXT];
     (void)pst_wall_format(newest, info->newest_change);

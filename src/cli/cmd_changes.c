@@ -67,7 +67,7 @@ static void add_change(struct pst_buf *b, yyjson_val *change)
 
 static void print_change(const struct feed *f, yyjson_val *change)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 1 << 20);
     if (f->cli->json) {
@@ -83,7 +83,7 @@ static void print_change(const struct feed *f, yyjson_val *change)
 /* One call; *got tells how many changes came. */
 static pst_code read_page(struct feed *f, size_t *got, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     struct pst_reply reply;
     char number[24];
     size_t i = 0;
@@ -129,7 +129,7 @@ static pst_code read_feed(struct feed *f, struct pst_err *err)
 static pst_code run(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(arena) struct pst_arena *pages = NULL;
-    PST_AUTO(buf) struct pst_buf joined;
+    PST_AUTO(buf) struct pst_buf joined = {0};
     const pst_str *entities = NULL;
     size_t count = pst_config_list(cli->options, ENTITIES, &entities);
     struct feed f = {.cli = cli,

@@ -31,8 +31,8 @@ static pst_code write_body(struct pst_cli *cli, struct pst_buf *body, struct pst
 
 static pst_code run(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
-    PST_AUTO(buf) struct pst_buf body;
+    PST_AUTO(target) struct pst_target target = {0};
+    PST_AUTO(buf) struct pst_buf body = {0};
     struct pst_reply reply;
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));

@@ -21,7 +21,7 @@ static const struct pst_column list_columns[] = {
 
 static pst_code list(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
     size_t count = 0;
     pst_target_init(&target);
@@ -84,7 +84,7 @@ static void print_connection(const struct pst_cli *cli, const struct pst_reply *
 
 static pst_code get(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     struct pst_reply reply;
     pst_target_init(&target);
     PST_TRY(pst_client_connection_target(cli, cli->words[0], &target, err));
@@ -138,8 +138,8 @@ static pst_code write_update(struct pst_cli *cli, struct pst_buf *body, struct p
 
 static pst_code update(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
-    PST_AUTO(buf) struct pst_buf body;
+    PST_AUTO(target) struct pst_target target = {0};
+    PST_AUTO(buf) struct pst_buf body = {0};
     struct pst_reply reply;
     pst_target_init(&target);
     pst_buf_init(&body, PST_BODY_BYTES);
@@ -187,7 +187,7 @@ PST_CLI_TABLE(delete_table,
 
 static pst_code delete_connection(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     struct pst_reply reply;
     bool purge = pst_config_bool(cli->options, PURGE);
     pst_target_init(&target);
@@ -230,7 +230,7 @@ static void print_checks(yyjson_val *checks)
     size_t i = 0;
     size_t n = 0;
     yyjson_val *check = NULL;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 20);
     yyjson_arr_foreach(checks, i, n, check)
     {
@@ -252,7 +252,7 @@ static void print_checks(yyjson_val *checks)
 
 pst_code pst_test_connection(struct pst_cli *cli, pst_str id, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     struct pst_reply reply;
     size_t i = 0;
     size_t n = 0;
@@ -313,7 +313,7 @@ static const struct pst_column history_columns[] = {
 
 static pst_code history(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
     size_t count = 0;
     pst_target_init(&target);

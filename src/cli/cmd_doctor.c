@@ -263,7 +263,7 @@ static void check_contents(struct doctor *d, struct finding *f)
 
 static void test_one(struct doctor *d, yyjson_val *connection, struct finding *f)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     struct pst_err err;
     struct pst_reply reply;
     size_t i = 0;
@@ -308,7 +308,7 @@ static void judge_status(yyjson_val *connection, struct finding *f)
 
 static void print_finding(struct doctor *d, const char *name, const struct finding *f)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 8192);
     d->bad += f->verdict == BAD;
     d->warnings += f->verdict == WARNING;
@@ -334,7 +334,7 @@ static void print_finding(struct doctor *d, const char *name, const struct findi
 
 static void check_connections(struct doctor *d)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     struct pst_err err;
     yyjson_val **items = NULL;
     size_t count = 0;
@@ -388,7 +388,7 @@ static void run_checks(struct doctor *d)
 
 static pst_code report(struct doctor *d, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 4 << 20);
     if (!d->cli->json) {

@@ -43,7 +43,7 @@ static pst_code write_text(struct pst_cli *cli, struct pst_buf *out, struct pst_
 
 static pst_code run(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, HELP_BYTES);
     switch (pst_config_int(cli->options, FORMAT)) {
     case FORMAT_MAN:

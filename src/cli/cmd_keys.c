@@ -107,7 +107,7 @@ static pst_code write_body(struct pst_cli *cli, struct pst_buf *body, struct pst
 static pst_code create(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
-    PST_AUTO(buf) struct pst_buf body;
+    PST_AUTO(buf) struct pst_buf body = {0};
     struct pst_reply reply;
     pst_buf_init(&body, PST_BODY_BYTES);
     PST_TRY(begin_target(cli, &target, err));

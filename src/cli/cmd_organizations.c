@@ -15,7 +15,7 @@ static const struct pst_column columns[] = {
 
 static pst_code list(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
     size_t count = 0;
     pst_target_init(&target);
@@ -51,8 +51,8 @@ const struct pst_command pst_command_organizations = {
 
 static pst_code create(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
-    PST_AUTO(buf) struct pst_buf body;
+    PST_AUTO(target) struct pst_target target = {0};
+    PST_AUTO(buf) struct pst_buf body = {0};
     struct pst_json_writer w;
     struct pst_reply reply;
     pst_target_init(&target);

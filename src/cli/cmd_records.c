@@ -67,7 +67,7 @@ static pst_code entity_segment(struct pst_cli *cli, pst_str word, pst_str *out, 
 
 static pst_code join(struct pst_cli *cli, size_t option, pst_str *out, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     const pst_str *items = NULL;
     size_t count = pst_config_list(cli->options, option, &items);
     pst_buf_init(&b, 8192);
@@ -118,7 +118,7 @@ static pst_code build_target(struct pst_cli *cli, struct pst_target *target, str
 /* All pages' items as one JSON array under "data". */
 static pst_code print_items(yyjson_val *const *items, size_t count, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 512 << 20);
     pst_json_init(&w, &b);
@@ -135,7 +135,7 @@ static pst_code print_items(yyjson_val *const *items, size_t count, struct pst_e
 
 static pst_code run(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
     size_t count = 0;
     pst_target_init(&target);

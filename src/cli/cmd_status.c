@@ -19,7 +19,7 @@ static const struct pst_column all_columns[] = {
 
 static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
     size_t count = 0;
     pst_target_init(&target);
@@ -59,7 +59,7 @@ static const struct pst_column entity_columns[] = {
 
 static pst_code show_one(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     struct pst_reply reply;
     yyjson_val *items[PST_COUNT(entity_columns) * 32];
     size_t count = 0;

@@ -63,7 +63,7 @@ static bool is_open(yyjson_val *sync)
 static pst_code find_open(struct pst_cli *cli, pst_str connection, yyjson_val **out,
                           struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
     size_t count = 0;
     pst_target_init(&target);
@@ -82,7 +82,7 @@ static pst_code find_open(struct pst_cli *cli, pst_str connection, yyjson_val **
 
 static pst_code cancel(struct pst_cli *cli, pst_str connection, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     yyjson_val *sync = NULL;
     struct pst_reply reply;
     PST_TRY(find_open(cli, connection, &sync, err));
@@ -106,8 +106,8 @@ static pst_code cancel(struct pst_cli *cli, pst_str connection, struct pst_err *
 static pst_code start(struct pst_cli *cli, pst_str connection, struct pst_reply *reply,
                       struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
-    PST_AUTO(buf) struct pst_buf body;
+    PST_AUTO(target) struct pst_target target = {0};
+    PST_AUTO(buf) struct pst_buf body = {0};
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
     pst_target_add(&target, connection);

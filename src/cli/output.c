@@ -141,7 +141,7 @@ static size_t count_columns(pst_str s)
 /* The cell's text, cut to the column's width. */
 static void add_cell(struct pst_buf *out, yyjson_val *item, const struct pst_column *c)
 {
-    PST_AUTO(buf) struct pst_buf text;
+    PST_AUTO(buf) struct pst_buf text = {0};
     pst_buf_init(&text, TEXT_MAX);
     pst_value_text(&text, pst_value_at(item, c->path), c->kind);
     pst_terminal_clean(out, pst_buf_str(&text), c->width ? c->width : CELL_WIDTH);
@@ -151,7 +151,7 @@ static size_t widest(yyjson_val *const *items, size_t count, const struct pst_co
 {
     size_t width = strlen(c->title);
     for (size_t i = 0; i < count; i++) {
-        PST_AUTO(buf) struct pst_buf cell;
+        PST_AUTO(buf) struct pst_buf cell = {0};
         pst_buf_init(&cell, 4096);
         add_cell(&cell, items[i], c);
         size_t n = count_columns(pst_buf_str(&cell));
@@ -189,7 +189,7 @@ void pst_print_table(yyjson_val *const *items, size_t count, const struct pst_co
     pst_buf_add_char(&out, '\n');
     for (size_t i = 0; i < count; i++) {
         for (size_t c = 0; c < column_count; c++) {
-            PST_AUTO(buf) struct pst_buf cell;
+            PST_AUTO(buf) struct pst_buf cell = {0};
             pst_buf_init(&cell, 4096);
             add_cell(&cell, items[i], &columns[c]);
             add_padded(&out, pst_buf_str(&cell), widths[c], columns[c].kind == PST_COLUMN_NUMBER,
@@ -203,7 +203,7 @@ void pst_print_table(yyjson_val *const *items, size_t count, const struct pst_co
 void pst_print_fields(yyjson_val *v, const struct pst_column *columns, size_t column_count)
 {
     size_t width = 0;
-    PST_AUTO(buf) struct pst_buf out;
+    PST_AUTO(buf) struct pst_buf out = {0};
     pst_buf_init(&out, 4 << 20);
     for (size_t c = 0; c < column_count; c++) {
         size_t n = strlen(columns[c].title);
@@ -216,7 +216,7 @@ void pst_print_fields(yyjson_val *v, const struct pst_column *columns, size_t co
             continue;
         pst_buf_addf(&out, "%s:%*s", columns[c].title,
                      (int)(width - strlen(columns[c].title)) + GAP, "");
-        PST_AUTO(buf) struct pst_buf text;
+        PST_AUTO(buf) struct pst_buf text = {0};
         pst_buf_init(&text, TEXT_MAX);
         pst_value_text(&text, member, columns[c].kind);
         pst_terminal_clean(&out, pst_buf_str(&text),
@@ -263,7 +263,7 @@ static void add_pretty(struct pst_buf *out, yyjson_val *v, int depth)
 
 void pst_print_pretty(yyjson_val *v)
 {
-    PST_AUTO(buf) struct pst_buf out;
+    PST_AUTO(buf) struct pst_buf out = {0};
     pst_buf_init(&out, 64 << 20);
     add_pretty(&out, v, 0);
     pst_terminal_print(pst_buf_str(&out));

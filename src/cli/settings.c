@@ -41,7 +41,7 @@ static pst_code put_pairs(struct pst_cli *cli, struct pst_json_writer *w, size_t
     const pst_str *items = NULL;
     size_t count = pst_config_list(cli->options, option, &items);
     for (size_t i = 0; i < count; i++) {
-        PST_AUTO(buf) struct pst_buf pair;
+        PST_AUTO(buf) struct pst_buf pair = {0};
         pst_buf_init(&pair, 1 << 16);
         int depth = 0;
         bool quoted = false;

@@ -96,7 +96,7 @@ void pst_terminal_line(pst_str text)
 {
     if (!pst_terminal_err())
         return;
-    PST_AUTO(buf) struct pst_buf line;
+    PST_AUTO(buf) struct pst_buf line = {0};
     pst_buf_init(&line, 4096);
     pst_buf_add_lit(&line, "\r");
     pst_terminal_clean(&line, text, pst_terminal_width() - 1);

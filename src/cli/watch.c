@@ -31,7 +31,7 @@ struct watch {
 
 static pst_code look(struct watch *w, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
     pst_target_add(&target, w->connection_id);
@@ -82,7 +82,7 @@ static void tell_ended(struct watch *w)
         if (i >= STREAMS_MAX || w->told[i] || !ended)
             continue;
         w->told[i] = true;
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 4096);
         pst_buf_addf(&b, "  %-20.*s ", PST_STR_ARG(pst_value_str(stream, "entity")));
         add_counts(&b, pst_value_at(stream, "counts"));
@@ -148,7 +148,7 @@ static void add_progress(struct watch *w, struct pst_buf *b)
 
 static void draw(struct watch *w)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_mono now = pst_mono_now();
     pst_buf_init(&b, 4096);
     if (pst_terminal_err()) {
@@ -166,7 +166,7 @@ static pst_code finish(struct watch *w, struct pst_err *err)
 {
     yyjson_val *root = w->reply.root;
     pst_str status = pst_value_str(root, "status");
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 4096);
     pst_terminal_line(PST_STR(""));
     if (w->cli->json) {

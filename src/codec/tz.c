@@ -213,7 +213,7 @@ static bool name_ok(pst_str name)
 
 static pst_code load_file(struct pst_tz **out, FILE *f, pst_str name, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf file;
+    PST_AUTO(buf) struct pst_buf file = {0};
     pst_buf_init(&file, FILE_MAX_BYTES);
     while (pst_buf_reserve(&file, 4096)) {
         size_t n = fread(file.ptr + file.len, 1, 4096, f);

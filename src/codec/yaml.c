@@ -78,7 +78,7 @@ static bool split_number(struct number *n, pst_str s)
 
 static pst_code put_number(struct reader *r, const struct number *n, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf text;
+    PST_AUTO(buf) struct pst_buf text = {0};
     pst_buf_init(&text, PST_YAML_MAX_BYTES);
     if (n->negative)
         pst_buf_add_char(&text, '-');
@@ -295,7 +295,7 @@ pst_code pst_yaml_to_json(pst_str text, struct pst_buf *out, struct pst_err *err
 
 pst_code pst_yaml_read(pst_str text, struct pst_arena *arena, yyjson_doc **out, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf json;
+    PST_AUTO(buf) struct pst_buf json = {0};
     pst_buf_init(&json, PST_JSON_MAX_BYTES);
     PST_TRY(pst_yaml_to_json(text, &json, err));
     return pst_json_read(pst_buf_str(&json), NULL, arena, out, err);

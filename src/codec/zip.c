@@ -127,7 +127,7 @@ pst_code pst_zip_decompress(struct pst_zip *z, const struct pst_zip_dict *dict, 
 pst_code pst_zip_train(const pst_str *samples, size_t count, size_t max_bytes, struct pst_buf *out,
                        struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf all;
+    PST_AUTO(buf) struct pst_buf all = {0};
     pst_buf_init(&all, SIZE_MAX / 4);
     size_t *sizes = pst_calloc(count, sizeof(*sizes));
     if (!sizes)

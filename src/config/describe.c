@@ -82,7 +82,7 @@ void pst_config_help(const struct pst_config_table *table, struct pst_buf *out)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct pst_config_option *o = &table->options[i];
-        PST_AUTO(buf) struct pst_buf text;
+        PST_AUTO(buf) struct pst_buf text = {0};
         pst_buf_init(&text, 4096);
         if (starts_group(table, i))
             pst_buf_addf(out, "%s%s:\n", i == 0 ? "" : "\n", group_of(o));
@@ -115,7 +115,7 @@ void pst_config_man(const struct pst_config_table *table, struct pst_buf *out)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct pst_config_option *o = &table->options[i];
-        PST_AUTO(buf) struct pst_buf text;
+        PST_AUTO(buf) struct pst_buf text = {0};
         char env[PST_CONFIG_NAME_MAX];
         pst_buf_init(&text, 4096);
         if (starts_group(table, i) && o->group)

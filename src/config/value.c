@@ -166,7 +166,7 @@ pst_code pst_config_parse_items(struct pst_arena *a, const struct pst_config_opt
                                 struct pst_err *err)
 {
     pst_str *copies = NULL;
-    PST_AUTO(buf) struct pst_buf joined;
+    PST_AUTO(buf) struct pst_buf joined = {0};
     pst_buf_init(&joined, PST_CONFIG_FILE_BYTES);
     if (count > PST_CONFIG_LIST_MAX || !in_bounds(o, (int64_t)count))
         return refuse(o, where, count ? items[0] : PST_STR(""), err);

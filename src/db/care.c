@@ -51,7 +51,7 @@ pst_code pst_db_check(struct pst_db_conn *conn, struct pst_err *err)
 /* file:<path>?immutable=1; what a URI reserves is escaped. */
 static pst_code make_uri(char **out, const char *path, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf uri;
+    PST_AUTO(buf) struct pst_buf uri = {0};
     pst_buf_init(&uri, 3 * PATH_BYTES);
     pst_buf_add_lit(&uri, "file:");
     for (const char *c = path; *c; c++) {

@@ -252,7 +252,7 @@ static void describe_fields(struct pst_json_writer *w, yyjson_val *rules, yyjson
 static pst_code describe(struct pst_mapping *m, yyjson_val *stream, yyjson_val *overrides,
                          struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, PST_MAPPING_BYTES / 2);
     pst_json_init(&w, &b);

@@ -86,7 +86,7 @@ pst_code pst_file_read(struct pst_arena *a, pst_str *out, const char *path, size
     AUTO_FD fd = -1;
     PST_TRY(open_input(&fd, path, err));
 
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, max_bytes < SIZE_MAX ? max_bytes + 1 : max_bytes);
     size_t step = first_guess(fd);
     if (step > max_bytes)

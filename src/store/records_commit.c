@@ -87,7 +87,7 @@ static pst_code open_stmt(struct page_writer *w,
 {
     if (*out)
         return PST_OK;
-    PST_AUTO(buf) struct pst_buf sql;
+    PST_AUTO(buf) struct pst_buf sql = {0};
     pst_buf_init(&sql, SQL_BYTES);
     compose(&sql, w->page->entity);
     PST_TRY(pst_buf_check(&sql, err));
@@ -262,7 +262,7 @@ static pst_code list_missing(struct page_writer *w, struct pst_err *err)
 {
     const struct pst_page_commit *p = w->page;
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    PST_AUTO(buf) struct pst_buf sql;
+    PST_AUTO(buf) struct pst_buf sql = {0};
     if (p->missing_count == 0)
         return PST_OK;
     pst_buf_init(&sql, SQL_BYTES);
@@ -392,7 +392,7 @@ static pst_code read_missing(struct page_writer *w, size_t limit, struct missing
 {
     const struct pst_page_commit *p = w->page;
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    PST_AUTO(buf) struct pst_buf sql;
+    PST_AUTO(buf) struct pst_buf sql = {0};
     bool row = false;
     pst_buf_init(&sql, SQL_BYTES);
     pst_buf_addf(&sql,
@@ -426,7 +426,7 @@ static pst_code mark_deleted(struct page_writer *w, const struct missing_record 
     const struct pst_page_commit *p = w->page;
     PST_AUTO(stmt) struct pst_stmt *mark = NULL;
     PST_AUTO(stmt) struct pst_stmt *off = NULL;
-    PST_AUTO(buf) struct pst_buf sql;
+    PST_AUTO(buf) struct pst_buf sql = {0};
     pst_buf_init(&sql, SQL_BYTES);
     pst_buf_addf(&sql,
                  "UPDATE %s SET deleted_at = ?2, updated_at = ?2, synced_at = ?2, seq = ?3"

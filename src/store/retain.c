@@ -61,7 +61,7 @@ static pst_code purge_records(struct pst_db_conn *conn, int64_t pk, struct budge
 {
     size_t count = 0;
     const struct pst_entity *entities = pst_model_entities(&count);
-    PST_AUTO(buf) struct pst_buf sql;
+    PST_AUTO(buf) struct pst_buf sql = {0};
     pst_buf_init(&sql, SQL_BYTES);
     for (size_t i = 0; i < count; i++) {
         pst_buf_reset(&sql);
@@ -200,7 +200,7 @@ static pst_code retain_deleted(struct pst_db_conn *conn, pst_wall before, struct
 {
     size_t count = 0;
     const struct pst_entity *entities = pst_model_entities(&count);
-    PST_AUTO(buf) struct pst_buf sql;
+    PST_AUTO(buf) struct pst_buf sql = {0};
     pst_buf_init(&sql, SQL_BYTES);
     for (size_t i = 0; i < count; i++) {
         pst_buf_reset(&sql);

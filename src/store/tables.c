@@ -127,7 +127,7 @@ pst_code pst_tables_update(struct pst_db_conn *conn, struct pst_err *err)
 {
     size_t count = 0;
     const struct pst_entity *entities = pst_model_entities(&count);
-    PST_AUTO(buf) struct pst_buf sql;
+    PST_AUTO(buf) struct pst_buf sql = {0};
     pst_buf_init(&sql, SQL_BYTES);
     for (size_t i = 0; i < count; i++) {
         bool found = false;

@@ -206,8 +206,8 @@ static pst_code check_columns(struct tester *t, const struct ps_stream *s, struc
     size_t count = 0;
     struct pst_err e;
     pst_code code = read_meta(t, "QueryFields", s->query, &items, &count, &e);
-    PST_AUTO(buf) struct pst_buf missing;
-    PST_AUTO(buf) struct pst_buf wrong;
+    PST_AUTO(buf) struct pst_buf missing = {0};
+    PST_AUTO(buf) struct pst_buf wrong = {0};
     pst_buf_init(&missing, LIST_BYTES);
     pst_buf_init(&wrong, LIST_BYTES);
     if (ends_test(code))
@@ -240,8 +240,8 @@ static pst_code check_prompts(struct tester *t, const struct ps_stream *s, struc
     size_t count = 0;
     struct pst_err e;
     pst_code code = read_meta(t, "QueryPrompts", s->query, &items, &count, &e);
-    PST_AUTO(buf) struct pst_buf missing;
-    PST_AUTO(buf) struct pst_buf extra;
+    PST_AUTO(buf) struct pst_buf missing = {0};
+    PST_AUTO(buf) struct pst_buf extra = {0};
     pst_buf_init(&missing, LIST_BYTES);
     pst_buf_init(&extra, LIST_BYTES);
     if (ends_test(code))

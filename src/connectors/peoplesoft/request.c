@@ -170,7 +170,7 @@ pst_code ps_url_page(const struct pst_connector *self, const struct ps_stream *s
                      const struct ps_after *after, uint32_t max_rows, struct pst_arena *arena,
                      pst_str *out, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf url;
+    PST_AUTO(buf) struct pst_buf url = {0};
     struct window window;
     begin_query(&url, self, s->query, max_rows);
     ps_window_from(window.from, tz, fetch->from, s->stream->date_only);
@@ -199,7 +199,7 @@ pst_code ps_url_page(const struct pst_connector *self, const struct ps_stream *s
 pst_code ps_url_query(const struct pst_connector *self, pst_str query, uint32_t max_rows,
                       struct pst_arena *arena, pst_str *out, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf url;
+    PST_AUTO(buf) struct pst_buf url = {0};
     begin_query(&url, self, query, max_rows);
     pst_buf_add_lit(&url, "&json_resp=true");
     return finish(&url, arena, out, err);
@@ -208,7 +208,7 @@ pst_code ps_url_query(const struct pst_connector *self, pst_str query, uint32_t 
 pst_code ps_url_list(const struct pst_connector *self, pst_str search, struct pst_arena *arena,
                      pst_str *out, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf url;
+    PST_AUTO(buf) struct pst_buf url = {0};
     pst_buf_init(&url, URL_BYTES);
     pst_buf_add_str(&url, self->services);
     pst_buf_add_lit(&url, "ListQuery.v1/");
@@ -222,7 +222,7 @@ pst_code ps_url_list(const struct pst_connector *self, pst_str search, struct ps
 pst_code ps_url_meta(const struct pst_connector *self, const char *service, pst_str query,
                      struct pst_arena *arena, pst_str *out, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf url;
+    PST_AUTO(buf) struct pst_buf url = {0};
     pst_buf_init(&url, URL_BYTES);
     pst_buf_add_str(&url, self->services);
     pst_buf_add_str(&url, pst_str_from(service));

@@ -11,7 +11,7 @@ enum { KEY_BYTES = 4096 };
 pst_code ps_places_find(struct ps_places *out, const struct ps_rows *rows, struct pst_err *err)
 {
     const struct ps_stream *s = rows->stream;
-    PST_AUTO(buf) struct pst_buf missing;
+    PST_AUTO(buf) struct pst_buf missing = {0};
     pst_buf_init(&missing, 1024);
     for (size_t i = 0; i <= s->key_count; i++) {
         bool is_stamp = i == s->key_count;

@@ -140,7 +140,7 @@ static void a_buffer_appends_and_stops_at_its_maximum(void **state)
 {
     (void)state;
     struct pst_err err;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 64);
     pst_buf_add_lit(&b, "n=");
     pst_buf_add_i64(&b, INT64_MIN);
@@ -172,7 +172,7 @@ static void a_buffer_appends_and_stops_at_its_maximum(void **state)
 static void consuming_drops_bytes_at_the_front(void **state)
 {
     (void)state;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1000);
     pst_buf_consume(&b, 1);
     pst_buf_add_lit(&b, "abcdef");
@@ -193,7 +193,7 @@ static void buffers_survive_every_allocation_fault(void **state)
     FOR_EACH_ALLOC_FAULT(i)
     {
         struct pst_err err;
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 100000);
         pst_buf_add_lit(&b, "start");
         for (int k = 0; k < 4000; k++)

@@ -79,7 +79,7 @@ static void a_command_is_found_by_its_words(void **state)
 
 static void assert_holds(void (*write)(struct pst_buf *), const char *const *texts)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 20);
     write(&b);
     assert_int_equal(b.fail, PST_OK);
@@ -102,7 +102,7 @@ static void help_and_manual_name_everything(void **state)
     assert_holds(pst_help_man, man);
     assert_holds(pst_help_markdown, markdown);
     for (size_t i = 0; pst_commands[i]; i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 1 << 20);
         pst_help_command(pst_commands[i], &b);
         assert_non_null(strstr(b.ptr, "Usage: penstock "));

@@ -65,7 +65,7 @@ static void values_look_as_their_column_wants(void **state)
         {"\"never\"", PST_COLUMN_TIME, "never"},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 4096);
         pst_value_text(&b, parse(cases[i].json), cases[i].kind);
         assert_str(pst_buf_str(&b), cases[i].text);
@@ -92,7 +92,7 @@ static void control_characters_never_reach_the_terminal(void **state)
         {"abc", 2, "ab"},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 4096);
         pst_terminal_clean(&b, pst_str_from(cases[i].text), cases[i].columns);
         assert_str(pst_buf_str(&b), cases[i].clean);
@@ -109,7 +109,7 @@ static void spans_are_short(void **state)
                  {119999, "119 s"}, {120000, "2 min"},   {7199999, "119 min"},
                  {7200000, "2 h"},  {172799999, "47 h"}, {172800000, "2 days"}};
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 4096);
         pst_format_span(&b, cases[i].ms);
         assert_str(pst_buf_str(&b), cases[i].text);

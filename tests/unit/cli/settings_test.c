@@ -52,7 +52,7 @@ static void only_what_was_given_is_sent(void **state)
     };
     struct pst_err err;
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 1 << 16);
         assert_ok(build(cases[i].args, NULL, &b, &err));
         assert_str(pst_buf_str(&b), cases[i].json);
@@ -63,7 +63,7 @@ static void a_password_comes_from_the_environment_or_a_file(void **state)
 {
     (void)state;
     struct pst_err err;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     assert_ok(build(ARGS("-u", "U"), ARGS("PENSTOCK_PASSWORD=from-env"), &b, &err));
     assert_str(pst_buf_str(&b), "{\"credentials\":{\"username\":\"U\",\"password\":\"from-env\"}}");
@@ -90,11 +90,11 @@ static void what_is_not_key_and_value_is_refused(void **state)
     static const char *const bad[] = {"plain", "=x", ":=1", "a:=[1", "a:=nonsense"};
     struct pst_err err;
     for (size_t i = 0; i < PST_COUNT(bad); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 1 << 16);
         assert_code(build(ARGS("--set", bad[i]), NULL, &b, &err), PST_E_INVALID);
     }
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     assert_code(build(ARGS("--history-days", "many"), NULL, &b, &err), PST_E_INVALID);
     assert_string_equal(err.param, "history_days");

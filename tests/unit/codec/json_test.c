@@ -79,7 +79,7 @@ static void a_name_twice_is_found_among_many(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     yyjson_doc *doc = NULL;
     assert_ok(pst_arena_new(&a, 1 << 20, &err));
     pst_buf_init(&b, 1 << 16);
@@ -102,7 +102,7 @@ static void too_small_an_arena_is_a_limit_not_bad_json(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     yyjson_doc *doc = NULL;
     pst_buf_init(&b, 1 << 16);
     assert_ok(pst_arena_new(&a, 4096, &err));
@@ -230,7 +230,7 @@ static void text_is_escaped_and_made_valid(void **state)
         {"", ""},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 1000);
         pst_json_escape(&b, pst_str_from(cases[i][0]));
         assert_str(pst_buf_str(&b), cases[i][1]);
@@ -242,8 +242,8 @@ static void what_was_written_reads_back_the_same(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
-    PST_AUTO(buf) struct pst_buf b;
-    PST_AUTO(buf) struct pst_buf copy;
+    PST_AUTO(buf) struct pst_buf b = {0};
+    PST_AUTO(buf) struct pst_buf copy = {0};
     struct pst_json_writer w;
     yyjson_doc *doc = NULL;
     pst_buf_init(&b, 10000);
@@ -289,7 +289,7 @@ static void wrong_order_is_noticed(void **state)
     (void)state;
     for (int i = 0; i < 12; i++) {
         struct pst_err err;
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         struct pst_json_writer w;
         pst_buf_init(&b, 1000);
         pst_json_init(&w, &b);
@@ -349,7 +349,7 @@ static void a_full_buffer_is_reported_as_a_limit(void **state)
 {
     (void)state;
     struct pst_err err;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 4);
     pst_json_init(&w, &b);

@@ -24,7 +24,7 @@ static void yaml_becomes_json(void **state)
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
         struct pst_err err;
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 10000);
         assert_ok(pst_yaml_to_json(pst_str_from(cases[i][0]), &b, &err));
         assert_str(pst_buf_str(&b), cases[i][1]);
@@ -50,7 +50,7 @@ static void yaml_mistakes_are_told_with_their_place(void **state)
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
         struct pst_err err;
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 10000);
         assert_code(pst_yaml_to_json(pst_str_from(cases[i][0]), &b, &err), PST_E_INVALID);
         if (!strstr(err.msg, cases[i][1]))
@@ -97,7 +97,7 @@ static void percent_encoding_round_trips(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_str out;
     pst_buf_init(&b, 1000);
     assert_ok(pst_arena_new(&a, 1 << 16, &err));
@@ -119,7 +119,7 @@ static void source_ids_join_and_split(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_str parts[3];
     size_t count = 0;
     pst_buf_init(&b, 1000);
@@ -154,7 +154,7 @@ static void base64_round_trips_and_is_strict(void **state)
     assert_ok(pst_arena_new(&a, 1 << 16, &err));
     for (size_t i = 0; i < PST_COUNT(vectors); i++) {
         for (int kind = 0; kind < 2; kind++) {
-            PST_AUTO(buf) struct pst_buf b;
+            PST_AUTO(buf) struct pst_buf b = {0};
             pst_buf_init(&b, 100);
             pst_base64_encode(&b, (enum pst_base64)kind, pst_str_from(vectors[i][0]));
             assert_true(pst_str_is(pst_buf_str(&b), vectors[i][1 + kind]));
@@ -178,9 +178,9 @@ static void frames_round_trip_with_and_without_a_dictionary(void **state)
     struct pst_err err;
     PST_AUTO(zip) struct pst_zip *z = NULL;
     PST_AUTO(zip_dict) struct pst_zip_dict *d = NULL;
-    PST_AUTO(buf) struct pst_buf dict;
-    PST_AUTO(buf) struct pst_buf frame;
-    PST_AUTO(buf) struct pst_buf back;
+    PST_AUTO(buf) struct pst_buf dict = {0};
+    PST_AUTO(buf) struct pst_buf frame = {0};
+    PST_AUTO(buf) struct pst_buf back = {0};
     static char texts[500][200];
     pst_str samples[500];
     pst_buf_init(&dict, 1 << 16);
@@ -229,7 +229,7 @@ static void compression_keeps_to_the_buffers_maximum(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(zip) struct pst_zip *z = NULL;
-    PST_AUTO(buf) struct pst_buf small;
+    PST_AUTO(buf) struct pst_buf small = {0};
     char bytes[100];
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (char)(i * 7919 % 251);

@@ -6,7 +6,7 @@
 static void help_shows_every_option_with_its_facts(void **state)
 {
     (void)state;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     pst_config_help(&table, &b);
     static const char *const expected[] = {
@@ -32,7 +32,7 @@ static void long_help_is_wrapped(void **state)
          .help = "Words that go on and on and on and on, far beyond what fits into one line of a "
                  "terminal, so that they have to be broken somewhere in between the words."}};
     static const struct pst_config_table t = {.program = "t", .options = one, .count = 1};
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     pst_config_help(&t, &b);
     size_t lines = 0;
@@ -44,7 +44,7 @@ static void long_help_is_wrapped(void **state)
 static void the_manual_escapes_what_roff_would_eat(void **state)
 {
     (void)state;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     pst_config_man(&table, &b);
     assert_non_null(strstr(b.ptr, ".SS Limits\n"));
@@ -66,7 +66,7 @@ static void the_json_description_is_complete(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_str text = {0};
     int64_t max = 0;
     pst_buf_init(&b, 1 << 16);
@@ -93,7 +93,7 @@ static void values_in_force_hide_secrets(void **state)
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
     PST_AUTO(config) struct pst_config *c = NULL;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_str text = {0};
     pst_buf_init(&b, 1 << 16);
     assert_ok(pst_arena_new(&a, 1 << 20, &err));

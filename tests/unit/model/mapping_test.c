@@ -413,7 +413,7 @@ static void overrides_replace_add_and_remove_rules(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
-    PST_AUTO(buf) struct pst_buf described;
+    PST_AUTO(buf) struct pst_buf described = {0};
     struct pst_mapping *mapping = NULL;
     struct fixture_page p;
     struct pst_mapped m;

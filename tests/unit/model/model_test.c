@@ -51,8 +51,8 @@ static void sort_keys_order_like_the_source(void **state)
         {"A", 10}, {"A", INT64_MAX}, {"A1", 0},        {"AB", 1}, {"B", 0}, {"\xC3\xA4", 0},
     };
     for (size_t i = 1; i < PST_COUNT(ascending); i++) {
-        PST_AUTO(buf) struct pst_buf a;
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf a = {0};
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&a, 100);
         pst_buf_init(&b, 100);
         assert_true(pst_str_cmp(key_of(&a, ascending[i - 1].text, ascending[i - 1].number),
@@ -64,7 +64,7 @@ static void source_rows_are_shown_as_they_came(void **state)
 {
     (void)state;
     struct fixture_page p;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1000);
     fixture_columns(&p, "A.\"X|B|C|D");
     fixture_row(&p, "a\"b|#1.50|\\0|-");
@@ -83,7 +83,7 @@ static void schemas_are_valid_json_with_every_field(void **state)
     for (size_t i = 0; i < count; i++) {
         struct pst_err err;
         PST_AUTO(arena) struct pst_arena *a = NULL;
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         yyjson_doc *doc = NULL;
         pst_buf_init(&b, 1 << 20);
         assert_ok(pst_arena_new(&a, 1 << 22, &err));
@@ -115,7 +115,7 @@ static void differences_name_the_top_level_members(void **state)
         {"{x}", "{\"a\":1}", "[\"a\"]"},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 1000);
         pst_model_diff(&b, pst_str_from(cases[i][0]), pst_str_from(cases[i][1]));
         if (!pst_str_is(pst_buf_str(&b), cases[i][2]))

@@ -64,7 +64,7 @@ static yyjson_val *rows_of(struct pst_sim_engine *e, const struct pst_sim_select
                            yyjson_doc **doc, struct pst_sim_selected *got)
 {
     struct pst_err err;
-    PST_AUTO(buf) struct pst_buf out;
+    PST_AUTO(buf) struct pst_buf out = {0};
     pst_buf_init(&out, BODY_MAX);
     assert_ok(pst_sim_engine_select(e, q, &out, got, &err));
     *doc = yyjson_read(out.ptr, out.len, YYJSON_READ_BIGNUM_AS_RAW);
@@ -161,7 +161,7 @@ static uint64_t apply(struct pst_sim_engine *e, struct pst_sim_operation op)
 {
     struct pst_err err;
     uint64_t done = 0;
-    PST_AUTO(buf) struct pst_buf keys;
+    PST_AUTO(buf) struct pst_buf keys = {0};
     pst_buf_init(&keys, BODY_MAX);
     assert_ok(pst_sim_engine_apply(e, &op, &keys, &done, &err));
     return done;
@@ -194,9 +194,9 @@ static void one_seed_gives_one_set_of_data_and_another_another(void **state)
     PST_AUTO(sim_engine) struct pst_sim_engine *b = new_engine(&small);
     PST_AUTO(sim_engine) struct pst_sim_engine *other = new_engine(&other_settings);
     for (size_t i = 0; i < PST_COUNT(keyed); i++) {
-        PST_AUTO(buf) struct pst_buf one;
-        PST_AUTO(buf) struct pst_buf two;
-        PST_AUTO(buf) struct pst_buf three;
+        PST_AUTO(buf) struct pst_buf one = {0};
+        PST_AUTO(buf) struct pst_buf two = {0};
+        PST_AUTO(buf) struct pst_buf three = {0};
         stir(a, keyed[i]);
         stir(b, keyed[i]);
         pst_str first = dump_all(a, keyed[i], &one);
@@ -499,7 +499,7 @@ static pst_code apply_key(struct pst_sim_engine *e, enum pst_sim_action action, 
 {
     struct pst_sim_operation op = operation(action, PST_SIM_PURCHASE_ORDERS, level, 0, 0);
     uint64_t done = 0;
-    PST_AUTO(buf) struct pst_buf told;
+    PST_AUTO(buf) struct pst_buf told = {0};
     pst_buf_init(&told, BODY_MAX);
     op.has_key = true;
     for (size_t k = 0; k < 4; k++)
@@ -517,13 +517,13 @@ static void a_chosen_record_is_changed_deleted_and_added_again(void **state)
     settings.schedules_min = settings.schedules_max = 2;
     settings.lines_min = settings.lines_max = 3;
     PST_AUTO(sim_engine) struct pst_sim_engine *e = new_engine(&settings);
-    PST_AUTO(buf) struct pst_buf before;
+    PST_AUTO(buf) struct pst_buf before = {0};
     pst_str original = dump_all(e, PST_SIM_PURCHASE_ORDERS, &before);
     static const char *const key[4] = {"US001", "0000000004", "2", "1"};
     static const char *const none[4] = {"US001", "0000000005", "2", "1"};
     struct pst_sim_assign price = {PST_SIM_PO_C_PRICE_PO, PST_STR("-0.50000")};
     assert_ok(apply_key(e, PST_SIM_CHANGE, 2, key, &price, &err));
-    PST_AUTO(buf) struct pst_buf changed;
+    PST_AUTO(buf) struct pst_buf changed = {0};
     pst_str text = dump_all(e, PST_SIM_PURCHASE_ORDERS, &changed);
     assert_non_null(strstr(text.ptr, "\"C.PRICE_PO\":-0.50000"));
     assert_code(apply_key(e, PST_SIM_CHANGE, 2, none, &price, &err), PST_E_NOT_FOUND);
@@ -542,7 +542,7 @@ static void a_chosen_record_is_changed_deleted_and_added_again(void **state)
     assert_ok(apply_key(e, PST_SIM_ADD, 0, key, NULL, &err));
     assert_int_equal(walk(e, PST_SIM_PURCHASE_ORDERS, 1000), total);
     assert_ok(apply_key(e, PST_SIM_RESTORE, 0, key, NULL, &err));
-    PST_AUTO(buf) struct pst_buf after;
+    PST_AUTO(buf) struct pst_buf after = {0};
     assert_true(pst_str_eq(dump_all(e, PST_SIM_PURCHASE_ORDERS, &after), original));
 }
 
@@ -567,7 +567,7 @@ static void an_empty_stamp_is_in_no_window(void **state)
     struct pst_sim_assign exact = {PST_SIM_PO_A_LAST_DTTM_UPDATE,
                                    PST_STR("2026-03-08-02.30.00.000000")};
     assert_ok(apply_key(e, PST_SIM_CHANGE, 0, key, &exact, &err));
-    PST_AUTO(buf) struct pst_buf out;
+    PST_AUTO(buf) struct pst_buf out = {0};
     pst_str text = dump_all(e, PST_SIM_PURCHASE_ORDERS, &out);
     assert_non_null(strstr(text.ptr, "\"A.LAST_DTTM_UPDATE\":\"2026-03-08-02.30.00.000000\""));
     struct pst_sim_assign bad = {PST_SIM_PO_A_LAST_DTTM_UPDATE, PST_STR("yesterday")};
@@ -623,7 +623,7 @@ static void a_spoiled_row_differs_only_in_its_column(void **state)
     struct pst_sim_spoil spoil = {.row = 2, .column = PST_SIM_PO_A_PO_DT, .raw = "\"2026-99-99\""};
     struct pst_sim_select q = select_of(PST_SIM_PURCHASE_ORDERS);
     struct pst_sim_selected got;
-    PST_AUTO(buf) struct pst_buf out;
+    PST_AUTO(buf) struct pst_buf out = {0};
     pst_buf_init(&out, BODY_MAX);
     q.spoil = &spoil;
     assert_ok(pst_sim_engine_select(e, &q, &out, &got, &err));
@@ -647,8 +647,8 @@ static void odd_values_are_there_when_asked_for(void **state)
     PST_AUTO(sim_engine) struct pst_sim_engine *odd = new_engine(&settings);
     settings.odd = false;
     PST_AUTO(sim_engine) struct pst_sim_engine *plain = new_engine(&settings);
-    PST_AUTO(buf) struct pst_buf one;
-    PST_AUTO(buf) struct pst_buf two;
+    PST_AUTO(buf) struct pst_buf one = {0};
+    PST_AUTO(buf) struct pst_buf two = {0};
     pst_str with = dump_all(odd, PST_SIM_PURCHASE_ORDERS, &one);
     pst_str without = dump_all(plain, PST_SIM_PURCHASE_ORDERS, &two);
     static const char *const marks[] = {"12345678901234567890123.456", "\"C.QTY_PO\":-", "緊急"};

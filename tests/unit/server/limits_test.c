@@ -61,7 +61,7 @@ static void sizes_are_taken_up_to_their_limit_and_refused_beyond(void **state)
     struct fixture f;
     fixture_start(&f, &small, 1);
     for (size_t i = 0; i < PST_COUNT(rows); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 65536);
         pst_buf_add_lit(&b, "POST /");
         fill(&b, 'x', rows[i].target - 1);
@@ -99,7 +99,7 @@ static void a_routes_own_body_limit_holds_for_lengths_and_chunks(void **state)
     struct fixture f;
     fixture_start(&f, &small, 1);
     for (size_t i = 0; i < PST_COUNT(rows); i++) {
-        PST_AUTO(buf) struct pst_buf b;
+        PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 65536);
         pst_buf_addf(&b, "POST /small HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s",
                      rows[i].body);
@@ -114,7 +114,7 @@ static void a_large_body_is_read_whole(void **state)
     struct pst_server_limits limits = {.body_max = 3 << 20};
     struct fixture f;
     fixture_start(&f, &limits, 1);
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 4 << 20);
     pst_buf_addf(&b, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", 3 << 20);
     fill(&b, 'b', 3 << 20);

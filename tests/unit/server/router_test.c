@@ -241,7 +241,7 @@ static void a_hundred_parameters_are_taken_and_one_more_is_refused(void **state)
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
-    PST_AUTO(buf) struct pst_buf raw;
+    PST_AUTO(buf) struct pst_buf raw = {0};
     pst_buf_init(&raw, 4096);
     assert_ok(pst_arena_new(&a, 1 << 20, &err));
     struct pst_query_item *items = NULL;

@@ -101,7 +101,7 @@ static void pipelined_requests_are_answered_in_order(void **state)
     enum { REQUESTS = 50 };
     struct fixture f;
     fixture_start(&f, NULL, 1);
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 65536);
     for (int i = 0; i < REQUESTS; i++)
         pst_buf_addf(&b, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n%s\r\n<%02d>",
