@@ -41,16 +41,22 @@ static pst_code parse_cron(struct pst_schedule *out, pst_str expression, pst_str
         return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "%s", local.msg);
     if (!pst_str_copy(s.zone, sizeof s.zone, zone))
         return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "time_zone is too long");
-    PST_AUTO(tz) struct pst_tz *tz = NULL;
-    pst_code rc = pst_tz_load(&tz, NULL, zone, &local);
-    if (rc == PST_E_INVALID)
-        return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "%s", local.msg);
-    if (rc != PST_OK) {
-        *err = local;
-        return rc;
-    }
     *out = s;
     return PST_OK;
+}
+
+static pst_code check_zone(const struct pst_schedule *s, struct pst_err *err)
+{
+    if (s->kind != PST_SCHEDULE_CRON)
+        return PST_OK;
+    PST_AUTO(tz) struct pst_tz *tz = NULL;
+    struct pst_err local;
+    pst_code rc = pst_tz_load(&tz, NULL, pst_str_from(s->zone), &local);
+    if (rc == PST_E_INVALID)
+        return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "%s", local.msg);
+    if (rc != PST_OK)
+        *err = local;
+    return rc;
 }
 
 static pst_code from_object(struct pst_schedule *out, yyjson_val *v, bool dev, struct pst_err *err)
@@ -113,15 +119,17 @@ pst_code pst_schedule_from_json(struct pst_schedule *out, yyjson_val *v, bool de
                                 struct pst_err *err)
 {
     pst_str text;
-    if (v == NULL || yyjson_is_null(v)) {
-        *out = pst_schedule_default;
-        return PST_OK;
-    }
+    struct pst_schedule s = pst_schedule_default;
     if (pst_json_str(v, &text))
-        return from_text(out, text, dev, err);
-    if (yyjson_is_obj(v))
-        return from_object(out, v, dev, err);
-    return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "schedule must be an object or a string");
+        PST_TRY(from_text(&s, text, dev, err));
+    else if (yyjson_is_obj(v))
+        PST_TRY(from_object(&s, v, dev, err));
+    else if (v != NULL && !yyjson_is_null(v))
+        return PST_FAIL_AT(err, PST_E_INVALID, "schedule",
+                           "schedule must be an object or a string");
+    PST_TRY(check_zone(&s, err));
+    *out = s;
+    return PST_OK;
 }
 
 pst_code pst_schedule_parse(struct pst_schedule *out, pst_str text, bool dev, struct pst_err *err)

@@ -45,7 +45,8 @@ extern const struct pst_schedule pst_schedule_default;
 pst_code pst_schedule_from_json(struct pst_schedule *out, yyjson_val *v, bool dev,
                                 struct pst_err *err);
 
-/* From text: either form above. For what the store holds, dev is true (it was checked once). */
+/* From text, either form above, without asking for the zone: for what the store holds (dev is
+ * true there: it was checked once). */
 pst_code pst_schedule_parse(struct pst_schedule *out, pst_str text, bool dev, struct pst_err *err);
 
 /* Append the JSON object. */

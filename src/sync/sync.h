@@ -91,10 +91,9 @@ struct pst_sync_report {
 
 struct pst_sync_options {
     struct pst_db *db;
+    const struct pst_connectors *connectors;
     struct pst_sync_host host;
     struct pst_sync_systems systems;
-    /* crypto's record id, see model/mapping.h */
-    struct pst_id (*record_id)(pst_str connection_id, pst_str entity, pst_str source_id);
     void (*report)(void *self, const struct pst_sync_report *report); /* worker thread; or NULL */
     void *report_self;
     unsigned workers; /* how many will call pst_sync_worker_run; 1..256 */
@@ -135,7 +134,7 @@ void pst_sync_stop(struct pst_sync_engine *e);
 void pst_sync_work_added(struct pst_sync_engine *e);
 void pst_sync_connection_changed(struct pst_sync_engine *e, int64_t connection_pk);
 /* Break off the run if a worker has it; the store was told before (pst_syncs_cancel). */
-void pst_sync_cancel(struct pst_sync_engine *e, int64_t sync_pk);
+void pst_sync_cancel(struct pst_sync_engine *e, int64_t connection_pk, int64_t sync_pk);
 
 /* A run in progress, as of now; what is committed stands in the store. */
 struct pst_sync_progress {
@@ -154,5 +153,13 @@ size_t pst_sync_progress(struct pst_sync_engine *e, int64_t connection_pk,
 /* When a connection's schedule is next due, for `next_run_at`: by its grid, so it may be asked
  * anywhere. schedule as the store holds it; none: manual, or text that is no schedule. */
 pst_wall pst_sync_next_run_at(pst_str schedule, pst_str connection_id, pst_wall now);
+
+/* The entities that a connection reads, in the manifest's order: those it names (unknown names
+ * are left out), or all of the connector. The array lives in the arena.
+ * Errors: INVALID (the list is no JSON array), NO_MEMORY, LIMIT. */
+pst_code pst_sync_entities(const struct pst_connection *connection,
+                           const struct pst_manifest *manifest, struct pst_arena *arena,
+                           const struct pst_entity *const **out, size_t *count,
+                           struct pst_err *err);
 
 #endif

@@ -1,0 +1,256 @@
+/* sync/run.c: one run: contact with the system, windows, its streams one after another. */
+#include "sync/internal.h"
+
+#define SLEEP_SLICE_MS 50
+
+/* ---- what every stage of a run needs ---- */
+
+uint64_t pst_run_random(const struct pst_run *run)
+{
+    return run->w->e->options.host.random(run->w->e->options.host.self);
+}
+
+pst_code pst_run_write(struct pst_run *run, pst_db_write_fn fn, void *arg, struct pst_err *err)
+{
+    return pst_db_write(run->w->e->options.db, fn, arg, err);
+}
+
+pst_code pst_run_check(struct pst_run *run, struct pst_err *err)
+{
+    struct pst_sync_engine *e = run->w->e;
+    if (atomic_load(&e->stopping))
+        return PST_FAIL(err, PST_E_CANCELLED, "penstock is stopping");
+    if (!atomic_load(&run->w->slot->cancel))
+        return PST_OK;
+    /* Whoever raised the flag may have meant the run that had this slot before. */
+    bool is_wanted = false;
+    PST_TRY(pst_syncs_is_wanted(run->w->reader, run->sync->pk, &is_wanted, err));
+    if (!is_wanted)
+        return PST_FAIL(err, PST_E_CANCELLED, "the sync was cancelled");
+    atomic_store(&run->w->slot->cancel, atomic_load(&e->stopping));
+    return PST_OK;
+}
+
+pst_code pst_run_sleep(struct pst_run *run, int64_t ms, struct pst_err *err)
+{
+    struct pst_sync_engine *e = run->w->e;
+    pst_mono until = pst_mono_after_ms(pst_sync_mono(e), ms);
+    for (;;) {
+        PST_TRY(pst_run_check(run, err));
+        int64_t left = pst_mono_ms_until(pst_sync_mono(e), until);
+        if (left == 0)
+            return PST_OK;
+        e->options.host.sleep_ms(e->options.host.self,
+                                 left < SLEEP_SLICE_MS ? left : SLEEP_SLICE_MS);
+    }
+}
+
+/* ---- contact ---- */
+
+/* A status that a run may not touch: the credentials were refused, or it is switched off. */
+static pst_code admit(const struct pst_connection *c, struct pst_err *err)
+{
+    switch (c->status) {
+    case PST_CONNECTION_PENDING:
+    case PST_CONNECTION_ONLINE:
+    case PST_CONNECTION_OFFLINE:
+        return PST_OK;
+    case PST_CONNECTION_AUTHENTICATION_REQUIRED:
+        return PST_FAIL(err, PST_E_REAUTH,
+                        "the system refused the credentials; nothing is tried until they change");
+    case PST_CONNECTION_INACTIVE:
+        break;
+    }
+    return PST_FAIL(err, PST_E_INACTIVE, "the connection is switched off");
+}
+
+static pst_code load_connection(struct pst_run *run, struct pst_err *err)
+{
+    return pst_connections_get_pk(run->w->reader, run->sync->connection_pk, run->w->arena,
+                                  &run->connection, err);
+}
+
+/* Whether an earlier run of this connection is still waiting for its first answer: refused
+ * credentials must be found by one request, not by several at once. */
+static bool has_turn(const struct pst_run *run)
+{
+    const struct pst_sync_engine *e = run->w->e;
+    int64_t ticket = atomic_load(&run->w->slot->ticket);
+    for (unsigned i = 0; i < e->options.workers; i++) {
+        struct pst_sync_slot *other = &e->slots[i];
+        if (i == run->w->index || atomic_load(&other->connection_pk) != run->sync->connection_pk ||
+            atomic_load(&other->contacted))
+            continue;
+        if (atomic_load(&other->ticket) < ticket)
+            return false;
+    }
+    return true;
+}
+
+static pst_code wait_for_turn(struct pst_run *run, struct pst_err *err)
+{
+    bool had_to_wait = false;
+    while (!has_turn(run)) {
+        had_to_wait = true;
+        PST_TRY(pst_run_sleep(run, SLEEP_SLICE_MS, err));
+    }
+    return had_to_wait ? load_connection(run, err) : PST_OK;
+}
+
+/* The source's own time, asked once, and the first request of the run: alone. */
+static pst_code ask_source_now(struct pst_run *run, pst_wall *out, struct pst_err *err)
+{
+    struct pst_sync_engine *e = run->w->e;
+    for (unsigned failures = 0;;) {
+        struct pst_connector_ctx ctx = run->system.ctx;
+        ctx.deadline = pst_mono_after_ms(pst_sync_mono(e), e->options.page_timeout_ms);
+        PST_TRY(pst_run_check(run, err));
+        pst_code rc = run->system.ops->source_now(run->system.connector, &ctx, out, err);
+        run->counts.calls++;
+        if (rc == PST_OK) {
+            atomic_store(&run->w->slot->contacted, true);
+            return PST_OK;
+        }
+        struct pst_err check;
+        if (rc == PST_E_CANCELLED && pst_run_check(run, &check) == PST_OK)
+            continue;
+        int64_t ms = pst_plan_retry_ms(err, ++failures, pst_run_random(run));
+        if (ms < 0)
+            return rc;
+        PST_TRY(pst_run_sleep(run, ms, err));
+    }
+}
+
+/* ---- windows ---- */
+
+struct window_job {
+    struct pst_run *run;
+    pst_wall now;
+};
+
+static pst_code store_windows(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct window_job *job = arg;
+    struct pst_sync *sync = job->run->sync;
+    for (size_t i = 0; i < sync->stream_count; i++) {
+        const struct pst_sync_stream *s = &sync->streams[i];
+        if (!s->begun && s->status == PST_SYNC_RUNNING)
+            PST_TRY(pst_syncs_begin_stream(conn, sync->pk, s->stream_pk, s->from, s->to, s->as_of,
+                                           job->now, err));
+    }
+    return PST_OK;
+}
+
+static pst_code plan_stream(struct pst_run *run, struct pst_sync_stream *stream,
+                            pst_wall source_now, struct pst_err *err)
+{
+    struct pst_stream_state state = {.synced_to = PST_WALL_NONE};
+    bool found = false;
+    const struct pst_stream *def =
+        pst_manifest_stream(run->system.manifest, pst_str_from(stream->entity->name));
+    if (def == NULL) /* the stream's own failure, told when its turn comes */
+        return PST_OK;
+    PST_TRY(pst_streams_get(run->w->reader, run->connection.pk, stream->entity, run->w->arena,
+                            &state, &found, err));
+    const struct pst_window_input in = {
+        .stream = def,
+        .full = run->sync->mode == PST_SYNC_FULL,
+        .synced_to = found ? state.synced_to : PST_WALL_NONE,
+        .source_now = source_now,
+        .history_days = run->connection.history_days,
+        .overlap_ms = atomic_load(&run->w->e->overlap_ms),
+        .zone = run->system.ctx.zone,
+    };
+    struct pst_window window = pst_plan_window(&in);
+    stream->from = window.from;
+    stream->to = window.to;
+    stream->as_of = window.as_of;
+    return PST_OK;
+}
+
+static bool is_open(const struct pst_sync_stream *s)
+{
+    return s->entity != NULL && (s->status == PST_SYNC_QUEUED || s->status == PST_SYNC_RUNNING);
+}
+
+static pst_code begin_streams(struct pst_run *run, struct pst_err *err)
+{
+    bool is_new = false;
+    struct pst_sync *sync = run->sync;
+    for (size_t i = 0; i < sync->stream_count; i++)
+        is_new = is_new || (is_open(&sync->streams[i]) && !sync->streams[i].begun);
+    if (!is_new)
+        return PST_OK;
+    pst_wall source_now = PST_WALL_NONE;
+    PST_TRY(ask_source_now(run, &source_now, err));
+    for (size_t i = 0; i < sync->stream_count; i++) {
+        struct pst_sync_stream *s = &sync->streams[i];
+        if (!is_open(s) || s->begun)
+            continue;
+        PST_TRY(plan_stream(run, s, source_now, err));
+        s->status = PST_SYNC_RUNNING;
+    }
+    struct window_job job = {.run = run, .now = pst_sync_wall(run->w->e)};
+    PST_TRY(pst_run_write(run, store_windows, &job, err));
+    for (size_t i = 0; i < sync->stream_count; i++)
+        if (is_open(&sync->streams[i]))
+            sync->streams[i].begun = true;
+    return PST_OK;
+}
+
+/* ---- the run ---- */
+
+static pst_code see_coverage(struct pst_run *run, struct pst_err *err)
+{
+    const struct pst_entity *const *entities = NULL;
+    size_t count = 0;
+    PST_TRY(pst_sync_entities(&run->connection, run->system.manifest, run->w->arena, &entities,
+                              &count, err));
+    run->covers_all = true;
+    for (size_t i = 0; i < count; i++) {
+        bool is_read = false;
+        for (size_t k = 0; k < run->sync->stream_count; k++)
+            is_read = is_read || run->sync->streams[k].entity == entities[i];
+        run->covers_all = run->covers_all && is_read;
+    }
+    return PST_OK;
+}
+
+static pst_code open_system(struct pst_run *run, struct pst_err *err)
+{
+    const struct pst_sync_systems *systems = &run->w->e->options.systems;
+    PST_TRY(systems->open(systems->self, run->w->index, &run->connection,
+                          pst_id_str(&run->sync->id), &run->w->slot->cancel, &run->system, err));
+    run->is_open = true;
+    return PST_OK;
+}
+
+static pst_code read_streams(struct pst_run *run, struct pst_err *err)
+{
+    struct pst_sync_slot *slot = run->w->slot;
+    struct pst_err failure;
+    for (size_t i = 0; i < run->sync->stream_count; i++) {
+        struct pst_sync_stream *s = &run->sync->streams[i];
+        if (!is_open(s))
+            continue;
+        atomic_store(&slot->entity_at, (int64_t)i);
+        atomic_store(&slot->entity, (int64_t)pst_model_entity_index(s->entity));
+        pst_code rc = pst_pull_stream(run, s, &failure);
+        if (rc == PST_OK || pst_plan_after_failure(rc) == PST_NEXT_STREAM)
+            continue;
+        *err = failure;
+        return rc;
+    }
+    return PST_OK;
+}
+
+pst_code pst_run_execute(struct pst_run *run, struct pst_err *err)
+{
+    PST_TRY(load_connection(run, err));
+    PST_TRY(wait_for_turn(run, err));
+    PST_TRY(admit(&run->connection, err));
+    PST_TRY(open_system(run, err));
+    PST_TRY(see_coverage(run, err));
+    PST_TRY(begin_streams(run, err));
+    return read_streams(run, err);
+}

@@ -1,0 +1,220 @@
+/* sync/worker.c: a worker thread: claim a run, carry it through, end it. */
+#include "base/alloc.h"
+#include "sync/internal.h"
+
+#define RUN_ARENA (64U << 20)
+#define SCRATCH_ARENA (64U << 20)
+#define JSON_MAX (256U << 20)
+#define LOOK_MS 30000
+
+static void worker_fini(struct pst_sync_worker *w)
+{
+    pst_bindings_fini(&w->bindings);
+    for (size_t i = 0; i < PST_COUNT(w->lots); i++)
+        pst_lot_free(w->lots[i]);
+    pst_zip_free(w->zip);
+    pst_db_reader_free(w->reader);
+    pst_arena_free(w->arena);
+    pst_arena_free(w->scratch);
+    pst_buf_fini(&w->json);
+}
+
+static pst_code worker_init(struct pst_sync_worker *w, struct pst_err *err)
+{
+    pst_buf_init(&w->json, JSON_MAX);
+    PST_TRY(pst_arena_new(&w->arena, RUN_ARENA, err));
+    PST_TRY(pst_arena_new(&w->scratch, SCRATCH_ARENA, err));
+    for (size_t i = 0; i < PST_COUNT(w->lots); i++)
+        PST_TRY(pst_lot_new(&w->lots[i], err));
+    PST_TRY(pst_zip_new(&w->zip, PST_ZIP_LEVEL, err));
+    return pst_db_reader_new(w->e->options.db, &w->reader, err);
+}
+
+/* ---- claiming ---- */
+
+struct claim_job {
+    struct pst_arena *arena;
+    struct pst_sync *sync;
+    pst_wall now;
+    bool found;
+};
+
+static pst_code claim(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct claim_job *job = arg;
+    return pst_syncs_claim(conn, job->now, job->arena, job->sync, &job->found, err);
+}
+
+static void open_slot(struct pst_sync_worker *w, const struct pst_sync *sync)
+{
+    struct pst_sync_slot *slot = w->slot;
+    atomic_store(&slot->cancel, false);
+    atomic_store(&slot->contacted, false);
+    atomic_store(&slot->ticket, 0);
+    atomic_store(&slot->started_ns, pst_sync_mono(w->e).ns);
+    atomic_store(&slot->entity, -1);
+    atomic_store(&slot->entity_at, 0);
+    atomic_store(&slot->entity_count, (int64_t)sync->stream_count);
+    atomic_store(&slot->records, 0);
+    atomic_store(&slot->rows, 0);
+    atomic_store(&slot->deleting, 0);
+    /* The connection is shown before the ticket is drawn: whoever draws a later one sees it. */
+    atomic_store(&slot->connection_pk, sync->connection_pk);
+    atomic_store(&slot->ticket, atomic_fetch_add(&w->e->tickets, 1) + 1);
+    atomic_store(&slot->sync_pk, sync->pk);
+    if (atomic_load(&w->e->stopping))
+        atomic_store(&slot->cancel, true);
+}
+
+static void close_slot(struct pst_sync_worker *w)
+{
+    atomic_store(&w->slot->sync_pk, 0);
+    atomic_store(&w->slot->connection_pk, 0);
+}
+
+/* ---- ending ---- */
+
+struct end_job {
+    const struct pst_run *run;
+    struct pst_sync_outcome outcome;
+    pst_wall now;
+    enum pst_sync_status status;
+    bool must_pause; /* the status of the connection changed */
+};
+
+/* Refused credentials: nothing may be tried with them again, also by a run that is queued
+ * already. Credentials that were replaced since this run began are another matter. */
+static pst_code note_refusal(struct pst_db_conn *conn, struct end_job *job, struct pst_err *err)
+{
+    const struct pst_run *run = job->run;
+    struct pst_connection now = {0};
+    pst_code rc = pst_connections_get_pk(conn, run->sync->connection_pk, run->w->arena, &now, err);
+    if (rc == PST_E_NOT_FOUND)
+        return PST_OK;
+    PST_TRY(rc);
+    if (now.version != run->connection.version)
+        return PST_OK;
+    return pst_connections_set_status(conn, now.pk, PST_CONNECTION_AUTHENTICATION_REQUIRED,
+                                      pst_str_from(job->outcome.failure->msg),
+                                      run->sync->request_id, job->now, &job->must_pause, err);
+}
+
+static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct end_job *job = arg;
+    if (job->outcome.status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH &&
+        job->run->is_open)
+        PST_TRY(note_refusal(conn, job, err));
+    return pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all, job->now,
+                         &job->status, err);
+}
+
+static pst_code release_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct end_job *job = arg;
+    return pst_syncs_release(conn, job->run->sync->pk, err);
+}
+
+static void report(const struct pst_run *run, enum pst_sync_status status,
+                   const struct pst_err *err)
+{
+    const struct pst_sync_options *o = &run->w->e->options;
+    const struct pst_sync_report r = {
+        .sync_id = run->sync->id,
+        .connection_id = run->connection.id,
+        .status = status,
+        .mode = run->sync->mode,
+        .trigger = run->sync->trigger,
+        .counts = run->counts,
+        .err = err,
+    };
+    if (o->report)
+        o->report(o->report_self, &r);
+}
+
+/* A run that cannot be ended in the store stays running there and is recovered at the next
+ * start; there is nobody else to tell than the log. */
+static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
+{
+    struct pst_sync_engine *e = run->w->e;
+    struct pst_err err;
+    struct end_job job = {.run = run, .now = pst_sync_wall(e), .status = PST_SYNC_FAILED};
+    bool is_over = pst_plan_after_failure(rc) == PST_NEXT_CANCELLED && rc != PST_OK;
+    if (is_over && atomic_load(&e->stopping)) {
+        rc = pst_run_write(run, release_run, &job, &err);
+        report(run, PST_SYNC_QUEUED, rc == PST_OK ? NULL : &err);
+        return;
+    }
+    job.outcome.status = rc == PST_OK ? PST_SYNC_COMPLETED
+                         : is_over    ? PST_SYNC_CANCELLED
+                                      : PST_SYNC_FAILED;
+    job.outcome.failure = failure;
+    pst_code ended = pst_run_write(run, end_run, &job, &err);
+    /* CONFLICT: it was ended from outside (its connection is gone). */
+    if (ended != PST_OK && ended != PST_E_CONFLICT)
+        report(run, PST_SYNC_FAILED, &err);
+    else
+        report(run, job.status, job.outcome.status == PST_SYNC_FAILED ? failure : NULL);
+    if (job.must_pause)
+        pst_sync_note(e, PST_NOTE_CHANGED, run->sync->connection_pk);
+    if (run->sync->trigger != PST_SYNC_MANUAL)
+        pst_sync_note(e, PST_NOTE_FINISHED, run->sync->connection_pk);
+}
+
+static void carry_through(struct pst_sync_worker *w, struct pst_sync *sync)
+{
+    struct pst_run run = {.w = w, .sync = sync};
+    struct pst_err err = {0};
+    open_slot(w, sync);
+    pst_code rc = PST_OK;
+    if (sync->cancel_requested)
+        rc = PST_FAIL(&err, PST_E_CANCELLED, "the sync was cancelled");
+    else
+        rc = pst_run_execute(&run, &err);
+    if (run.is_open)
+        w->e->options.systems.close(w->e->options.systems.self, &run.system);
+    end(&run, rc, &err);
+    close_slot(w);
+}
+
+/* *found: there was a run to do. */
+static pst_code work_once(struct pst_sync_worker *w, bool *found, struct pst_err *err)
+{
+    struct pst_sync sync = {0};
+    pst_arena_reset(w->arena);
+    struct claim_job job = {.arena = w->arena, .sync = &sync, .now = pst_sync_wall(w->e)};
+    PST_TRY(pst_db_write(w->e->options.db, claim, &job, err));
+    *found = job.found;
+    if (job.found)
+        carry_through(w, &sync);
+    return PST_OK;
+}
+
+pst_code pst_sync_worker_run(struct pst_sync_engine *e, unsigned worker,
+                             const struct pst_sync_lane *lane, struct pst_err *err)
+{
+    if (worker >= e->options.workers)
+        return PST_FAIL(err, PST_E_INVALID, "there is no worker %u", worker);
+    struct pst_sync_worker w = {.e = e, .index = worker, .lane = lane, .slot = &e->slots[worker]};
+    pst_code rc = worker_init(&w, err);
+    while (rc == PST_OK && !atomic_load(&e->stopping)) {
+        bool found = false;
+        struct pst_err late;
+        /* A store that refuses (full disk, no memory) is asked again later. */
+        if (work_once(&w, &found, &late) != PST_OK || !found)
+            e->options.host.await(e->options.host.self, PST_SYNC_BELL_WORK, LOOK_MS);
+    }
+    worker_fini(&w);
+    return rc;
+}
+
+static pst_code recover(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)arg;
+    return pst_syncs_recover(conn, NULL, err);
+}
+
+pst_code pst_sync_recover(struct pst_sync_engine *e, struct pst_err *err)
+{
+    return pst_db_write(e->options.db, recover, NULL, err);
+}
