@@ -92,6 +92,10 @@ def test_mutable_globals(text, found):
     ('    put(out, "SELECT pk FROM sync WHERE id = ?1");\n', 0),
     ('    printf_like(out, "SELECT pk FROM sync WHERE id = %s", id);\n', 1),
     ('    printf_like(out, "DELETE FROM sync WHERE pk = %lld", pk);\n', 1),
+    ('    add(out, "SELECT pk FROM %s WHERE pk = ?1", e->table);\n', 0),
+    ('    add(out, "SELECT pk FROM sync WHERE name = \'%s\'", name);\n', 1),
+    ('    add(out, " ORDER BY pk LIMIT %d", n);\n', 1),
+    ('    add(out, "INSERT INTO t VALUES (%lld)", n);\n', 1),
     ('    log(out, "%d rows", n);\n', 0),
 ])
 def test_values_are_bound_not_formatted(text, found):

@@ -216,8 +216,8 @@ static pst_code check_columns(struct tester *t, const struct ps_stream *s, struc
         return set_fault(t, c, &e, NULL, err);
     PST_TRY(compare_columns(t, s, items, count, &missing, &wrong, err));
     if (missing.len) {
-        code = PST_FAIL(&e, PST_E_SYSTEM, "query '%.*s' has no column %.*s", PST_STR_ARG(s->query),
-                        PST_STR_ARG(pst_buf_str(&missing)));
+        (void)PST_FAIL(&e, PST_E_SYSTEM, "query '%.*s' has no column %.*s", PST_STR_ARG(s->query),
+                       PST_STR_ARG(pst_buf_str(&missing)));
         return set_fault(
             t, c, &e,
             "Add the columns in Query Manager (the field's unique name has to be the one "
@@ -225,8 +225,8 @@ static pst_code check_columns(struct tester *t, const struct ps_stream *s, struc
             err);
     }
     if (wrong.len) {
-        code = PST_FAIL(&e, PST_E_SYSTEM, "columns of query '%.*s' have another type: %.*s",
-                        PST_STR_ARG(s->query), PST_STR_ARG(pst_buf_str(&wrong)));
+        (void)PST_FAIL(&e, PST_E_SYSTEM, "columns of query '%.*s' have another type: %.*s",
+                       PST_STR_ARG(s->query), PST_STR_ARG(pst_buf_str(&wrong)));
         return set_fault(t, c, &e, "Compare these columns with the query pack", err);
     }
     return pst_arena_printf(t->arena, &c->detail, err, "all %zu columns are there",
@@ -262,11 +262,11 @@ static pst_code check_prompts(struct tester *t, const struct ps_stream *s, struc
     if (missing.len == 0 && extra.len == 0)
         return pst_arena_printf(t->arena, &c->detail, err, "all %zu prompts are there",
                                 s->pack->prompt_count);
-    code = PST_FAIL(&e, PST_E_SYSTEM, "query '%.*s' %s%.*s%s%s%.*s", PST_STR_ARG(s->query),
-                    missing.len ? "has no prompt " : "", PST_STR_ARG(pst_buf_str(&missing)),
-                    missing.len && extra.len ? " and " : "",
-                    extra.len ? "has a prompt that is not in the pack: " : "",
-                    PST_STR_ARG(pst_buf_str(&extra)));
+    (void)PST_FAIL(&e, PST_E_SYSTEM, "query '%.*s' %s%.*s%s%s%.*s", PST_STR_ARG(s->query),
+                   missing.len ? "has no prompt " : "", PST_STR_ARG(pst_buf_str(&missing)),
+                   missing.len && extra.len ? " and " : "",
+                   extra.len ? "has a prompt that is not in the pack: " : "",
+                   PST_STR_ARG(pst_buf_str(&extra)));
     return set_fault(t, c, &e,
                      "Set the prompts of the query as the query pack has them: type Character, the "
                      "unique prompt name exactly as named here, in capitals",

@@ -216,7 +216,7 @@ static pst_code begin_document(struct builder *b, const struct ps_key *key, size
 static pst_code add_row(struct builder *b, size_t row, struct pst_err *err)
 {
     const struct ps_stream *s = b->rows->stream;
-    struct ps_key key;
+    struct ps_key key = {0};
     PST_TRY(ps_row_key(b->rows, b->places, row, &key, err));
     bool is_next = b->count == 0 || !is_same_document(b->rows, b->places, row - 1, row);
     if (is_next) {
