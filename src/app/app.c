@@ -32,8 +32,9 @@ static pst_code build_files(struct pst_app *app, struct pst_err *err)
 
 static void committed(void *self, int64_t topic)
 {
-    (void)self;
-    (void)topic;
+    struct pst_app *app = self;
+    if (app->api) /* set before the writer thread starts */
+        pst_api_on_commit(app->api, topic);
 }
 
 static pst_code build_store(struct pst_app *app, struct pst_err *err)
@@ -124,8 +125,32 @@ static pst_code build_sync(struct pst_app *app, struct pst_err *err)
     };
     PST_TRY(pst_sync_engine_new(&app->sync, &options, err));
     pst_contacts_set_sync(app->contacts, app->sync);
-    return pst_pool_new(&app->pool, (unsigned)pst_config_int(app->config, PST_OPT_CALL_WORKERS),
-                        options.workers, err);
+    return PST_OK;
+}
+
+static pst_code build_api(struct pst_app *app, struct pst_err *err)
+{
+    const struct pst_config *c = app->config;
+    unsigned sync_workers = (unsigned)pst_config_int(c, PST_OPT_SYNC_WORKERS);
+    PST_TRY(pst_pool_new(&app->work, "work", (unsigned)pst_config_int(c, PST_OPT_WORK_THREADS), 0,
+                         err));
+    PST_TRY(pst_pool_new(&app->calls, "call", (unsigned)pst_config_int(c, PST_OPT_CALL_WORKERS),
+                         sync_workers, err));
+    struct pst_api_options options = {
+        .db = app->db,
+        .root = app->root,
+        .connectors = &app->connectors,
+        .sync = app->sync,
+        .systems = pst_systems_table(app->systems),
+        .work = pst_pool_submit,
+        .work_self = app->work,
+        .call = pst_pool_submit,
+        .call_self = app->calls,
+        .loops = (unsigned)pst_config_int(c, PST_OPT_SERVER_THREADS),
+        .operator_uid = geteuid(),
+        .dev = pst_config_bool(c, PST_OPT_DEV),
+    };
+    return pst_api_new(&app->api, &options, err);
 }
 
 static struct pst_server_limits server_limits(const struct pst_config *c)
@@ -154,11 +179,17 @@ static pst_code build_server(struct pst_app *app, struct pst_err *err)
         .listen = listen,
         .listen_count = PST_COUNT(listen),
         .loops = (unsigned)pst_config_int(app->config, PST_OPT_SERVER_THREADS),
-        .router = app->router,
+        .router = pst_api_router(app->api),
         .limits = server_limits(app->config),
-        .self = app,
+        .self = app->api,
+        .on_error = pst_api_on_error,
+        .on_finished = pst_api_on_finished,
+        .common_headers = pst_api_common_headers,
     };
-    return pst_server_new(&app->server, &options, err);
+    PST_TRY(pst_server_new(&app->server, &options, err));
+    pst_api_set_server(app->api, app->server);
+    return pst_start_own_address(&app->egress, pst_config_str(app->config, PST_OPT_LISTEN),
+                                 pst_server_port(app->server, 0), app->arena, err);
 }
 
 static pst_code build(struct pst_app *app, struct pst_err *err)
@@ -169,6 +200,7 @@ static pst_code build(struct pst_app *app, struct pst_err *err)
     PST_TRY(build_connectors(app, err));
     PST_TRY(build_gate(app, err));
     PST_TRY(build_sync(app, err));
+    PST_TRY(build_api(app, err));
     return build_server(app, err);
 }
 
@@ -176,8 +208,9 @@ static pst_code build(struct pst_app *app, struct pst_err *err)
 static void tear_down(struct pst_app *app)
 {
     pst_server_free(app->server);
-    pst_router_free(app->router);
-    pst_pool_free(app->pool);
+    pst_api_free(app->api);
+    pst_pool_free(app->calls);
+    pst_pool_free(app->work);
     pst_sync_engine_free(app->sync);
     pst_systems_free(app->systems);
     pst_gate_free(app->gate);

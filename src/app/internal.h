@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "account/account.h"
+#include "api/api.h"
 #include "app/settings.h"
 #include "connector/connector.h"
 #include "gate/gate.h"
@@ -82,8 +83,9 @@ void pst_contacts_observe(void *self, const struct pst_contact *contact);
 /* ---- pool.c: work that API requests cause ---- */
 
 struct pst_pool;
-pst_code pst_pool_new(struct pst_pool **out, unsigned workers, unsigned first_index,
-                      struct pst_err *err);
+/* name: of its threads, a number behind it. first_index: what fn gets as the first one's worker. */
+pst_code pst_pool_new(struct pst_pool **out, const char *name, unsigned workers,
+                      unsigned first_index, struct pst_err *err);
 pst_code pst_pool_start(struct pst_pool *p, struct pst_err *err);
 /* Run fn(arg, worker) on a thread of the pool; worker counts from first_index. false when the
  * queue is full or closed: fn will not be called. Any thread, never waits. */
@@ -157,7 +159,7 @@ struct pst_app {
     struct pst_paths paths;
     pthread_mutex_t mutex; /* guards config */
     struct pst_config *config; /* the snapshot in force; take a reference to read it */
-    atomic_bool stopping; /* also the cancel flag of calls that API requests cause */
+    atomic_bool stopping;
     struct pst_key *root;
     struct pst_db *db;
     struct pst_egress egress;
@@ -168,13 +170,18 @@ struct pst_app {
     struct pst_systems *systems;
     struct pst_host host;
     struct pst_sync_engine *sync;
-    struct pst_pool *pool;
-    struct pst_router *router;
+    struct pst_pool *work; /* API requests that wait for a commit */
+    struct pst_pool *calls; /* API requests that call connected systems */
+    struct pst_api *api;
     struct pst_server *server;
     struct pst_app_threads threads;
 };
 
 struct pst_config *pst_app_config(struct pst_app *app); /* a reference; the caller's */
+
+/* Penstock's own listener, where no connection may go: added to egress, in the arena. */
+pst_code pst_start_own_address(struct pst_egress *egress, pst_str listen, int port,
+                               struct pst_arena *arena, struct pst_err *err);
 
 /* Where connections may go, from the options. Arrays lie in the arena. Errors: INVALID. */
 pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *config,

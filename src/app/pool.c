@@ -1,4 +1,4 @@
-/* app/pool.c: a bounded pool of threads for calls to connected systems that API requests cause. */
+/* app/pool.c: a bounded pool of threads for what API requests may not do on an event loop. */
 #include "app/internal.h"
 #include "base/alloc.h"
 
@@ -16,18 +16,20 @@ struct pool_thread {
 };
 
 struct pst_pool {
+    const char *name; /* static */
     struct pst_queue *queue; /* of struct work */
     struct pool_thread *threads;
     unsigned count;
 };
 
-pst_code pst_pool_new(struct pst_pool **out, unsigned workers, unsigned first_index,
-                      struct pst_err *err)
+pst_code pst_pool_new(struct pst_pool **out, const char *name, unsigned workers,
+                      unsigned first_index, struct pst_err *err)
 {
     PST_AUTO(pool) struct pst_pool *p = NULL;
     PST_TRY(pst_new((void **)&p, sizeof(*p), err));
     PST_TRY(pst_new((void **)&p->threads, workers * sizeof(*p->threads), err));
     PST_TRY(pst_queue_new(&p->queue, (size_t)workers * QUEUE_PER_WORKER, err));
+    p->name = name;
     p->count = workers;
     for (unsigned i = 0; i < workers; i++)
         p->threads[i] = (struct pool_thread){.pool = p, .index = first_index + i};
@@ -50,7 +52,7 @@ pst_code pst_pool_start(struct pst_pool *p, struct pst_err *err)
 {
     for (unsigned i = 0; i < p->count; i++) {
         char name[24];
-        (void)snprintf(name, sizeof(name), "call-%u", i + 1);
+        (void)snprintf(name, sizeof(name), "%s-%u", p->name, i + 1);
         PST_TRY(pst_thread_start(&p->threads[i].thread, name, run_work, &p->threads[i], err));
     }
     return PST_OK;

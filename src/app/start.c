@@ -90,3 +90,24 @@ pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *confi
     };
     return PST_OK;
 }
+
+pst_code pst_start_own_address(struct pst_egress *egress, pst_str listen, int port,
+                               struct pst_arena *arena, struct pst_err *err)
+{
+    struct pst_address *own = NULL;
+    PST_TRY(pst_arena_alloc(arena, &own, sizeof(*own), err));
+    size_t end = listen.len;
+    while (end > 0 && listen.ptr[end - 1] != ':')
+        end--;
+    pst_str host = pst_str_sub(listen, 0, end > 0 ? end - 1 : 0);
+    if (host.len >= 2 && host.ptr[0] == '[')
+        host = pst_str_sub(host, 1, host.len - 2);
+    /* A wildcard listener has every address of the machine; its loopback ones matter here, the
+     * others are refused or private anyway. */
+    if (!pst_address_parse(own, host) || pst_str_is(host, "0.0.0.0") || pst_str_is(host, "::"))
+        (void)pst_address_parse(own, PST_STR("127.0.0.1"));
+    own->port = (uint16_t)port;
+    egress->own = own;
+    egress->own_count = 1;
+    return PST_OK;
+}

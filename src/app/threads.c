@@ -85,7 +85,8 @@ static pst_code start_all(struct pst_app *app, struct pst_err *err)
     PST_TRY(pst_thread_start(&t->writer, "writer", run_writer, app, err));
     PST_TRY(pst_sync_recover(app->sync, err));
     PST_TRY(start_workers(app, workers, err));
-    PST_TRY(pst_pool_start(app->pool, err));
+    PST_TRY(pst_pool_start(app->work, err));
+    PST_TRY(pst_pool_start(app->calls, err));
     PST_TRY(pst_thread_start(&t->scheduler, "scheduler", run_scheduler, app, err));
     /* Last, so that nobody is served by half a server. */
     return start_loops(app, loops, err);
@@ -121,11 +122,13 @@ void pst_threads_stop(struct pst_app *app)
     struct pst_app_threads *t = &app->threads;
     int64_t grace_ms = pst_config_int(app->config, PST_OPT_STOP_TIMEOUT);
     atomic_store(&app->stopping, true);
+    pst_api_stopping(app->api);
     pst_server_stop(app->server, grace_ms);
     pst_sync_stop(app->sync);
-    /* Calls that requests wait for end first, then the requests, then the syncs; the writer
-     * serves them all and goes last. */
-    pst_pool_stop(app->pool);
+    /* What requests wait for ends first, then the requests, then the syncs; the writer serves
+     * them all and goes last. */
+    pst_pool_stop(app->calls);
+    pst_pool_stop(app->work);
     join_loops(t);
     pst_thread_join(t->scheduler);
     join_workers(t);

@@ -25,7 +25,7 @@ static void all_work_that_was_taken_is_done(void **state)
     struct pst_err err;
     struct tally t = {0};
     PST_AUTO(pool) struct pst_pool *p = NULL;
-    assert_ok(pst_pool_new(&p, 2, 3, &err));
+    assert_ok(pst_pool_new(&p, "test", 2, 3, &err));
     for (int i = 0; i < 20; i++)
         assert_true(pst_pool_submit(p, count, &t));
     assert_ok(pst_pool_start(p, &err));
@@ -43,7 +43,7 @@ static void a_full_pool_refuses(void **state)
     int taken = 0;
     int64_t live = pst_alloc_live();
     PST_AUTO(pool) struct pst_pool *p = NULL;
-    assert_ok(pst_pool_new(&p, 1, 0, &err));
+    assert_ok(pst_pool_new(&p, "test", 1, 0, &err));
     assert_ok(pst_pool_start(p, &err));
     while (taken < 1000 && pst_pool_submit(p, count, &t))
         taken++;
@@ -63,7 +63,7 @@ static void no_memory_leaves_nothing_behind(void **state)
     FOR_EACH_ALLOC_FAULT(i)
     {
         struct pst_pool *p = NULL;
-        pst_code rc = pst_pool_new(&p, 2, 0, &err);
+        pst_code rc = pst_pool_new(&p, "test", 2, 0, &err);
         assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
         pst_pool_free(p);
     }
