@@ -110,7 +110,7 @@ static pst_code store_dict(struct pst_db_conn *conn, void *arg, struct pst_err *
 pst_code pst_binding_train(struct pst_binding *b, struct pst_run *run, int64_t stream_pk,
                            const pst_str *samples, size_t count, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf bytes;
+    PST_AUTO(buf) struct pst_buf bytes = {0};
     struct pst_err local;
     pst_buf_init(&bytes, DICT_BYTES);
     pst_code rc = pst_zip_train(samples, count, DICT_BYTES, &bytes, &local);

@@ -59,7 +59,7 @@ static pst_code match_range(struct pst_lot *lot, struct pst_pull *pull, struct p
 {
     struct pst_sync_worker *w = pull->run->w;
     struct pst_missing_rule rule = {.enabled = true, .from = pull->window.from};
-    PST_AUTO(buf) struct pst_buf after;
+    PST_AUTO(buf) struct pst_buf after = {0};
     pst_buf_init(&after, 1 << 20);
     pst_str begin = pst_buf_str(&pull->last_key);
     /* The last document of the page before came once more. */
@@ -291,7 +291,7 @@ static pst_code train(struct pst_lot *lot, struct pst_pull *pull, const struct p
     if (count < SAMPLES_MIN)
         return PST_OK;
     pull->may_train = false;
-    PST_AUTO(buf) struct pst_buf all;
+    PST_AUTO(buf) struct pst_buf all = {0};
     pst_buf_init(&all, PACKED_MAX);
     pst_str *samples = NULL;
     size_t n = 0;
