@@ -113,9 +113,9 @@ static pst_code build_sync(struct pst_app *app, struct pst_err *err)
 {
     struct pst_sync_options options = {
         .db = app->db,
+        .connectors = &app->connectors,
         .host = pst_host_table(&app->host),
         .systems = pst_systems_table(app->systems),
-        .record_id = pst_record_id,
         .report = report_sync,
         .report_self = app,
         .workers = (unsigned)pst_config_int(app->config, PST_OPT_SYNC_WORKERS),

@@ -51,6 +51,33 @@ static void add_usage(const struct pst_command *c, struct pst_buf *out)
     pst_buf_addf(out, "penstock %s%s%s [FLAGS]", c->name, *c->words ? " " : "", c->words);
 }
 
+/* The command's own options; those all commands share are described once. */
+static struct pst_config_table own_options(const struct pst_command *c)
+{
+    struct pst_config_table t = *c->table;
+    if (t.count >= PST_CLI_OWN && strcmp(t.options[PST_CLI_JSON].name, "json") == 0) {
+        t.options += PST_CLI_OWN;
+        t.count -= PST_CLI_OWN;
+    }
+    return t;
+}
+
+/* Its own options first, then those that all commands share. */
+static void add_options(const struct pst_command *c, struct pst_buf *out)
+{
+    struct pst_config_table own = own_options(c);
+    struct pst_config_table common = *c->table;
+    common.count -= own.count;
+    if (own.count > 0) {
+        pst_buf_add_char(out, '\n');
+        pst_config_help(&own, out);
+    }
+    if (common.count > 0) {
+        pst_buf_add_char(out, '\n');
+        pst_config_help(&common, out);
+    }
+}
+
 void pst_help_command(const struct pst_command *c, struct pst_buf *out)
 {
     pst_buf_addf(out, "penstock %s: %s\n\nUsage: ", c->name, c->summary);
@@ -66,10 +93,7 @@ void pst_help_command(const struct pst_command *c, struct pst_buf *out)
             pst_buf_addf(out, "  # %s\n", e->note);
         pst_buf_addf(out, "  %s\n", e->line);
     }
-    if (c->table->count > 0) {
-        pst_buf_add_char(out, '\n');
-        pst_config_help(c->table, out);
-    }
+    add_options(c, out);
 }
 
 /* ---- the manual page ---- */
@@ -88,17 +112,6 @@ static void add_roff(struct pst_buf *out, const char *text)
         else
             pst_buf_add_char(out, *p);
     }
-}
-
-/* The command's own options; those all commands share are described once. */
-static struct pst_config_table own_options(const struct pst_command *c)
-{
-    struct pst_config_table t = *c->table;
-    if (t.count >= PST_CLI_OWN && strcmp(t.options[PST_CLI_JSON].name, "json") == 0) {
-        t.options += PST_CLI_OWN;
-        t.count -= PST_CLI_OWN;
-    }
-    return t;
 }
 
 static void add_man_command(const struct pst_command *c, struct pst_buf *out)

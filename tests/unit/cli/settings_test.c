@@ -2,6 +2,7 @@
 #include "tests/unit/test.h"
 
 #include "cli/settings.h"
+#include "crypto/crypto.h"
 
 PST_CLI_TABLE(table, PST_SETTINGS_OPTIONS);
 
@@ -102,6 +103,9 @@ static void what_is_not_key_and_value_is_refused(void **state)
 
 int main(void)
 {
+    struct pst_err err;
+    if (pst_crypto_init(&err) != PST_OK)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_was_given_is_sent),
         cmocka_unit_test(a_password_comes_from_the_environment_or_a_file),
