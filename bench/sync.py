@@ -76,7 +76,7 @@ def measure(server, run):
 
 
 def run(options, place):
-    sim = Simulator(place / "sim", records=options.orders * 10, seed=1, lines=5, schedules=2).start()
+    sim = Simulator(place / "sim", orders=options.orders, seed=1, lines=5, schedules=2).start()
     server = Server(place).start()
     try:
         rows = sim.count("PST_PURCHASE_ORDERS")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 during syncs of a changing system: nothing may be lost, doubled or made up.
 
-    crash.py [--kills 50] [--seed N] [--records 300] [--keep]
+    crash.py [--kills 50] [--seed N] [--orders 300] [--keep]
 
 One simulator that keeps changing, one server that is killed again and again 0.5 to 3000 ms after
 a sync was started (full or incremental, now and then of chosen entities), and one follower of the
@@ -81,8 +81,10 @@ class Changer(threading.Thread):
     def run(self):
         try:
             while not self.ending.wait(self.random.uniform(0.05, 0.4)):
-                self.sim.mutate(seed=self.random.randrange(1 << 31), update=self.random.randrange(1, 6),
-                                insert=self.random.randrange(0, 3), delete=self.random.randrange(0, 3))
+                entity = self.random.choice(ENTITIES)
+                action = self.random.choice(["change", "change", "change", "add", "delete"])
+                count = self.random.randrange(1, 6 if action == "change" else 3)
+                self.sim.change(action, entity, count, seed=self.random.randrange(1, 1 << 31))
                 self.batches += 1
         except Exception as error:  # pylint: disable=broad-except; told by end()
             self.error = error
@@ -156,7 +158,7 @@ def compare(sim, api, connection, follower):
 
 def run(options, place):
     rng = random.Random(options.seed)
-    sim = Simulator(place / "sim", records=options.records, seed=options.seed).start()
+    sim = Simulator(place / "sim", orders=options.orders, seed=options.seed).start()
     server = Server(place).start()
     checks = failed = 0
     try:
@@ -203,7 +205,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
-    parser.add_argument("--records", type=int, default=300)
+    parser.add_argument("--orders", type=int, default=300)
     parser.add_argument("--keep", action="store_true", help="keep the directory")
     options = parser.parse_args()
     print(f"seed {options.seed}; repeat with: tests/crash/crash.py --kills {options.kills} --seed {options.seed}")

@@ -168,11 +168,13 @@ class Simulator(Program):
 
     USER, PASSWORD = "PSAPI", "sim-password-7f3a"
 
-    def __init__(self, directory, records=200, seed=1, name="peoplesim", **flags):
-        arguments = ["--listen", "127.0.0.1:0", "--records", records, "--seed", seed]
+    def __init__(self, directory, orders=200, seed=1, zone="UTC", name="peoplesim", **flags):
+        arguments = ["--listen", "127.0.0.1:0", "--orders", orders, "--seed", seed, "--zone", zone,
+                     "--user", self.USER]
         for flag, value in flags.items():
             arguments += flag_of(flag, value)
-        super().__init__(directory, name, arguments)
+        super().__init__(directory, name, arguments, PEOPLESIM_PASSWORD=self.PASSWORD)
+        self.zone = zone
         self.session = requests.Session()
         self.session.trust_env = False
 
@@ -187,6 +189,20 @@ class Simulator(Program):
         response = self.session.request(method, self.url + path, timeout=60 * slowness(), **more)
         assert response.status_code < 300, f"{path}: {response.status_code} {response.text[:500]}"
         return response.json() if response.content else None
+
+    def change(self, action, entity, count=1, **more):
+        """action: change, add, delete, restore. Returns {"done": n, "keys": [[...], ...]}."""
+        return self.control("POST", "/sim/change", json={"action": action, "entity": entity, "count": count, **more})
+
+    def dump(self, query):
+        """The truth: every row of a query as dicts, numbers as their text."""
+        response = self.session.get(self.url + "/sim/dump", params={"query": query}, timeout=120 * slowness())
+        assert response.status_code == 200, response.text[:500]
+        return [json.loads(line, parse_float=str, parse_int=str) for line in response.text.splitlines() if line]
+
+    def count(self, query):
+        """How many rows a query has."""
+        return self.control("GET", "/sim/state")["queries"][query]["rows"]
 
 
 class Server(Program):

@@ -8,7 +8,8 @@ ENDED = ("completed", "failed", "cancelled")
 
 def new_organization(server, name="Test", role="admin"):
     """An organization and an API key of it, made by the operator; returns the key."""
-    made = server.cli("keys", "create", "--organization", name, "--role", role, json_output=True)
+    server.cli("organizations", "create", name)
+    made = server.cli("keys", "create", "--organization", name, "--name", "test", "--role", role, json_output=True)
     return made["key"]
 
 
