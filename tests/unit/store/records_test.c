@@ -1,0 +1,382 @@
+/* tests/unit/store/records_test.c: page commits, the change feed, deleting what is missing. */
+#include "tests/unit/store/world.h"
+
+static const struct order two[] = {
+    {"PO1", "approved", NULL, "2026-11-01", {0}, "a"},
+    {"PO2", "draft", NULL, "2026-11-02", {0}, "a"},
+};
+
+static int64_t last_seq(struct world *w)
+{
+    struct pst_connection got;
+    assert_read(w, pst_connections_get_pk(w->reader, w->conn.pk, w->arena, &got, &w->err));
+    return got.last_seq;
+}
+
+static struct pst_sync_stream stream_of(struct world *w, const struct run *r)
+{
+    struct pst_sync sync;
+    assert_read(w, pst_syncs_get_pk(w->reader, r->sync_pk, w->arena, &sync, &w->err));
+    assert_int_equal(sync.stream_count, 1);
+    return sync.streams[0];
+}
+
+static int64_t live(struct world *w)
+{
+    int64_t n = -1;
+    assert_read(w, pst_records_count(w->reader, w->orders, w->conn.pk, &n, &w->err));
+    return n;
+}
+
+static struct pst_record_row get(struct world *w, const char *number)
+{
+    uint8_t id[PST_ID_RAW];
+    struct pst_record_row row = {0};
+    bool found = false;
+    world_record_id(w, number, id);
+    assert_read(w, pst_records_get(w->reader, w->orders, w->conn.pk, id, true, w->arena, &row,
+                                   &found, &w->err));
+    assert_true(found);
+    return row;
+}
+
+static void a_page_stores_records_changes_counts_and_checkpoint_together(void **state)
+{
+    struct world *w = *state;
+    char feed[256];
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two, 2, "key-2", at(10)));
+    assert_read(w, world_feed(w, 0, feed, sizeof(feed)));
+    assert_string_equal(feed, "1:created:PO1 2:created:PO2");
+    assert_int_equal(last_seq(w), 2);
+    assert_int_equal(live(w), 2);
+    struct pst_sync_stream s = stream_of(w, &r);
+    assert_str(s.after_key, "key-2");
+    assert_str(s.sort_key, "PO2");
+    assert_int_equal(s.counts.read, 2);
+    assert_int_equal(s.counts.pages, 1);
+    struct pst_record_row row = get(w, "PO1");
+    assert_int_equal(row.seq, 1);
+    assert_int_equal(row.first_seq, 1);
+    assert_true(row.created_at.us == at(10).us);
+    assert_true(row.updated_at.us == at(10).us);
+    assert_true(pst_wall_is_none(row.deleted_at));
+    assert_str(row.source, "compressed");
+}
+
+static void a_page_that_fails_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    char feed[256];
+    const struct order twice[] = {{"PO3", "draft", NULL, NULL, {0}, "a"},
+                                  {"PO3", "draft", NULL, NULL, {0}, "b"}};
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two, 2, "key-2", at(10)));
+    assert_code(world_commit(w, &r, PST_RECORD_CREATE, twice, 2, "key-3", at(11)), PST_E_CONFLICT);
+    assert_read(w, world_feed(w, 0, feed, sizeof(feed)));
+    assert_string_equal(feed, "1:created:PO1 2:created:PO2");
+    assert_str(stream_of(w, &r).after_key, "key-2");
+    assert_int_equal(live(w), 2);
+    assert_int_equal(last_seq(w), 2);
+}
+
+static void an_update_names_the_fields_that_differ(void **state)
+{
+    struct world *w = *state;
+    char feed[256];
+    const struct order changed[] = {{"PO2", "approved", NULL, "2026-11-02", at(77), "b"}};
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two, 2, "1", at(10)));
+    assert_read(w, world_commit(w, &r, PST_RECORD_UPDATE, changed, 1, "2", at(20)));
+    assert_read(w, world_feed(w, 2, feed, sizeof(feed)));
+    assert_string_equal(feed, "3:updated:PO2[\"status\",\"note\"]");
+    struct pst_record_row row = get(w, "PO2");
+    assert_int_equal(row.first_seq, 2);
+    assert_int_equal(row.seq, 3);
+    assert_true(row.created_at.us == at(10).us);
+    assert_true(row.updated_at.us == at(77).us);
+    assert_true(row.synced_at.us == at(20).us);
+}
+
+static void a_restamp_changes_nothing_that_is_served(void **state)
+{
+    struct world *w = *state;
+    char feed[256];
+    const struct order same[] = {{"PO1", "approved", NULL, "2026-11-01", at(88), "a"}};
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two, 2, "1", at(10)));
+    assert_read(w, world_commit(w, &r, PST_RECORD_RESTAMP, same, 1, "2", at(20)));
+    assert_read(w, world_feed(w, 0, feed, sizeof(feed)));
+    assert_string_equal(feed, "1:created:PO1 2:created:PO2");
+    struct pst_record_row row = get(w, "PO1");
+    assert_true(row.updated_at.us == at(10).us);
+    assert_true(row.synced_at.us == at(10).us);
+    assert_true(world_state(w, "PO1").stamp.us == at(88).us);
+    assert_str(stream_of(w, &r).after_key, "2");
+}
+
+static void a_page_without_writes_moves_only_the_checkpoint(void **state)
+{
+    struct world *w = *state;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two, 2, "1", at(10)));
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, NULL, 0, "2", at(11)));
+    assert_int_equal(last_seq(w), 2);
+    struct pst_sync_stream s = stream_of(w, &r);
+    assert_str(s.after_key, "2");
+    assert_str(s.sort_key, "PO2"); /* "" leaves it */
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, NULL, 0, "", at(12)));
+    assert_str(stream_of(w, &r).after_key, "2");
+}
+
+static void a_cancelled_an_ended_and_a_deleted_run_cannot_commit(void **state)
+{
+    struct world *w = *state;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_write(w, pst_syncs_cancel(w->writer, w->conn.pk, pst_id_str(&r.id), at(3), &w->err));
+    assert_code(world_commit(w, &r, PST_RECORD_CREATE, two, 2, "1", at(10)), PST_E_CANCELLED);
+    world_end(w, &r, PST_SYNC_CANCELLED);
+    assert_code(world_commit(w, &r, PST_RECORD_CREATE, two, 2, "1", at(10)), PST_E_CONFLICT);
+    r = world_run(w, 2, PST_SYNC_FULL);
+    assert_write(w, pst_connections_delete(w->writer, w->conn.pk, false, at(4), &w->err));
+    assert_code(world_commit(w, &r, PST_RECORD_CREATE, two, 2, "1", at(10)), PST_E_CONFLICT);
+}
+
+/* ---- states ---- */
+
+static void states_come_in_key_order_between_two_keys(void **state)
+{
+    struct world *w = *state;
+    const struct order many[] = {{"A", "draft"}, {"B", "draft"}, {"C", "draft"}, {"D", "draft"}};
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    struct pst_record_states got;
+    bool more = false;
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, many, 4, "1", at(10)));
+    assert_read(w, pst_records_states(w->reader, w->orders, w->conn.pk, PST_STR("A"), PST_STR("C"),
+                                      10, w->arena, &got, &more, &w->err));
+    assert_int_equal(got.count, 2);
+    assert_str(got.items[0].sort_key, "B");
+    assert_str(got.items[1].sort_key, "C");
+    assert_false(more);
+    assert_read(w, pst_records_states(w->reader, w->orders, w->conn.pk, PST_STR(""), PST_STR(""), 3,
+                                      w->arena, &got, &more, &w->err));
+    assert_int_equal(got.count, 3);
+    assert_true(more);
+    assert_read(w, pst_records_states(w->reader, w->orders, w->conn.pk, PST_STR("C"), PST_STR(""),
+                                      3, w->arena, &got, &more, &w->err));
+    assert_int_equal(got.count, 1);
+    assert_false(more);
+    assert_int_equal(world_state(w, "nothing").pk, 0);
+}
+
+/* ---- deleting ---- */
+
+static struct pst_page_commit page_of(const struct world *w, const struct run *r, pst_wall now)
+{
+    return (struct pst_page_commit){.entity = w->orders,
+                                    .connection_pk = w->conn.pk,
+                                    .sync_pk = r->sync_pk,
+                                    .stream_pk = r->orders_pk,
+                                    .now = now};
+}
+
+static void what_is_missing_is_deleted_in_batches(void **state)
+{
+    struct world *w = *state;
+    char feed[256];
+    const struct order many[] = {
+        {"A", "draft"}, {"B", "draft"}, {"C", "draft"}, {"D", "draft"}, {"E", "draft"}};
+    const struct order back[] = {{"C", "approved", NULL, NULL, {0}, "changed"}};
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, many, 5, "1", at(10)));
+    const int64_t missing[] = {world_state(w, "B").pk, world_state(w, "C").pk,
+                               world_state(w, "E").pk, 999};
+    struct pst_page_commit page = page_of(w, &r, at(20));
+    page.missing = missing;
+    page.missing_count = 4;
+    assert_write(w, pst_records_commit_page(w->writer, &page, &w->err));
+    assert_write(w, pst_records_commit_page(w->writer, &page, &w->err)); /* again: no double */
+    int64_t alive = 0;
+    int64_t listed = 0;
+    assert_read(w, pst_records_guard_counts(w->reader, w->orders, w->conn.pk, r.sync_pk,
+                                            PST_WALL_NONE, &alive, &listed, &w->err));
+    assert_int_equal(alive, 5);
+    assert_int_equal(listed, 3);
+    /* Changed after it was listed: it is there after all. */
+    assert_read(w, world_commit(w, &r, PST_RECORD_UPDATE, back, 1, "2", at(21)));
+
+    int64_t deleted = 0;
+    bool left = false;
+    page = page_of(w, &r, at(30));
+    assert_write(w, pst_syncs_begin_delete(w->writer, r.sync_pk, r.orders_pk, &w->err));
+    assert_write(w, pst_records_delete_missing(w->writer, &page, 2, &deleted, &left, &w->err));
+    assert_int_equal(deleted, 1); /* B; C is only taken off the list */
+    assert_true(left);
+    assert_write(w, pst_records_delete_missing(w->writer, &page, 2, &deleted, &left, &w->err));
+    assert_int_equal(deleted, 1);
+    assert_false(left);
+    assert_write(w, pst_records_delete_missing(w->writer, &page, 2, &deleted, &left, &w->err));
+    assert_int_equal(deleted, 0);
+    assert_read(w, world_feed(w, 6, feed, sizeof(feed)));
+    assert_string_equal(feed, "7:deleted:B 8:deleted:E");
+    assert_int_equal(live(w), 3);
+    assert_int_equal(stream_of(w, &r).counts.deleted, 2);
+    assert_int_equal(stream_of(w, &r).phase, PST_PHASE_DELETE);
+    struct pst_record_row row = get(w, "B");
+    assert_true(row.deleted_at.us == at(30).us);
+    assert_int_equal(row.seq, 7);
+}
+
+static void a_deleted_record_that_is_back_is_created_again_in_its_old_place(void **state)
+{
+    struct world *w = *state;
+    char feed[256];
+    int64_t deleted = 0;
+    bool left = false;
+    const struct order again[] = {{"PO1", "closed", NULL, NULL, {0}, "z"}};
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two, 2, "1", at(10)));
+    const int64_t missing[] = {world_state(w, "PO1").pk};
+    struct pst_page_commit page = page_of(w, &r, at(20));
+    page.missing = missing;
+    page.missing_count = 1;
+    assert_write(w, pst_records_commit_page(w->writer, &page, &w->err));
+    assert_write(w, pst_records_delete_missing(w->writer, &page, 9, &deleted, &left, &w->err));
+    assert_true(world_state(w, "PO1").deleted);
+    assert_read(w, world_commit(w, &r, PST_RECORD_UPDATE, again, 1, "2", at(30)));
+    assert_read(w, world_feed(w, 2, feed, sizeof(feed)));
+    assert_string_equal(feed, "3:deleted:PO1 4:created:PO1");
+    struct pst_record_row row = get(w, "PO1");
+    assert_int_equal(row.first_seq, 1);
+    assert_true(pst_wall_is_none(row.deleted_at));
+    assert_int_equal(live(w), 2);
+}
+
+static void the_guard_counts_only_what_lies_in_the_window(void **state)
+{
+    struct world *w = *state;
+    const struct order stamped[] = {{"A", "draft", NULL, NULL, at(100), NULL},
+                                    {"B", "draft", NULL, NULL, at(200), NULL},
+                                    {"C", "draft", NULL, NULL, {0}, NULL}};
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    int64_t alive = 0;
+    int64_t listed = 0;
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, stamped, 3, "1", at(300)));
+    assert_read(w, pst_records_guard_counts(w->reader, w->orders, w->conn.pk, r.sync_pk, at(200),
+                                            &alive, &listed, &w->err));
+    assert_int_equal(alive, 1);
+    assert_int_equal(listed, 0);
+}
+
+/* ---- rejected ---- */
+
+static void a_rejected_row_is_kept_until_it_maps(void **state)
+{
+    struct world *w = *state;
+    struct pst_rejected_row *rows = NULL;
+    size_t count = 0;
+    bool more = false;
+    struct pst_rejected bad[] = {{PST_STR("X|1"), PST_STR("status: unknown code"), PST_STR("[]")},
+                                 {PST_STR("X|2"), PST_STR("no key"), PST_STR("")}};
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    struct pst_page_commit page = page_of(w, &r, at(10));
+    page.rejected = bad;
+    page.rejected_count = 2;
+    assert_write(w, pst_records_commit_page(w->writer, &page, &w->err));
+    bad[0].reason = PST_STR("status: still unknown");
+    page.now = at(20);
+    page.rejected_count = 1;
+    page.accepted_again = &bad[1].source_id;
+    page.accepted_count = 1;
+    assert_write(w, pst_records_commit_page(w->writer, &page, &w->err));
+    assert_read(w, pst_rejected_list(w->reader, w->conn.pk, w->orders, 0, 10, w->arena, &rows,
+                                     &count, &more, &w->err));
+    assert_int_equal(count, 1);
+    assert_str(rows[0].source_id, "X|1");
+    assert_str(rows[0].reason, "status: still unknown");
+    assert_true(rows[0].first_at.us == at(10).us);
+    assert_true(rows[0].last_at.us == at(20).us);
+    assert_string_equal(rows[0].sync_id.text, r.id.text);
+    assert_read(w, pst_rejected_list(w->reader, w->conn.pk, w->suppliers, 0, 10, w->arena, &rows,
+                                     &count, &more, &w->err));
+    assert_int_equal(count, 0);
+}
+
+/* ---- the feed ---- */
+
+static void the_feed_tells_expired_from_ended(void **state)
+{
+    struct world *w = *state;
+    char feed[256];
+    bool left = true;
+    const struct pst_retention none = {PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE,
+                                       PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE};
+    struct pst_retention keep = none;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two, 1, "1", at(10)));
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two + 1, 1, "2", at(20)));
+    assert_read(w, world_feed(w, 2, feed, sizeof(feed)));
+    assert_string_equal(feed, "");
+    assert_code(world_feed(w, 3, feed, sizeof(feed)), PST_E_EXPIRED);
+    keep.changes = at(15);
+    while (left)
+        assert_write(w, pst_store_retain(w->writer, &keep, 100, &left, &w->err));
+    assert_code(world_feed(w, 0, feed, sizeof(feed)), PST_E_EXPIRED);
+    assert_read(w, world_feed(w, 1, feed, sizeof(feed)));
+    assert_string_equal(feed, "2:created:PO2");
+    keep.changes = at(99);
+    do
+        assert_write(w, pst_store_retain(w->writer, &keep, 100, &left, &w->err));
+    while (left);
+    assert_code(world_feed(w, 1, feed, sizeof(feed)), PST_E_EXPIRED);
+    assert_read(w, world_feed(w, 2, feed, sizeof(feed)));
+}
+
+static pst_code commit_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    return pst_records_commit_page(conn, arg, err);
+}
+
+static void a_commit_wakes_who_waits_for_the_connection(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    struct pst_mapped mapped = {.data = PST_STR("{}"), .created = PST_WALL_NONE};
+    struct pst_record_write write = {.op = PST_RECORD_CREATE,
+                                     .sort_key = PST_STR("K"),
+                                     .source_id = PST_STR("K"),
+                                     .mapped = &mapped,
+                                     .stamp = PST_WALL_NONE};
+    struct pst_page_commit page = page_of(w, &r, at(10));
+    w->topic_count = 0;
+    assert_ok(pst_db_write_direct(w->db, commit_in_job, &page, &err));
+    assert_int_equal(w->topic_count, 0); /* nothing changed */
+    page.writes = &write;
+    page.write_count = 1;
+    assert_ok(pst_db_write_direct(w->db, commit_in_job, &page, &err));
+    assert_int_equal(w->topic_count, 1);
+    assert_int_equal(w->topics[0], w->conn.pk);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_page_stores_records_changes_counts_and_checkpoint_together),
+        CASE(a_page_that_fails_leaves_nothing),
+        CASE(an_update_names_the_fields_that_differ),
+        CASE(a_restamp_changes_nothing_that_is_served),
+        CASE(a_page_without_writes_moves_only_the_checkpoint),
+        CASE(a_cancelled_an_ended_and_a_deleted_run_cannot_commit),
+        CASE(states_come_in_key_order_between_two_keys),
+        CASE(what_is_missing_is_deleted_in_batches),
+        CASE(a_deleted_record_that_is_back_is_created_again_in_its_old_place),
+        CASE(the_guard_counts_only_what_lies_in_the_window),
+        CASE(a_rejected_row_is_kept_until_it_maps),
+        CASE(the_feed_tells_expired_from_ended),
+        CASE(a_commit_wakes_who_waits_for_the_connection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
