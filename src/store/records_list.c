@@ -223,6 +223,8 @@ static void add_bounds(struct statement *s, const struct pst_record_query *q, co
         upper = w->upto->value;
     if (!is_first)
         add_position(s, q, w);
+    if (!is_first && !w->is_updated) /* the index is partial; a pair does not imply it */
+        pst_buf_addf(&s->sql, " AND %s IS NOT NULL", w->column);
     if (lower.kind != PST_FILTER_NULL && (is_first || w->is_descending)) {
         pst_buf_addf(&s->sql, " AND %s >= ", w->column);
         add_filter_value(s, &lower);
