@@ -269,7 +269,7 @@ pst_code pst_client_list(struct pst_cli *cli, struct pst_target *target, size_t 
     size_t plain_len = target->text.len;
     bool plain_query = target->has_query;
     for (;;) {
-        struct pst_reply reply;
+        struct pst_reply reply = {0};
         size_t i = 0;
         size_t n = 0;
         yyjson_val *item = NULL;

@@ -40,7 +40,7 @@ static pst_code backup_online(struct pst_cli *cli, const char *path, struct pst_
     PST_AUTO(target) struct pst_target target = {0};
     PST_AUTO(buf) struct pst_buf body = {0};
     struct pst_json_writer w;
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("backup"));
     pst_buf_init(&body, PST_BODY_BYTES);

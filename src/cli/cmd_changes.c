@@ -84,7 +84,7 @@ static void print_change(const struct feed *f, yyjson_val *change)
 static pst_code read_page(struct feed *f, size_t *got, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     char number[24];
     size_t i = 0;
     size_t n = 0;

@@ -33,7 +33,7 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
     PST_AUTO(buf) struct pst_buf body = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
     pst_buf_init(&body, PST_BODY_BYTES);

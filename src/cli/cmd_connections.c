@@ -27,7 +27,7 @@ static pst_code list(struct pst_cli *cli, struct pst_err *err)
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
     if (cli->json) {
-        struct pst_reply reply;
+        struct pst_reply reply = {0};
         PST_TRY(pst_client_get(cli, &target, &reply, err));
         pst_print_json(reply.text);
         return PST_OK;
@@ -85,7 +85,7 @@ static void print_connection(const struct pst_cli *cli, const struct pst_reply *
 static pst_code get(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     pst_target_init(&target);
     PST_TRY(pst_client_connection_target(cli, cli->words[0], &target, err));
     PST_TRY(pst_client_get(cli, &target, &reply, err));
@@ -140,7 +140,7 @@ static pst_code update(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
     PST_AUTO(buf) struct pst_buf body = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     pst_target_init(&target);
     pst_buf_init(&body, PST_BODY_BYTES);
     PST_TRY(write_update(cli, &body, err));
@@ -188,7 +188,7 @@ PST_CLI_TABLE(delete_table,
 static pst_code delete_connection(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     bool purge = pst_config_bool(cli->options, PURGE);
     pst_target_init(&target);
     PST_TRY(pst_client_connection_target(cli, cli->words[0], &target, err));
@@ -253,7 +253,7 @@ static void print_checks(yyjson_val *checks)
 pst_code pst_test_connection(struct pst_cli *cli, pst_str id, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     size_t i = 0;
     size_t n = 0;
     yyjson_val *check = NULL;
@@ -320,7 +320,7 @@ static pst_code history(struct pst_cli *cli, struct pst_err *err)
     PST_TRY(pst_client_connection_target(cli, cli->words[0], &target, err));
     pst_target_add(&target, PST_STR("history"));
     if (cli->json) {
-        struct pst_reply reply;
+        struct pst_reply reply = {0};
         PST_TRY(pst_client_get(cli, &target, &reply, err));
         pst_print_json(reply.text);
         return PST_OK;

@@ -265,7 +265,7 @@ static void test_one(struct doctor *d, yyjson_val *connection, struct finding *f
 {
     PST_AUTO(target) struct pst_target target = {0};
     struct pst_err err;
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     size_t i = 0;
     size_t n = 0;
     yyjson_val *check = NULL;

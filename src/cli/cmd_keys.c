@@ -65,7 +65,7 @@ static pst_code list(struct pst_cli *cli, struct pst_err *err)
     size_t count = 0;
     PST_TRY(begin_target(cli, &target, err));
     if (cli->json) {
-        struct pst_reply reply;
+        struct pst_reply reply = {0};
         PST_TRY(pst_client_get(cli, &target, &reply, err));
         pst_print_json(reply.text);
         return PST_OK;
@@ -108,7 +108,7 @@ static pst_code create(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
     PST_AUTO(buf) struct pst_buf body = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     pst_buf_init(&body, PST_BODY_BYTES);
     PST_TRY(begin_target(cli, &target, err));
     PST_TRY(write_body(cli, &body, err));
@@ -145,7 +145,7 @@ const struct pst_command pst_command_keys_create = {
 static pst_code revoke(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     PST_TRY(begin_target(cli, &target, err));
     pst_target_add(&target, cli->words[0]);
     PST_TRY(pst_client_call(cli, "DELETE", &target, PST_STR(""), CALL_MS, &reply, err));

@@ -21,7 +21,7 @@ static pst_code list(struct pst_cli *cli, struct pst_err *err)
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("organizations"));
     if (cli->json) {
-        struct pst_reply reply;
+        struct pst_reply reply = {0};
         PST_TRY(pst_client_get(cli, &target, &reply, err));
         pst_print_json(reply.text);
         return PST_OK;
@@ -54,7 +54,7 @@ static pst_code create(struct pst_cli *cli, struct pst_err *err)
     PST_AUTO(target) struct pst_target target = {0};
     PST_AUTO(buf) struct pst_buf body = {0};
     struct pst_json_writer w;
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("organizations"));
     pst_buf_init(&body, PST_BODY_BYTES);

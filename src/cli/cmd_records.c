@@ -141,7 +141,7 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
     pst_target_init(&target);
     PST_TRY(build_target(cli, &target, err));
     if (cli->word_count > 2) {
-        struct pst_reply reply;
+        struct pst_reply reply = {0};
         PST_TRY(pst_client_get(cli, &target, &reply, err));
         if (cli->json)
             pst_print_json(reply.text);

@@ -25,7 +25,7 @@ static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
     if (cli->json) {
-        struct pst_reply reply;
+        struct pst_reply reply = {0};
         PST_TRY(pst_client_get(cli, &target, &reply, err));
         pst_print_json(reply.text);
         return PST_OK;
@@ -60,7 +60,7 @@ static const struct pst_column entity_columns[] = {
 static pst_code show_one(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     yyjson_val *items[PST_COUNT(entity_columns) * 32];
     size_t count = 0;
     size_t i = 0;

@@ -84,7 +84,7 @@ static pst_code cancel(struct pst_cli *cli, pst_str connection, struct pst_err *
 {
     PST_AUTO(target) struct pst_target target = {0};
     yyjson_val *sync = NULL;
-    struct pst_reply reply;
+    struct pst_reply reply = {0};
     PST_TRY(find_open(cli, connection, &sync, err));
     if (!sync)
         return PST_FAIL(err, PST_E_NOT_FOUND, "no sync is running or waiting");
