@@ -110,7 +110,8 @@ static pst_str find_element(pst_str body, const char *element)
                !(inside.ptr[close] == '<' && inside.ptr[close + 1] == '/' &&
                  pst_str_eq_nocase(pst_str_sub(inside, close + 2, len), (pst_str){element, len})))
             close++;
-        return pst_str_sub(inside, 0, close);
+        bool is_open = close + 2 + len > inside.len; /* its end is missing */
+        return pst_str_sub(inside, 0, is_open ? inside.len : close);
     }
     return (pst_str){0};
 }
@@ -124,9 +125,10 @@ void pst_page_text(char *out, size_t size, pst_str body, const char *element)
             s.len -= 3;
     }
     size_t n = 0;
+    size_t i = 0;
     bool was_blank = true;
     bool in_tag = false;
-    for (size_t i = 0; i < s.len && n + 1 < size; i++) {
+    for (; i < s.len && n + 1 < size; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
         if (c == '<' || c == '>') {
             in_tag = c == '<';
@@ -140,7 +142,11 @@ void pst_page_text(char *out, size_t size, pst_str body, const char *element)
     }
     while (n > 0 && out[n - 1] == ' ')
         n--;
-    n = pst_utf8_cut((pst_str){out, n}, n).len;
+    /* Where it was cut, not inside of a character. */
+    while (i < s.len && n > 0 && ((unsigned char)out[n - 1] & 0xc0) == 0x80)
+        n--;
+    if (i < s.len && n > 0 && ((unsigned char)out[n - 1] & 0x80))
+        n--;
     out[n] = '\0';
     if (!pst_utf8_valid((pst_str){out, n}, NULL))
         out[0] = '\0';

@@ -91,14 +91,6 @@ static void jump(struct page_work *w)
     w->after = (struct ps_after){.key.text[0] = next};
 }
 
-static pst_code check_size(size_t last_rows, const struct ps_stream *s, struct pst_err *err)
-{
-    if (last_rows > PS_DOCUMENT_ROWS)
-        return PST_FAIL(err, PST_E_LIMIT, "query '%.*s' has a document of more than %d rows",
-                        PST_STR_ARG(s->query), PS_DOCUMENT_ROWS);
-    return PST_OK;
-}
-
 static pst_code collect(struct page_work *w, struct pst_page *out, struct pst_err *err)
 {
     bool is_single = w->stream->document_parts == w->stream->key_count;
@@ -120,7 +112,8 @@ static pst_code collect(struct page_work *w, struct pst_page *out, struct pst_er
         }
         w->after = (struct ps_after){.key = w->last};
         size_t documents = ps_count_documents(&w->rows, &w->places, &last_rows);
-        PST_TRY(check_size(last_rows, w->stream, err));
+        if (last_rows > PS_DOCUMENT_ROWS)
+            return ps_fail_document_size(w->stream, err);
         if (added < w->limit && out->calls < CALLS_PER_PAGE)
             continue;
         if (documents > (w->is_whole ? 0 : 1))

@@ -58,13 +58,32 @@ static pst_code fail_parse(const yyjson_read_err *problem, struct pst_err *err)
                     problem->msg);
 }
 
+/* Whether a byte stands in it that no text may have, escaped or not; eight bytes at a time. */
+static bool has_control(pst_str body)
+{
+    static const uint64_t LOW = 0x2020202020202020ULL;
+    static const uint64_t TOP = 0x8080808080808080ULL;
+    for (size_t i = 0; i < body.len; i += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        size_t n = body.len - i < sizeof(word) ? body.len - i : sizeof(word);
+        memcpy(&word, body.ptr + i, n);
+        if (n == sizeof(word) && ((word - LOW) & ~word & TOP) == 0)
+            continue;
+        for (size_t k = i; k < i + n; k++) {
+            char c = body.ptr[k];
+            if ((unsigned char)c < ' ' && c != '\n' && c != '\r' && c != '\t')
+                return true;
+        }
+    }
+    return false;
+}
+
 /* Parsing in place changes the bytes, so a copy is kept until it has worked. */
 static pst_code parse(struct ps_rows *rows, pst_str body, yyjson_doc **out, struct pst_err *err)
 {
     yyjson_read_err problem = {0};
-    size_t bad_at = 0;
-    rows->is_suspicious =
-        !pst_utf8_valid(body, &bad_at) || memmem(body.ptr, body.len, "\\u0000", 6) != NULL;
+    rows->is_suspicious = !pst_utf8_valid(body, NULL) || has_control(body) ||
+                          memmem(body.ptr, body.len, "\\u0000", 6) != NULL;
     char *kept = pst_malloc(body.len);
     if (!kept)
         return PST_FAIL(err, PST_E_NO_MEMORY, "no memory to read the answer");
@@ -154,7 +173,9 @@ static pst_code reserve(struct ps_rows *rows, size_t columns, size_t rows_more, 
     if (stride == rows->stride && need <= rows->row_cap)
         return PST_OK;
     size_t cap = need;
-    if (rows->row_cap > 0 && cap < rows->row_cap * 2)
+    if (cap <= rows->row_cap)
+        cap = rows->row_cap;
+    else if (cap < rows->row_cap * 2)
         cap = rows->row_cap * 2;
     struct pst_cell *cells = NULL;
     size_t width = stride * sizeof(*cells);
@@ -196,7 +217,8 @@ static pst_code add_name(struct ps_rows *rows, pst_str name, const pst_str *all,
             rows->stream ? ps_stream_canonical(rows->stream, name, all, count) : name;
         if (ps_rows_column(rows, canonical) >= 0)
             canonical = name; /* two columns with a claim to it: the second keeps its own name */
-        PST_TRY(reserve(rows, rows->column_count + 1, 1, err));
+        if (rows->row_count > 0)
+            PST_TRY(reserve(rows, rows->column_count + 1, 0, err));
         rows->names[rows->column_count] = canonical;
         seen->column = (int)rows->column_count++;
     }
@@ -246,20 +268,26 @@ static pst_code set_fault(struct ps_rows *rows, size_t row, struct pst_err *err,
                             PST_STR_ARG(column), what, at);
 }
 
-/* Of a suspicious body: text that is valid, without NUL. */
+static size_t find_control(pst_str s)
+{
+    size_t i = 0;
+    while (i < s.len && ((unsigned char)s.ptr[i] >= ' ' || s.ptr[i] == '\n' || s.ptr[i] == '\r' ||
+                         s.ptr[i] == '\t'))
+        i++;
+    return i;
+}
+
+/* Of a suspicious body: text that is valid, without control characters. */
 static pst_code check_text(struct ps_rows *rows, size_t row, const struct pst_cell *cell,
                            pst_str column, struct pst_err *err)
 {
     size_t at = 0;
-    const char *what = "invalid UTF-8 or a control character";
-    if (pst_utf8_valid(cell->text, &at)) {
-        const char *nul = cell->text.len ? memchr(cell->text.ptr, '\0', cell->text.len) : NULL;
-        if (!nul)
-            return PST_OK;
-        what = "a NUL character";
-        at = (size_t)(nul - cell->text.ptr);
-    }
-    return set_fault(rows, row, err, column, what, at);
+    size_t control = find_control(cell->text);
+    if (!pst_utf8_valid(cell->text, &at) && at <= control)
+        return set_fault(rows, row, err, column, "invalid UTF-8", at);
+    if (control < cell->text.len)
+        return set_fault(rows, row, err, column, "a control character", control);
+    return PST_OK;
 }
 
 static pst_code fill_cell(struct ps_rows *rows, size_t row, struct pst_cell *cell, yyjson_val *v,
@@ -357,6 +385,8 @@ pst_code ps_rows_read(struct ps_rows *rows, pst_str body, size_t *added, struct 
     size_t before = rows->row_count;
     if (pst_str_starts(body, PST_STR("\xef\xbb\xbf")))
         body = pst_str_sub(body, 3, body.len);
+    if (body.len == 0)
+        return PST_FAIL(err, PST_E_UNREACHABLE, "the answer is cut off before its first byte");
     PST_TRY(init_columns(rows, err));
     PST_TRY(parse(rows, body, &doc, err));
     PST_TRY(find_rows(yyjson_doc_get_root(doc), &list, err));

@@ -113,6 +113,12 @@ size_t ps_count_documents(const struct ps_rows *rows, const struct ps_places *pl
     return count;
 }
 
+pst_code ps_fail_document_size(const struct ps_stream *s, struct pst_err *err)
+{
+    return PST_FAIL(err, PST_E_LIMIT, "query '%.*s' has a document of more than %d rows",
+                    PST_STR_ARG(s->query), PS_DOCUMENT_ROWS);
+}
+
 struct builder {
     struct ps_rows *rows;
     const struct ps_places *places;
@@ -228,7 +234,8 @@ static pst_code add_row(struct builder *b, size_t row, struct pst_err *err)
             return fail_order(b, err);
         if (order == 0)
             set_fault(doc, PST_STR("two of its rows have the same key"));
-        doc->row_count++;
+        if (++doc->row_count > PS_DOCUMENT_ROWS)
+            return ps_fail_document_size(s, err);
     }
     if (b->rows->faults)
         set_fault(&b->documents[b->count - 1], b->rows->faults[row]);

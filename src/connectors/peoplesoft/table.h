@@ -21,6 +21,9 @@ pst_code ps_row_key(const struct ps_rows *rows, const struct ps_places *places, 
 size_t ps_count_documents(const struct ps_rows *rows, const struct ps_places *places,
                           size_t *last_rows);
 
+/* LIMIT: a document of more than PS_DOCUMENT_ROWS rows. */
+pst_code ps_fail_document_size(const struct ps_stream *s, struct pst_err *err);
+
 /* The first row_count rows, which end with a whole document, as documents. Errors: SYSTEM (rows
  * out of key order), LIMIT, NO_MEMORY. */
 pst_code ps_documents_build(struct ps_rows *rows, const struct ps_places *places, size_t row_count,

@@ -1,0 +1,318 @@
+/* tests/unit/connectors/peoplesoft/reader_test.c: every form in which the service answers, and
+ * what is made of answers that are broken. */
+#include "../../test.h"
+
+#include <stdio.h>
+
+#include "connectors/peoplesoft/reader.h"
+
+#define OK_OPEN                                                                                    \
+    "{\"status\":\"success\",\"data\":{\"query\":{\"numrows\":1,\"queryname=\":\"Q\",\"rows\":"
+#define OK_CLOSE "}}}"
+
+static struct pst_arena *arena;
+
+static int make_arena(void **state)
+{
+    struct pst_err err;
+    (void)state;
+    return pst_arena_new(&arena, 64 << 20, &err) == PST_OK ? 0 : -1;
+}
+
+static int free_arena(void **state)
+{
+    (void)state;
+    pst_arena_free(arena);
+    return 0;
+}
+
+static pst_str body_of(const char *text, size_t len)
+{
+    struct pst_err err;
+    char *copy = NULL;
+    assert_ok(pst_arena_alloc(arena, &copy, len + PST_HTTP_PADDING, &err));
+    memcpy(copy, text, len);
+    return (pst_str){copy, len};
+}
+
+/* The rows as text: "A.B=text, C:number, D=null ; ..." and faults in front of their row. */
+static void render(const struct ps_rows *rows, char *out, size_t size)
+{
+    static const char KIND[] = {'?', '~', '=', ':', '!'};
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t r = 0; r < rows->row_count; r++) {
+        if (rows->faults && rows->faults[r].len)
+            n += (size_t)snprintf(out + n, size - n, "<%.*s>", PST_STR_ARG(rows->faults[r]));
+        for (size_t c = 0; c < rows->column_count; c++) {
+            const struct pst_cell *cell = &rows->cells[r * rows->stride + c];
+            if (cell->kind == PST_CELL_ABSENT)
+                continue;
+            n += (size_t)snprintf(out + n, size - n, "%.*s%c%.*s,", PST_STR_ARG(rows->names[c]),
+                                  KIND[cell->kind], PST_STR_ARG(cell->text));
+        }
+        n += (size_t)snprintf(out + n, size - n, ";");
+    }
+}
+
+static const struct {
+    const char *what;
+    const char *body;
+    size_t len; /* 0 = strlen */
+    const char *rows; /* as render() shows them */
+} GOOD[] = {
+    {"two rows",
+     OK_OPEN "[{\"attr:rownumber\":1,\"A.X\":\"1\",\"A.Y\":2},{\"attr:rownumber\":2,\"A.X\":\"3\","
+             "\"A.Y\":4.50}]" OK_CLOSE,
+     0, "A.X=1,A.Y:2,;A.X=3,A.Y:4.50,;"},
+    {"queryname without '='",
+     "{\"status\":\"success\",\"data\":{\"query\":{\"numrows\":0,\"queryname\":\"Q\",\"rows\":[]}}"
+     "}",
+     0, ""},
+    {"no rows", OK_OPEN "[]" OK_CLOSE, 0, ""},
+    {"rows missing", "{\"status\":\"success\",\"data\":{\"query\":{\"numrows\":0}}}", 0, ""},
+    {"rows empty text", OK_OPEN "\"\"" OK_CLOSE, 0, ""},
+    {"rows blank text", OK_OPEN "\" \"" OK_CLOSE, 0, ""},
+    {"rows null", OK_OPEN "null" OK_CLOSE, 0, ""},
+    {"rows empty object", OK_OPEN "{}" OK_CLOSE, 0, ""},
+    {"one row as object", OK_OPEN "{\"attr:rownumber\":1,\"X\":\"a\"}" OK_CLOSE, 0, "X=a,;"},
+    {"no status", "{\"data\":{\"query\":{\"rows\":[{\"X\":\"a\"}]}}}", 0, "X=a,;"},
+    {"status in capitals", "{\"status\":\"SUCCESS\",\"data\":{\"query\":{\"rows\":[]}}}", 0, ""},
+    {"wrong numrows",
+     "{\"status\":\"success\",\"data\":{\"query\":{\"numrows\":99,\"rows\":[{\"X\":\"a\"}]}}}", 0,
+     "X=a,;"},
+    {"byte order mark and blanks", "\xef\xbb\xbf \r\n" OK_OPEN "[{\"X\":\"a\"}]" OK_CLOSE "\r\n", 0,
+     "X=a,;"},
+    {"blanks: empty, one, null, missing",
+     OK_OPEN "[{\"X\":\"\",\"Y\":\" \",\"Z\":null},{\"X\":\"\",\"Z\":\"z\"}]" OK_CLOSE, 0,
+     "X=,Y= ,Z~,;X=,Z=z,;"},
+    {"every digit of numbers",
+     OK_OPEN
+     "[{\"A\":39000.000,\"B\":-0,\"C\":1E+2,\"D\":1234567890123456789012345678901}]" OK_CLOSE,
+     0, "A:39000.000,B:-0,C:1E+2,D:1234567890123456789012345678901,;"},
+    {"numbers as text, ids with zeros",
+     OK_OPEN "[{\"A\":\"39000.000\",\"B\":\"0000000123\"}]" OK_CLOSE, 0,
+     "A=39000.000,B=0000000123,;"},
+    {"booleans", OK_OPEN "[{\"A\":true,\"B\":false}]" OK_CLOSE, 0, "A!true,B!false,;"},
+    {"columns in another order",
+     OK_OPEN "[{\"X\":\"1\",\"Y\":\"2\"},{\"Y\":\"4\",\"X\":\"3\"}]" OK_CLOSE, 0,
+     "X=1,Y=2,;X=3,Y=4,;"},
+    {"a column that comes late",
+     OK_OPEN "[{\"X\":\"1\"},{\"X\":\"2\",\"Y\":\"3\"},{\"X\":\"4\"}]" OK_CLOSE, 0,
+     "X=1,;X=2,Y=3,;X=4,;"},
+    {"escapes", OK_OPEN "[{\"X\":\"a\\\"b\\\\c\\/\\u00e9\\n\\ud83d\\ude00\"}]" OK_CLOSE, 0,
+     "X=a\"b\\c/\xc3\xa9\n\xf0\x9f\x98\x80,;"},
+    {"trailing comma", OK_OPEN "[{\"X\":\"1\",},]" OK_CLOSE, 0, "X=1,;"},
+    {"raw line breaks and tabs in a text", OK_OPEN "[{\"X\":\"a\nb\tc\r\"}]" OK_CLOSE, 0,
+     "X=a\nb\tc\r,;"},
+    {"bare fractions and NaN", OK_OPEN "[{\"X\":.5,\"Y\":NaN,\"Z\":-.25,\"W\":5.}]" OK_CLOSE, 0,
+     "X=.5,Y=NaN,Z=-.25,W=5.,;"},
+    {"leading zeros in a number", OK_OPEN "[{\"X\":007}]" OK_CLOSE, 0, "X=007,;"},
+    {"an escape that JSON does not know", OK_OPEN "[{\"X\":\"it\\'s\"}]" OK_CLOSE, 0, "X=it\\'s,;"},
+    {"a control character is its row's fault", OK_OPEN "[{\"X\":\"a\x01\"},{\"X\":\"b\"}]" OK_CLOSE,
+     0, "<column 'X': a control character at byte 1>X=a\x01,;X=b,;"},
+    {"a control character beside odd JSON", OK_OPEN "[{\"X\":\"a\x01\",\"Y\":.5}]" OK_CLOSE, 0,
+     "<column 'X': invalid UTF-8 at byte 1>X=a\xff,Y=.5,;"},
+    {"a single surrogate is its row's fault",
+     OK_OPEN "[{\"X\":\"a\"},{\"X\":\"\\ud800\"},{\"X\":\"\\udc00x\"}]" OK_CLOSE, 0,
+     "X=a,;<column 'X': invalid UTF-8 at byte 0>X=\xff,;<column 'X': invalid UTF-8 at byte "
+     "0>X=\xffx,;"},
+    {"invalid UTF-8 is its row's fault",
+     OK_OPEN "[{\"X\":\"a\"},{\"X\":\"bc\xe9\"},{\"X\":\"d\"}]" OK_CLOSE, 0,
+     "X=a,;<column 'X': invalid UTF-8 at byte 2>X=bc\xe9,;X=d,;"},
+    {"NUL is its row's fault", OK_OPEN "[{\"X\":\"\\u0000b\"},{\"X\":\"c\"}]" OK_CLOSE, 0,
+     "<column 'X': a control character at byte 0>X=,;X=c,;"},
+    {"a column twice is its row's fault",
+     OK_OPEN "[{\"X\":\"1\",\"Y\":\"2\",\"X\":\"3\"},{\"X\":\"4\",\"Y\":\"5\"}]" OK_CLOSE, 0,
+     "<column 'X': there twice>X=3,Y=2,;X=4,Y=5,;"},
+    {"a nested value is its row's fault",
+     OK_OPEN "[{\"X\":{\"a\":[1]},\"Y\":\"1\"},{\"X\":\"2\",\"Y\":[]}]" OK_CLOSE, 0,
+     "<column 'X': a nested value>X~,Y=1,;<column 'Y': a nested value>X=2,Y~,;"},
+    {"a number too long is its row's fault",
+     OK_OPEN "[{\"X\":11111111112222222222333333333344444444445555555555666666666677777}]" OK_CLOSE,
+     0, "<column 'X': a number of more than 64 characters>X~,;"},
+    {"a number of 64 characters is not",
+     OK_OPEN "[{\"X\":1111111111222222222233333333334444444444555555555566666666667777}]" OK_CLOSE,
+     0, "X:1111111111222222222233333333334444444444555555555566666666667777,;"},
+};
+
+static void every_form_of_a_good_answer_is_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PST_COUNT(GOOD); i++) {
+        struct pst_err err = {0};
+        struct ps_rows rows = {.arena = arena};
+        size_t added = 0;
+        char text[1024];
+        pst_str body = body_of(GOOD[i].body, GOOD[i].len ? GOOD[i].len : strlen(GOOD[i].body));
+        pst_code code = ps_rows_read(&rows, body, &added, &err);
+        if (code != PST_OK)
+            fail_msg("%s: %s", GOOD[i].what, err.msg);
+        render(&rows, text, sizeof(text));
+        if (strcmp(text, GOOD[i].rows) != 0)
+            fail_msg("%s: '%s', expected '%s'", GOOD[i].what, text, GOOD[i].rows);
+        assert_int_equal(added, rows.row_count);
+    }
+}
+
+static const struct {
+    const char *body;
+    pst_code code;
+    const char *says;
+} BAD[] = {
+    {"", PST_E_UNREACHABLE, "cut off"},
+    {"{", PST_E_UNREACHABLE, "cut off"},
+    {OK_OPEN "[{\"X\":\"a\"},{\"X\":\"b", PST_E_UNREACHABLE, "cut off"},
+    {OK_OPEN "[{\"X\":\"a\"},", PST_E_UNREACHABLE, "cut off"},
+    {OK_OPEN "[{\"X\":12", PST_E_UNREACHABLE, "cut off"},
+    {OK_OPEN "[{\"X\":tr", PST_E_UNREACHABLE, "cut off"},
+    {OK_OPEN "[{\"X\":\"a\"}]", PST_E_UNREACHABLE, "cut off"},
+    {OK_OPEN "[{\"X\":\"a\n\"},{\"X\":\"b", PST_E_UNREACHABLE, "cut off"},
+    {OK_OPEN "[{\"X\":\"a\"}]" OK_CLOSE "<!-- proxy -->", PST_E_SYSTEM, "not valid JSON"},
+    {OK_OPEN "[{\"X\" \"a\"}]" OK_CLOSE, PST_E_SYSTEM, "not valid JSON"},
+    {"[]", PST_E_SYSTEM, "not that of a query"},
+    {"\"text\"", PST_E_SYSTEM, "not that of a query"},
+    {"{\"status\":\"success\"}", PST_E_SYSTEM, "not that of a query"},
+    {"{\"status\":\"success\",\"data\":{}}", PST_E_SYSTEM, "not that of a query"},
+    {"{\"status\":\"success\",\"data\":{\"query\":[]}}", PST_E_SYSTEM, "not that of a query"},
+    {"{\"positionNbr\":\"\",\"errMessage\":\"x\"}", PST_E_SYSTEM, "not that of a query"},
+    {"{\"status\":\"error\",\"message\":\"Query Q is not there\"}", PST_E_SYSTEM,
+     "Query Q is not there"},
+    {"{\"status\":\"error\",\"data\":{\"message\":\"no access\"}}", PST_E_SYSTEM, "no access"},
+    {"{\"status\":\"\",\"data\":{\"query\":{\"rows\":[]}}}", PST_E_SYSTEM, "status ''"},
+    {"{\"status\":7,\"data\":{\"query\":{\"rows\":[]}}}", PST_E_SYSTEM, "status ''"},
+    {OK_OPEN "\"none\"" OK_CLOSE, PST_E_SYSTEM, "no list"},
+    {OK_OPEN "7" OK_CLOSE, PST_E_SYSTEM, "no list"},
+    {OK_OPEN "[1]" OK_CLOSE, PST_E_SYSTEM, "no object"},
+    {OK_OPEN "[{\"\":1}]" OK_CLOSE, PST_E_SYSTEM, "no name"},
+    {OK_OPEN "[{\"\xff\":1}]" OK_CLOSE, PST_E_SYSTEM, "no name"},
+};
+
+static void broken_answers_are_never_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < PST_COUNT(BAD); i++) {
+        struct pst_err err = {0};
+        struct ps_rows rows = {.arena = arena};
+        size_t added = 0;
+        pst_str body = body_of(BAD[i].body, strlen(BAD[i].body));
+        pst_code code = ps_rows_read(&rows, body, &added, &err);
+        if (code != BAD[i].code || !strstr(err.msg, BAD[i].says))
+            fail_msg("%s: %s: %s", BAD[i].body, pst_code_name(code), err.msg);
+    }
+}
+
+static void an_answer_cut_at_any_byte_is_retried(void **state)
+{
+    (void)state;
+    static const char WHOLE[] =
+        "{\"status\":\"success\",\"data\":{\"query\":{\"numrows\":2,\"queryname=\":"
+        "\"Q\",\"rows\":[{\"attr:rownumber\":1,\"A.X\":\"a\\u00e9\",\"N\":-1.5e3},"
+        "{\"A.X\":null,\"N\":true}]}}}";
+    for (size_t len = 0; len < sizeof(WHOLE) - 1; len++) {
+        struct pst_err err = {0};
+        struct ps_rows rows = {.arena = arena};
+        size_t added = 0;
+        pst_code code = ps_rows_read(&rows, body_of(WHOLE, len), &added, &err);
+        if (code != PST_E_UNREACHABLE)
+            fail_msg("cut after %zu bytes: %s: %s", len, pst_code_name(code), err.msg);
+    }
+}
+
+static void rows_of_several_answers_stand_in_one_table(void **state)
+{
+    (void)state;
+    static const char *const BODIES[] = {
+        OK_OPEN "[{\"X\":\"1\",\"Y\":\"a\xff\"}]" OK_CLOSE, OK_OPEN "[]" OK_CLOSE,
+        OK_OPEN "[{\"Y\":\"b\",\"X\":\"2\"},{\"X\":\"3\",\"Z\":\"new\"}]" OK_CLOSE};
+    struct pst_err err;
+    struct ps_rows rows = {.arena = arena};
+    char text[512];
+    size_t added = 0;
+    for (size_t i = 0; i < PST_COUNT(BODIES); i++)
+        assert_ok(ps_rows_read(&rows, body_of(BODIES[i], strlen(BODIES[i])), &added, &err));
+    assert_int_equal(added, 2);
+    ps_rows_move(&rows, 0, 0);
+    render(&rows, text, sizeof(text));
+    assert_string_equal(text, "<column 'Y': invalid UTF-8 at byte 1>"
+                              "X=1,Y=a\xff,;X=2,Y=b,;X=3,Z=new,;");
+    ps_rows_pack(&rows);
+    assert_int_equal(rows.stride, 3);
+    render(&rows, text, sizeof(text));
+    assert_non_null(strstr(text, ";X=2,Y=b,;X=3,Z=new,;"));
+    ps_rows_move(&rows, 0, 2);
+    rows.row_count = 1;
+    render(&rows, text, sizeof(text));
+    assert_string_equal(text, "X=3,Z=new,;");
+}
+
+static void deep_nesting_is_refused_quickly(void **state)
+{
+    (void)state;
+    enum { DEPTH = 1000000 };
+    struct pst_err err;
+    struct ps_rows rows = {.arena = arena};
+    size_t added = 0;
+    char *text = NULL;
+    assert_ok(pst_arena_alloc(arena, &text, 2 * DEPTH + PST_HTTP_PADDING, &err));
+    memset(text, '[', DEPTH);
+    memset(text + DEPTH, ']', DEPTH);
+    assert_code(ps_rows_read(&rows, (pst_str){text, 2 * DEPTH}, &added, &err), PST_E_SYSTEM);
+}
+
+static void more_columns_than_a_query_has_are_refused(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct ps_rows rows = {.arena = arena};
+    struct pst_buf b;
+    size_t added = 0;
+    pst_buf_init(&b, 1 << 20);
+    pst_buf_add_lit(&b, OK_OPEN "[{");
+    for (int i = 0; i <= PS_COLUMNS; i++)
+        pst_buf_addf(&b, "%s\"C%d\":1", i ? "," : "", i);
+    pst_buf_add_lit(&b, "}]" OK_CLOSE);
+    assert_code(ps_rows_read(&rows, body_of(b.ptr, b.len), &added, &err), PST_E_SYSTEM);
+    pst_buf_fini(&b);
+}
+
+static void failed_allocations_are_reported_and_leave_nothing_behind(void **state)
+{
+    (void)state;
+    static const char BODY[] =
+        OK_OPEN "[{\"X\":\"a\n\",\"Y\":\"\xff\"},{\"X\":\"b\",\"Z\":1}]" OK_CLOSE;
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        struct pst_arena *own = NULL;
+        struct ps_rows rows = {0};
+        size_t added = 0;
+        char *copy = NULL;
+        int64_t live = pst_alloc_live();
+        pst_code code = pst_arena_new(&own, 1 << 20, &err);
+        if (code == PST_OK)
+            code = pst_arena_alloc(own, &copy, sizeof(BODY) + PST_HTTP_PADDING, &err);
+        if (code == PST_OK) {
+            memcpy(copy, BODY, sizeof(BODY) - 1);
+            rows.arena = own;
+            code = ps_rows_read(&rows, (pst_str){copy, sizeof(BODY) - 1}, &added, &err);
+        }
+        assert_int_equal(code, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+        pst_arena_free(own);
+        assert_int_equal(pst_alloc_live(), live);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_form_of_a_good_answer_is_read),
+        cmocka_unit_test(broken_answers_are_never_rows),
+        cmocka_unit_test(an_answer_cut_at_any_byte_is_retried),
+        cmocka_unit_test(rows_of_several_answers_stand_in_one_table),
+        cmocka_unit_test(deep_nesting_is_refused_quickly),
+        cmocka_unit_test(more_columns_than_a_query_has_are_refused),
+        cmocka_unit_test(failed_allocations_are_reported_and_leave_nothing_behind),
+    };
+    return cmocka_run_group_tests(tests, make_arena, free_arena);
+}

@@ -1,0 +1,250 @@
+/* tests/unit/gate/gate_test.c: calls through the gate to a peer: counters, observed contacts, slots
+ * per origin, Retry-After, cancelling. */
+#include "../test.h"
+
+#include <pthread.h>
+
+#include "../http/peer.h"
+#include "base/cleanup.h"
+#include "crypto/crypto.h"
+#include "gate/gate.h"
+#include "os/clock.h"
+#include "os/thread.h"
+
+#define OK_BODY "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1}"
+
+struct seen {
+    int count;
+    pst_code code;
+    enum pst_contact_class klass;
+    int status;
+    char connection[PST_ID_TEXT], sync[PST_ID_TEXT], origin[PST_ORIGIN_TEXT];
+    bool has_err;
+};
+
+static void observe(void *self, const struct pst_contact *contact)
+{
+    struct seen *s = self;
+    s->count++;
+    s->code = contact->code;
+    s->klass = contact->klass;
+    s->status = contact->response->status;
+    s->has_err = contact->err != NULL;
+    (void)pst_str_copy(s->connection, sizeof(s->connection), contact->connection_id);
+    (void)pst_str_copy(s->sync, sizeof(s->sync), contact->sync_id);
+    (void)pst_str_copy(s->origin, sizeof(s->origin), pst_str_from(contact->origin));
+}
+
+struct fixture {
+    struct peer peer;
+    struct seen seen;
+    struct pst_gate *gate;
+    struct pst_http *http;
+    struct pst_gate_run *run;
+    struct pst_arena *arena;
+    struct pst_http_response response;
+    atomic_bool cancel;
+};
+
+static void begin(struct fixture *f, const struct peer_answer *answers, size_t count,
+                  pst_mono deadline)
+{
+    struct pst_err err;
+    memset(f, 0, sizeof(*f));
+    peer_start(&f->peer, answers, count);
+    assert_ok(pst_gate_new(
+        &f->gate, &(struct pst_gate_options){.observe = observe, .observe_self = &f->seen}, &err));
+    assert_ok(pst_http_new(&f->http, &(struct pst_http_options){0}, &err));
+    assert_ok(pst_arena_new(&f->arena, 1 << 20, &err));
+    assert_ok(pst_gate_begin(&f->run, f->gate,
+                             &(struct pst_gate_run_options){.connection_id = PST_STR("conn_1"),
+                                                            .sync_id = PST_STR("sync_1"),
+                                                            .http = f->http,
+                                                            .cancel = &f->cancel,
+                                                            .deadline = deadline},
+                             &err));
+}
+
+static void end(struct fixture *f)
+{
+    pst_gate_end(f->run);
+    pst_http_free(f->http);
+    pst_gate_free(f->gate);
+    pst_arena_free(f->arena);
+    peer_stop(&f->peer);
+}
+
+static pst_code call(struct fixture *f, struct pst_err *err)
+{
+    const struct pst_http_request request = {.url = pst_str_from(peer_url(&f->peer, "/x")),
+                                             .expect = PST_EXPECT_JSON};
+    return pst_gate_call(f->run, &request, f->arena, &f->response, err);
+}
+
+static void good_and_bad_calls_are_counted_and_observed(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = OK_BODY},
+        {.bytes = "HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n"},
+        {.bytes = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", .end = PEER_CLOSE},
+        {.bytes = "", .end = PEER_CLOSE},
+    };
+    static const struct {
+        pst_code code;
+        enum pst_contact_class klass;
+        int status;
+    } WANT[] = {
+        {PST_OK, PST_CONTACT_GOOD, 200},
+        {PST_E_UNREACHABLE, PST_CONTACT_UNWELL, 503},
+        {PST_E_REAUTH, PST_CONTACT_REFUSED, 401},
+        {PST_E_UNREACHABLE, PST_CONTACT_UNREACHABLE, 0},
+    };
+    struct fixture f;
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    for (size_t i = 0; i < PST_COUNT(WANT); i++) {
+        struct pst_err err = {0};
+        assert_int_equal(call(&f, &err), WANT[i].code);
+        assert_int_equal(f.seen.count, i + 1);
+        assert_int_equal(f.seen.code, WANT[i].code);
+        assert_int_equal(f.seen.klass, WANT[i].klass);
+        assert_int_equal(f.seen.status, WANT[i].status);
+        assert_int_equal(f.seen.has_err, WANT[i].code != PST_OK);
+        assert_int_equal(err.retry_after_s, i == 1 ? 30 : 0);
+    }
+    assert_string_equal(f.seen.connection, "conn_1");
+    assert_string_equal(f.seen.sync, "sync_1");
+    assert_non_null(strstr(f.seen.origin, "http://127.0.0.1:"));
+    struct pst_gate_counters c = pst_gate_counters(f.run);
+    assert_int_equal(c.calls, 4);
+    assert_int_equal(c.bytes, 7);
+    assert_true(c.wait_us > 0);
+    end(&f);
+}
+
+static void a_cancelled_or_late_run_makes_no_call(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {{.bytes = OK_BODY}};
+    struct fixture f;
+    struct pst_err err;
+    begin(&f, A, 1, (pst_mono){0});
+    atomic_store(&f.cancel, true);
+    assert_code(call(&f, &err), PST_E_CANCELLED);
+    end(&f);
+    begin(&f, A, 1, (pst_mono){1});
+    assert_code(call(&f, &err), PST_E_TIMEOUT);
+    assert_int_equal(f.peer.requests, 0);
+    end(&f);
+}
+
+/* ---- slots ---- */
+
+struct holder {
+    struct pst_http_slots *slots;
+    atomic_int inside, most, done;
+};
+
+static void hold(void *arg)
+{
+    struct holder *h = arg;
+    struct pst_err err;
+    int64_t waited = 0;
+    for (int i = 0; i < 5; i++) {
+        if (pst_http_slot_take(h->slots, "http://h:80", (pst_mono){0}, NULL, &waited, &err) !=
+            PST_OK)
+            return;
+        int now = atomic_fetch_add(&h->inside, 1) + 1;
+        int most = atomic_load(&h->most);
+        while (now > most && !atomic_compare_exchange_weak(&h->most, &most, now)) {
+        }
+        pst_sleep_ms(2);
+        atomic_fetch_sub(&h->inside, 1);
+        pst_http_slot_give(h->slots, "http://h:80");
+        atomic_fetch_add(&h->done, 1);
+    }
+}
+
+static void no_more_calls_than_slots_run_at_once(void **state)
+{
+    (void)state;
+    struct holder h = {0};
+    struct pst_err err;
+    struct pst_thread *threads[10];
+    assert_ok(pst_http_slots_new(&h.slots, 3, &err));
+    for (size_t i = 0; i < PST_COUNT(threads); i++)
+        assert_ok(pst_thread_start(&threads[i], "hold", hold, &h, &err));
+    for (size_t i = 0; i < PST_COUNT(threads); i++)
+        pst_thread_join(threads[i]);
+    assert_int_equal(h.done, 50);
+    assert_int_equal(h.most, 3);
+    pst_http_slots_free(h.slots);
+}
+
+static void waiting_for_a_slot_ends_with_the_deadline_or_the_cancel_flag(void **state)
+{
+    (void)state;
+    struct pst_http_slots *slots = NULL;
+    struct pst_err err;
+    int64_t waited = 0;
+    atomic_bool cancel = false;
+    assert_ok(pst_http_slots_new(&slots, 1, &err));
+    assert_ok(pst_http_slot_take(slots, "a", (pst_mono){0}, NULL, &waited, &err));
+    assert_ok(pst_http_slot_take(slots, "b", (pst_mono){0}, NULL, &waited, &err));
+    pst_mono soon = pst_mono_after_ms(pst_mono_now(), 30);
+    assert_code(pst_http_slot_take(slots, "a", soon, NULL, &waited, &err), PST_E_UNAVAILABLE);
+    assert_true(waited >= 29000);
+    atomic_store(&cancel, true);
+    assert_code(pst_http_slot_take(slots, "a", (pst_mono){0}, &cancel, &waited, &err),
+                PST_E_CANCELLED);
+    pst_http_slot_give(slots, "a");
+    assert_ok(pst_http_slot_take(slots, "a", (pst_mono){0}, NULL, &waited, &err));
+    pst_http_slot_give(slots, "a");
+    pst_http_slot_give(slots, "b");
+    pst_http_slots_free(slots);
+}
+
+static void failed_allocations_are_reported_and_nothing_leaks(void **state)
+{
+    (void)state;
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        struct pst_gate *gate = NULL;
+        struct pst_http *http = NULL;
+        struct pst_gate_run *run = NULL;
+        int64_t waited = 0;
+        int64_t live = pst_alloc_live();
+        struct pst_http_slots *slots = NULL;
+        pst_code code = pst_gate_new(&gate, &(struct pst_gate_options){0}, &err);
+        if (code == PST_OK)
+            code = pst_http_new(&http, &(struct pst_http_options){0}, &err);
+        if (code == PST_OK)
+            code = pst_gate_begin(&run, gate, &(struct pst_gate_run_options){.http = http}, &err);
+        if (code == PST_OK)
+            code = pst_http_slots_new(&slots, 1, &err);
+        if (code == PST_OK)
+            code = pst_http_slot_take(slots, "a", (pst_mono){0}, NULL, &waited, &err);
+        assert_int_equal(code, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+        pst_http_slots_free(slots);
+        pst_gate_end(run);
+        pst_http_free(http);
+        pst_gate_free(gate);
+        assert_int_equal(pst_alloc_live(), live);
+    }
+}
+
+int main(void)
+{
+    struct pst_err err;
+    if (pst_crypto_init(&err) != PST_OK || pst_http_init(&err) != PST_OK)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(good_and_bad_calls_are_counted_and_observed),
+        cmocka_unit_test(a_cancelled_or_late_run_makes_no_call),
+        cmocka_unit_test(no_more_calls_than_slots_run_at_once),
+        cmocka_unit_test(waiting_for_a_slot_ends_with_the_deadline_or_the_cancel_flag),
+        cmocka_unit_test(failed_allocations_are_reported_and_nothing_leaks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
