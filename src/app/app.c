@@ -79,6 +79,7 @@ static pst_code build_gate(struct pst_app *app, struct pst_err *err)
                                           .connectors = &app->connectors,
                                           .gate = app->gate,
                                           .egress = &app->egress,
+                                          .stopping = &app->stopping,
                                           .workers = workers};
     return pst_systems_new(&app->systems, &systems, err);
 }

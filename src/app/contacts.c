@@ -47,7 +47,7 @@ void pst_contacts_set_sync(struct pst_contacts *c, struct pst_sync_engine *engin
 }
 
 /* store and health each have the enum, in words that are the same. */
-static void to_health(struct pst_health *out, const struct pst_connection *c)
+void pst_health_of(struct pst_health *out, const struct pst_connection *c)
 {
     *out = (struct pst_health){.since = c->status_since};
     (void)pst_conn_status_parse(&out->status, pst_str_from(pst_connection_status_name(c->status)));
@@ -99,7 +99,7 @@ static bool is_news(struct pst_contacts *c, const struct contact_job *job)
     (void)pthread_mutex_unlock(&c->mutex);
     if (rc != PST_OK)
         return false; /* deleted meanwhile, or our own trouble: the next contact tells again */
-    to_health(&health, &row);
+    pst_health_of(&health, &row);
     return pst_health_step(&health, pst_wall_now(), &job->event).must_save;
 }
 
@@ -110,7 +110,7 @@ static pst_code apply_contact(struct pst_db_conn *conn, void *arg, struct pst_er
     struct contact_job *job = arg;
     struct pst_connection row;
     PST_TRY(read_connection(conn, job->connection_id, &arena, &row, err));
-    to_health(&job->health, &row);
+    pst_health_of(&job->health, &row);
     job->pk = row.pk;
     struct pst_health_actions actions = pst_health_step(&job->health, pst_wall_now(), &job->event);
     if (!actions.must_save)

@@ -62,6 +62,7 @@ struct pst_systems_options {
     struct pst_gate *gate;
     const struct pst_egress *egress;
     unsigned workers; /* how many threads open systems, by index */
+    const atomic_bool *stopping; /* breaks off calls that have no cancel flag of their own */
 };
 pst_code pst_systems_new(struct pst_systems **out, const struct pst_systems_options *options,
                          struct pst_err *err);
@@ -70,6 +71,10 @@ PST_DEFINE_AUTO(systems, struct pst_systems, pst_systems_free);
 struct pst_sync_systems pst_systems_table(struct pst_systems *s);
 
 /* ---- contacts.c: from upstream calls to the status of connections ---- */
+
+/* The stored status as the health machine has it. */
+struct pst_health;
+void pst_health_of(struct pst_health *out, const struct pst_connection *c);
 
 struct pst_contacts;
 pst_code pst_contacts_new(struct pst_contacts **out, struct pst_db *db, struct pst_err *err);

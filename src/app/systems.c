@@ -177,6 +177,14 @@ static void close_opened(struct opened *o)
 }
 PST_DEFINE_AUTO(opened, struct opened, close_opened);
 
+/* Whatever wants to call: refused credentials are never tried again until they change. */
+static pst_code admit(const struct pst_connection *c, struct pst_err *err)
+{
+    struct pst_health health;
+    pst_health_of(&health, c);
+    return pst_health_admit(&health, err);
+}
+
 static pst_code open_system(void *self, unsigned worker, const struct pst_connection *c,
                             pst_str sync_id, const atomic_bool *cancel, struct pst_sync_system *out,
                             struct pst_err *err)
@@ -190,6 +198,7 @@ static pst_code open_system(void *self, unsigned worker, const struct pst_connec
     if (!entry)
         return PST_FAIL(err, PST_E_UNSUPPORTED, "this build has no connector '%.*s'",
                         PST_STR_ARG(c->connector));
+    PST_TRY(admit(c, err));
     PST_TRY(ready_kit(s, worker, &kit, err));
     PST_TRY(pst_new((void **)&o, sizeof(*o), err));
     o->ops = entry->ops;
@@ -199,7 +208,7 @@ static pst_code open_system(void *self, unsigned worker, const struct pst_connec
         .sync_id = sync_id,
         .connector = entry->ops,
         .http = kit->http,
-        .cancel = cancel,
+        .cancel = cancel ? cancel : s->options.stopping,
     };
     PST_TRY(pst_gate_begin(&o->run, s->options.gate, &run, err));
     system.ops = entry->ops;

@@ -1,19 +1,28 @@
 /* cli/cmd_help.c: penstock help: the overview, one command, or the whole as a manual page,
  * Markdown, or JSON of the server's options. */
+#include "api/api.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
 
-enum { FORMAT, FORMAT_TEXT = 0, FORMAT_MAN, FORMAT_MARKDOWN, FORMAT_OPTIONS, HELP_BYTES = 1 << 20 };
+enum {
+    FORMAT,
+    FORMAT_TEXT = 0,
+    FORMAT_MAN,
+    FORMAT_MARKDOWN,
+    FORMAT_OPTIONS,
+    FORMAT_OPENAPI,
+    HELP_BYTES = 8 << 20
+};
 
 static const struct pst_config_option rows[] = {
     [FORMAT] = {.name = "format",
                 .type = PST_CONFIG_ENUM,
                 .value = "text",
                 .flags = PST_CONFIG_FLAG_ONLY,
-                .choices = "text|man|markdown|options",
+                .choices = "text|man|markdown|options|openapi",
                 .arg = "FORMAT",
                 .help = "man: penstock(1). markdown: docs/cli.md. options: the options of "
-                        "penstock serve as JSON."},
+                        "penstock serve as JSON. openapi: the API's description."},
 };
 static const struct pst_config_table table = {
     .program = "penstock", .options = rows, .count = PST_COUNT(rows)};
@@ -54,6 +63,10 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
         break;
     case FORMAT_OPTIONS:
         pst_config_describe_json(&pst_options, &b);
+        pst_buf_add_char(&b, '\n');
+        break;
+    case FORMAT_OPENAPI:
+        pst_api_openapi(&b);
         pst_buf_add_char(&b, '\n');
         break;
     default:

@@ -10,27 +10,100 @@ PST_CLI_TABLE(table);
 static const struct pst_column all_columns[] = {
     {"NAME", "name", PST_COLUMN_TEXT, 30},
     {"STATUS", "status", PST_COLUMN_TEXT, 24},
-    {"SINCE", "status_since", PST_COLUMN_AGO, 0},
     {"SYNCING", "syncing", PST_COLUMN_YES, 0},
-    {"LAST SUCCESS", "last_success_at", PST_COLUMN_AGO, 0},
+    {"RECORDS", "records", PST_COLUMN_NUMBER, 0},
+    {"FRESH AS OF", "last_success_at", PST_COLUMN_AGO, 0},
     {"NEXT RUN", "next_run_at", PST_COLUMN_AGO, 0},
     {"ID", "id", PST_COLUMN_TEXT, 40},
 };
 
+/* What a connection's entities add up to: its copy is as fresh as the stalest of them. */
+struct sums {
+    int64_t records;
+    pst_wall oldest; /* none: an entity was never synced */
+    bool has_oldest;
+};
+
+static void add_up(struct sums *s, yyjson_val *entities)
+{
+    size_t i = 0;
+    size_t n = 0;
+    yyjson_val *entity = NULL;
+    yyjson_arr_foreach(entities, i, n, entity)
+    {
+        pst_wall at = PST_WALL_NONE;
+        (void)pst_wall_parse(&at, pst_value_str(entity, "last_success_at"));
+        s->records += pst_value_i64(entity, "records");
+        if (!s->has_oldest || pst_wall_is_none(at) ||
+            (!pst_wall_is_none(s->oldest) && at.us < s->oldest.us))
+            s->oldest = at;
+        s->has_oldest = true;
+    }
+}
+
+/* One row of the table: the connection with the sums of its sync-status. */
+static pst_code summarise(struct pst_cli *cli, yyjson_val *connection, yyjson_val **out,
+                          struct pst_err *err)
+{
+    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(buf) struct pst_buf b;
+    struct pst_json_writer w;
+    struct pst_reply reply = {0};
+    struct sums sums = {.oldest = PST_WALL_NONE};
+    yyjson_doc *doc = NULL;
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("connections"));
+    pst_target_add(&target, pst_value_str(connection, "id"));
+    pst_target_add(&target, PST_STR("sync-status"));
+    PST_TRY(pst_client_get(cli, &target, &reply, err));
+    add_up(&sums, pst_value_at(reply.root, "entities"));
+    pst_buf_init(&b, 1 << 16);
+    pst_json_init(&w, &b);
+    pst_json_begin_object(&w);
+    pst_json_add_str(&w, "id", pst_value_str(connection, "id"));
+    pst_json_add_str(&w, "name", pst_value_str(connection, "name"));
+    pst_json_add_str(&w, "status", pst_value_str(reply.root, "status"));
+    pst_json_add_val(&w, "status_reason", pst_value_at(reply.root, "status_reason"));
+    pst_json_add_val(&w, "syncing", pst_value_at(reply.root, "syncing"));
+    pst_json_add_i64(&w, "records", sums.records);
+    pst_json_add_wall(&w, "last_success_at", sums.oldest);
+    pst_json_add_val(&w, "next_run_at", pst_value_at(reply.root, "next_run_at"));
+    pst_json_end_object(&w);
+    PST_TRY(pst_json_finish(&w, err));
+    PST_TRY(pst_json_read(pst_buf_str(&b), NULL, cli->arena, &doc, err));
+    *out = yyjson_doc_get_root(doc);
+    return PST_OK;
+}
+
+static pst_code print_rows(yyjson_val *const *rows, size_t count, struct pst_err *err)
+{
+    PST_AUTO(buf) struct pst_buf b;
+    struct pst_json_writer w;
+    pst_buf_init(&b, 64 << 20);
+    pst_json_init(&w, &b);
+    pst_json_begin_object(&w);
+    pst_json_add_array(&w, "data");
+    for (size_t i = 0; i < count; i++)
+        pst_json_put_val(&w, rows[i]);
+    pst_json_end_array(&w);
+    pst_json_end_object(&w);
+    PST_TRY(pst_json_finish(&w, err));
+    pst_print_json(pst_buf_str(&b));
+    return PST_OK;
+}
+
 static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target = {0};
+    PST_AUTO(target) struct pst_target target;
     yyjson_val **items = NULL;
     size_t count = 0;
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
-    if (cli->json) {
-        struct pst_reply reply = {0};
-        PST_TRY(pst_client_get(cli, &target, &reply, err));
-        pst_print_json(reply.text);
-        return PST_OK;
-    }
     PST_TRY(pst_client_list(cli, &target, LIST_MAX, &items, &count, err));
+    for (size_t i = 0; i < count; i++)
+        PST_TRY(summarise(cli, items[i], &items[i], err));
+    if (cli->json)
+        return print_rows(items, count, err);
     pst_print_table(items, count, all_columns, PST_COUNT(all_columns),
                     "no connections yet: see penstock connect --help");
     for (size_t i = 0; i < count; i++) {
@@ -52,6 +125,7 @@ static const struct pst_column entity_columns[] = {
     {"ENTITY", "entity", PST_COLUMN_TEXT, 24},
     {"STATUS", "status", PST_COLUMN_TEXT, 12},
     {"RECORDS", "records", PST_COLUMN_NUMBER, 0},
+    {"REJECTED", "rejected", PST_COLUMN_NUMBER, 0},
     {"LAST SUCCESS", "last_success_at", PST_COLUMN_AGO, 0},
     {"LAST ATTEMPT", "last_attempt_at", PST_COLUMN_AGO, 0},
     {"ERROR", "error.message", PST_COLUMN_TEXT, 80},
