@@ -181,7 +181,7 @@ static void gen_schedule(const struct pst_sim_world *w, const struct pst_sim_rec
     pst_sim_set_text(&v[PST_SIM_PO_C_SHIPTO_ID], unit_of(r->doc)->code);
     pst_sim_set_num(&v[PST_SIM_PO_C_QTY_PO], sched.quantity);
     pst_sim_set_num(&v[PST_SIM_PO_C_PRICE_PO], sched.price);
-    if (w->settings.odd && h % 1009 == 0)
+    if (w->settings.odd && h % 1009 == 7)
         pst_sim_set_text(&v[PST_SIM_PO_C_MERCHANDISE_AMT], "12345678901234567890123.456");
     else
         pst_sim_set_num(&v[PST_SIM_PO_C_MERCHANDISE_AMT], sched.amount);
