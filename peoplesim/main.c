@@ -276,8 +276,10 @@ int main(int argc, char **argv)
     if (pst_config_peek_flag(args, count, "help", 'h'))
         return show_help();
     /* Answers of some megabytes come and go all the time: keep their memory. */
+    /* NOLINTBEGIN(concurrency-mt-unsafe): before any other thread */
     (void)mallopt(M_MMAP_THRESHOLD, 512 << 20);
     (void)mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    /* NOLINTEND(concurrency-mt-unsafe) */
     pst_map_seed(pst_rand_u64());
     pst_code rc = pst_new((void **)&p, sizeof(*p), &err);
     if (rc == PST_OK)

@@ -45,8 +45,8 @@ static void add_up(struct sums *s, yyjson_val *entities)
 static pst_code summarise(struct pst_cli *cli, yyjson_val *connection, yyjson_val **out,
                           struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(target) struct pst_target target = {0};
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     struct pst_reply reply = {0};
     struct sums sums = {.oldest = PST_WALL_NONE};
@@ -77,7 +77,7 @@ static pst_code summarise(struct pst_cli *cli, yyjson_val *connection, yyjson_va
 
 static pst_code print_rows(yyjson_val *const *rows, size_t count, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 64 << 20);
     pst_json_init(&w, &b);
@@ -94,7 +94,7 @@ static pst_code print_rows(yyjson_val *const *rows, size_t count, struct pst_err
 
 static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
 {
-    PST_AUTO(target) struct pst_target target;
+    PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
     size_t count = 0;
     pst_target_init(&target);

@@ -56,7 +56,7 @@ static pst_code put_pairs(struct pst_cli *cli, struct pst_json_writer *w, size_t
                           const char *flag, struct pst_err *err)
 {
     const pst_str *items = NULL;
-    PST_AUTO(buf) struct pst_buf pair;
+    PST_AUTO(buf) struct pst_buf pair = {0};
     pst_buf_init(&pair, 1 << 16);
     size_t count = pst_config_list(cli->options, option, &items);
     for (size_t i = 0; i < count; i++) {
