@@ -169,11 +169,11 @@ class Simulator(Program):
     USER, PASSWORD = "PSAPI", "sim-password-7f3a"
 
     def __init__(self, directory, orders=200, seed=1, zone="UTC", name="peoplesim", **flags):
-        arguments = ["--listen", "127.0.0.1:0", "--orders", orders, "--seed", seed, "--zone", zone,
-                     "--user", self.USER]
+        arguments = ["--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--orders", orders, "--seed", seed,
+                     "--zone", zone, "--user", self.USER, "--password", self.PASSWORD]
         for flag, value in flags.items():
             arguments += flag_of(flag, value)
-        super().__init__(directory, name, arguments, PEOPLESIM_PASSWORD=self.PASSWORD)
+        super().__init__(directory, name, arguments)
         self.zone = zone
         self.session = requests.Session()
         self.session.trust_env = False
