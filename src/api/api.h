@@ -38,6 +38,7 @@ struct pst_api_options {
     void *work_self;
     pst_api_submit_fn *call; /* the pool for CALL operations */
     void *call_self;
+    struct pst_id (*new_id)(const char *prefix); /* os/rand.h's pst_rand_id */
     unsigned loops; /* of the server: as many read connections are made */
     uint32_t operator_uid; /* who is the operator when coming through the local socket */
     bool dev; /* schedules from 1 s */

@@ -259,6 +259,11 @@ void pst_server_exchange_unsuspend(struct pst_exchange *ex)
     ex->suspended = false;
 }
 
+void pst_server_unsuspend(struct pst_request *req)
+{
+    pst_server_exchange_unsuspend((struct pst_exchange *)req);
+}
+
 void pst_server_wake(struct pst_loop *loop)
 {
     uint64_t one = 1;

@@ -88,6 +88,7 @@ struct pst_request {
     pst_wall wall; /* the same moment, UTC */
     unsigned loop; /* index of the loop that runs it */
     struct pst_server *server;
+    void *user; /* the handler's own; NULL at first, also seen by on_error and on_finished */
 };
 
 /* The value of the first header called `name` ({NULL, 0} when absent). count (may be NULL)
@@ -221,6 +222,10 @@ struct pst_suspend {
 
 /* Call from a handler or continuation on the loop's thread, then return PST_OK. */
 struct pst_ticket pst_server_suspend(struct pst_request *req, const struct pst_suspend *how);
+
+/* Take a suspension back, on the loop's thread, within the same handler or continuation: it
+ * answers after all. Not for a held request that another thread knows of already. */
+void pst_server_unsuspend(struct pst_request *req);
 
 /* Let the suspended request continue. Any thread; never blocks; a stale ticket is ignored. A
  * wake-up that comes before the handler has returned is not lost. */

@@ -1,0 +1,265 @@
+/* api/internal.h: what the files of api share: the description of an operation, and one call.
+ *
+ * Not for other modules.
+ */
+#ifndef PST_API_INTERNAL_H
+#define PST_API_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "account/account.h"
+#include "api/api.h"
+#include "codec/json.h"
+#include "codec/zip.h"
+#include "store/records.h"
+#include "store/rejected.h"
+#include "store/store.h"
+#include "store/streams.h"
+
+/* ---- operations as data ---- */
+
+enum pst_api_class {
+    PST_RUN_LOOP, /* on the event loop, never waits; reads with call->reader */
+    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write */
+    PST_RUN_CALL, /* on the pool for calls to connected systems */
+};
+
+enum pst_api_flags {
+    PST_OP_PUBLIC = 1U << 0, /* no authentication */
+    PST_OP_OPERATOR = 1U << 1, /* the operator only, through the local socket */
+    PST_OP_TOKEN = 1U << 2, /* connection tokens may, for their own connection */
+    PST_OP_SHORT = 1U << 3, /* also without "/connections/{connection_id}", for tokens */
+    PST_OP_CONNECTION = 1U << 4, /* call->connection is loaded before */
+    PST_OP_DELETED = 1U << 5, /* also a deleted connection */
+    PST_OP_ENTITY = 1U << 6, /* call->entity is resolved; OpenAPI has it once per entity */
+    PST_OP_FILTERS = 1U << 7, /* takes the entity's filters as parameters */
+    PST_OP_BODY = 1U << 8, /* takes a JSON object */
+    PST_OP_BODY_OPTIONAL = 1U << 9, /* the body may be left out */
+    PST_OP_ORGANIZATION = 1U << 10, /* the operator has to say which organization */
+};
+
+enum pst_param_type {
+    PST_PARAM_STRING, /* min/max: length in bytes */
+    PST_PARAM_INTEGER,
+    PST_PARAM_BOOLEAN, /* true, false */
+    PST_PARAM_ENUM, /* one of `choices` */
+    PST_PARAM_TIME, /* RFC 3339 */
+    PST_PARAM_LIST, /* names separated by commas */
+};
+
+struct pst_api_param {
+    const char *name; /* NULL ends the list */
+    enum pst_param_type type;
+    int64_t min, max;
+    const char *fallback; /* the default as text, or NULL */
+    const char *choices; /* ENUM: "exclude|include|only" */
+    const char *description;
+    const char *example; /* text, or NULL */
+};
+
+struct pst_api_call;
+typedef pst_code pst_api_fn(struct pst_api_call *call, struct pst_err *err);
+
+enum { PST_OP_ERRORS = 6 };
+
+struct pst_api_op {
+    enum pst_method method;
+    const char *path;
+    pst_api_fn *run;
+    enum pst_api_class where;
+    enum pst_role role; /* the lowest that may */
+    unsigned flags;
+    const struct pst_api_param *params; /* of the query; NULL = none */
+    const char *body; /* schema of the request's body, or NULL */
+    int status; /* of success */
+    const char *answer; /* schema of the answer, or NULL; "@entity", "@entity[]" for records */
+    pst_code errors[PST_OP_ERRORS]; /* beyond those that every operation has; 0 ends */
+    const char *tag;
+    const char *id; /* operationId */
+    const char *summary;
+    const char *description; /* or NULL */
+    const char *example; /* JSON of a request body, or NULL */
+};
+
+extern const struct pst_api_op pst_api_ops[];
+extern const size_t pst_api_op_count;
+
+/* JSON Schemas of everything but the model's records: name and JSON text; NULL name ends. */
+struct pst_api_schema {
+    const char *name;
+    const char *json;
+};
+extern const struct pst_api_schema pst_api_schemas[];
+
+/* ---- the api ---- */
+
+/* One operation of one running server, and what it counted. */
+struct pst_api_bound {
+    struct pst_api *api;
+    const struct pst_api_op *op;
+    _Atomic uint64_t answers[6]; /* by first digit of the status; 0: the client went away */
+    _Atomic uint64_t duration_us;
+};
+
+struct pst_api_waiter {
+    int64_t connection_pk;
+    struct pst_ticket ticket;
+};
+
+/* What belongs to one loop's thread. */
+struct pst_api_loop {
+    struct pst_db_conn *reader;
+    struct pst_zip *zip;
+    struct {
+        int64_t id;
+        struct pst_zip_dict *dict;
+    } dicts[16]; /* the most recently used first */
+    struct {
+        int64_t pk;
+        int64_t minute;
+    } touched[64]; /* keys whose use was noted in that minute */
+};
+
+struct pst_api {
+    struct pst_api_options options;
+    struct pst_server *server;
+    struct pst_router *router;
+    struct pst_route *routes;
+    struct pst_api_bound *bound;
+    size_t route_count;
+    struct pst_api_loop *loops;
+    pst_wall started;
+    atomic_bool stopping;
+    _Atomic int64_t unrouted; /* answers to requests that matched no operation */
+    struct pst_buf openapi; /* made once */
+
+    pthread_mutex_t wait_lock; /* guards waiters */
+    struct {
+        struct pst_api_waiter *items;
+        size_t len, cap;
+    } waiters;
+};
+
+/* ---- one call ---- */
+
+enum pst_caller { PST_CALLER_NOBODY, PST_CALLER_OPERATOR, PST_CALLER_KEY, PST_CALLER_TOKEN };
+
+struct pst_api_call {
+    struct pst_api *api;
+    const struct pst_api_op *op;
+    struct pst_request *req;
+    struct pst_response *res;
+    struct pst_arena *arena; /* the request's */
+    pst_wall now;
+
+    enum pst_caller caller;
+    enum pst_role role;
+    int64_t organization_pk; /* 0: the operator, who named none */
+    struct pst_id organization_id;
+    struct pst_access access; /* KEY and TOKEN */
+    pst_str actor; /* "key_..." or "operator", for the audit log */
+
+    struct pst_connection connection; /* PST_OP_CONNECTION */
+    const struct pst_entity *entity; /* PST_OP_ENTITY */
+    struct pst_query_item *items; /* of the query, checked */
+    size_t item_count;
+    yyjson_val *body; /* PST_OP_BODY: an object, else NULL */
+
+    struct pst_db_conn *reader; /* LOOP only */
+    unsigned worker; /* WORK and CALL: index of the thread */
+    pst_code code; /* WORK and CALL: the result */
+    struct pst_err err;
+    struct pst_ticket ticket;
+    pst_mono wait_until; /* long-poll */
+};
+
+/* dispatch.c: struct pst_route.handler; self is a struct pst_api_bound */
+pst_handler_fn pst_api_dispatch;
+
+/* auth.c: fills caller .. actor; checks role and flags. Loop. */
+pst_code pst_api_authenticate(struct pst_api_call *call, struct pst_err *err);
+void pst_api_touch(struct pst_api_call *call); /* note when a key was last used */
+
+/* query.c: parameters by the operation's table */
+pst_code pst_api_check_query(struct pst_api_call *call, struct pst_err *err);
+/* The value given, else the default, else {NULL, 0}. */
+pst_str pst_api_query(const struct pst_api_call *call, const char *name);
+int64_t pst_api_query_i64(const struct pst_api_call *call, const char *name);
+bool pst_api_query_bool(const struct pst_api_call *call, const char *name);
+pst_wall pst_api_query_wall(const struct pst_api_call *call, const char *name); /* none: absent */
+/* The filter that a parameter's name means: field, field_after, field_before. NULL: none. */
+const struct pst_filter *pst_api_filter(const struct pst_entity *entity, pst_str name, int *match);
+
+/* Opaque cursors of lists that are walked by pk; bound to path and parameters.
+ * Errors of read: INVALID (param "cursor"). 0 when none was given. */
+pst_code pst_api_cursor_read(const struct pst_api_call *call, int64_t *pk, struct pst_err *err);
+void pst_api_cursor_write(const struct pst_api_call *call, struct pst_json_writer *w, bool more,
+                          int64_t pk); /* member "next_cursor" */
+
+/* answer.c */
+void pst_api_json(struct pst_api_call *call, int status); /* status and Content-Type */
+void pst_api_begin(struct pst_api_call *call, struct pst_json_writer *w); /* 200 or op->status */
+pst_code pst_api_audit(struct pst_db_conn *conn, const struct pst_api_call *call,
+                       const char *action, pst_str object, pst_str detail, struct pst_err *err);
+void pst_api_put_sync(struct pst_json_writer *w, const struct pst_api_call *call,
+                      const struct pst_sync *sync, const struct pst_sync_progress *progress);
+void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call *call,
+                            const struct pst_connection *c, bool syncing);
+void pst_api_put_error(struct pst_json_writer *w, pst_str code, pst_str message); /* "error" */
+void pst_api_put_schedule(struct pst_json_writer *w, pst_str schedule); /* "schedule" */
+
+/* Which of the connector's entities a connection reads; in the order of the manifest. Errors:
+ * NO_MEMORY; UNSUPPORTED (a connector this build does not have). */
+struct pst_api_streams {
+    const struct pst_stream **items;
+    size_t count;
+};
+pst_code pst_api_streams_of(const struct pst_api_call *call, const struct pst_connection *c,
+                            struct pst_api_streams *out, struct pst_err *err);
+/* The same, narrowed to a JSON array of names (NULL, null or [] = all). Errors: INVALID (param
+ * "entities"). */
+pst_code pst_api_streams_pick(const struct pst_api_call *call, yyjson_val *names,
+                              struct pst_api_streams *streams, struct pst_err *err);
+
+/* record_write.c */
+struct pst_api_shape {
+    struct pst_api_call *call;
+    const pst_str *fields; /* NULL: the whole record */
+    size_t field_count;
+    bool with_source;
+    bool is_first;
+};
+pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call,
+                            struct pst_err *err);
+/* Append one record as JSON to the answer's body (behind a comma, unless it is the first). */
+pst_code pst_api_write_record(void *shape, const struct pst_record_row *row, struct pst_err *err);
+
+/* waiters.c: requests that wait for changes of a connection */
+pst_code pst_api_wait(struct pst_api_call *call, struct pst_err *err);
+void pst_api_unwait(struct pst_api_call *call);
+
+/* problem.c */
+void pst_api_write_problem(struct pst_buf *out, const struct pst_err *err,
+                           const struct pst_id *request_id, pst_str connection_id);
+
+/* The operations' functions, by file. */
+pst_api_fn pst_api_list_records, pst_api_get_record; /* records.c */
+pst_api_fn pst_api_list_changes; /* changes.c */
+pst_api_fn pst_api_list_connections, pst_api_get_connection, pst_api_list_history,
+    pst_api_list_connectors; /* connections.c */
+pst_api_fn pst_api_create_connection, pst_api_update_connection,
+    pst_api_delete_connection; /* connection_edit.c */
+pst_api_fn pst_api_test_connection; /* test.c */
+pst_api_fn pst_api_list_syncs, pst_api_get_sync, pst_api_create_sync,
+    pst_api_cancel_sync; /* syncs.c */
+pst_api_fn pst_api_sync_status, pst_api_list_entities, pst_api_list_rejected; /* status.c */
+pst_api_fn pst_api_list_organizations, pst_api_create_organization,
+    pst_api_get_organization; /* organizations.c */
+pst_api_fn pst_api_list_keys, pst_api_create_key, pst_api_revoke_key, pst_api_list_tokens,
+    pst_api_create_token, pst_api_revoke_token, pst_api_list_audit; /* keys.c */
+pst_api_fn pst_api_healthz, pst_api_readyz, pst_api_metrics; /* health.c */
+pst_api_fn pst_api_get_openapi; /* openapi.c */
+pst_api_fn pst_api_get_docs, pst_api_get_error_page; /* docs.c */
+
+#endif

@@ -1,0 +1,167 @@
+/* api/schemas.c: JSON Schemas (2020-12) of bodies and answers, but for the model's records, which
+ * come from the model itself. Single quotes stand for double ones, to be readable. */
+#include "api/internal.h"
+
+#define ID "{'type':'string','example':'conn_01m85gjr84fn2tvxyf0ejj4x3j'}"
+#define TIME "{'type':'string','format':'date-time'}"
+#define TIME_OR_NULL "{'type':['string','null'],'format':'date-time'}"
+#define TEXT "{'type':'string'}"
+#define TEXT_OR_NULL "{'type':['string','null']}"
+#define COUNT "{'type':'integer','minimum':0}"
+#define FLAG "{'type':'boolean'}"
+#define OBJECT "{'type':'object'}"
+#define NAMES "{'type':'array','items':{'type':'string'}}"
+#define REF(name) "{'$ref':'#/components/schemas/" name "'}"
+#define CURSOR "'next_cursor':{'type':['string','null']}"
+#define PAGE(name)                                                                                 \
+    "{'type':'object','required':['data','next_cursor'],'properties':{'data':{'type':'array',"     \
+    "'items':" REF(name) "}," CURSOR "}}"
+#define ERROR_OR_NULL                                                                              \
+    "{'type':['object','null'],'required':['code','message'],'properties':{'code':" TEXT           \
+    ",'message':" TEXT "}}"
+#define SCHEDULE                                                                                   \
+    "{'description':'{\\'interval\\':\\'15m\\'} (1m to 7d), {\\'cron\\':\\'0 6 * * *\\',\\'"       \
+    "time_zone\\':\\'Europe/Berlin\\'} or {\\'manual\\':true}; as text: \\'15m\\', \\'0 6 * * * "  \
+    "Europe/Berlin\\', \\'manual\\'','type':['object','string']}"
+#define STATUS                                                                                     \
+    "{'type':'string','enum':['pending','online','offline','authentication_required','inactive']}"
+#define SYNC_STATUS "{'type':'string','enum':['queued','running','completed','failed','cancelled']}"
+#define SETTINGS                                                                                   \
+    "'name':{'type':'string','minLength':1,'maxLength':200},'config':" OBJECT                      \
+    ",'credentials':{'type':'object','writeOnly':true},'schedule':" SCHEDULE                       \
+    ",'history_days':{'type':'integer','minimum':0,'maximum':36500,'description':'0 is "           \
+    "everything'},'entities':" NAMES ",'metadata':" OBJECT ",'mapping':" OBJECT                    \
+    ",'serve_stale':" FLAG ",'enabled':" FLAG
+#define COUNTS                                                                                     \
+    "{'type':'object','required':['read','created','updated','deleted','unchanged','rejected'],"   \
+    "'properties':{'read':" COUNT ",'created':" COUNT ",'updated':" COUNT ",'deleted':" COUNT      \
+    ",'unchanged':" COUNT ",'rejected':" COUNT ",'pages':" COUNT ",'rows':" COUNT                  \
+    ",'bytes':" COUNT ",'upstream_calls':" COUNT ",'waiting_ms':" COUNT ",'working_ms':" COUNT     \
+    "}}"
+
+/* clang-format off */
+const struct pst_api_schema pst_api_schemas[] = {
+    {"Problem",
+     "{'description':'RFC 9457','type':'object','required':['type','title','status','detail',"
+     "'code','origin','request_id','retryable'],'properties':{'type':" TEXT ",'title':" TEXT
+     ",'status':{'type':'integer'},'detail':" TEXT ",'code':{'type':'string','description':"
+     "'Stable: switch on this.'},'origin':{'type':'string','enum':['request','penstock',"
+     "'connected_system']},'request_id':" TEXT ",'connection_id':" TEXT ",'retryable':" FLAG
+     ",'retry_after':{'type':'integer','description':'seconds'},'param':{'type':'string',"
+     "'description':'The parameter, member or header at fault.'},'sync_id':{'type':'string',"
+     "'description':'With SYNC_IN_PROGRESS: the sync that is under way.'},'docs':" TEXT "}}"},
+    {"Anything", OBJECT},
+    {"Health", "{'type':'object','required':['status'],'properties':{'status':" TEXT
+     ",'version':" TEXT "}}"},
+
+    {"Change", "{'type':'object','required':['seq','entity','op','record_id','at','fields',"
+     "'sync_id'],'properties':{'seq':" COUNT ",'entity':" TEXT ",'op':{'type':'string','enum':"
+     "['created','updated','deleted']},'record_id':" ID ",'at':" TIME ",'fields':{'type':['array',"
+     "'null'],'items':{'type':'string'},'description':'Of an update: the fields that changed.'},"
+     "'sync_id':" TEXT_OR_NULL "}}"},
+    {"ChangePage", "{'type':'object','required':['data','next_after','last_seq'],'properties':{"
+     "'data':{'type':'array','items':" REF("Change") "},'next_after':{'type':'integer',"
+     "'description':'Where the next call goes on.'},'last_seq':{'type':'integer','description':"
+     "'Of the newest change there is.'}}}"},
+
+    {"Connection", "{'type':'object','required':['id','organization_id','name','connector',"
+     "'config','credentials_set','schedule','history_days','entities','metadata','mapping',"
+     "'serve_stale','enabled','status','status_since','status_reason','syncing',"
+     "'initial_sync_done','next_run_at','last_seq','version','created_at','updated_at'],"
+     "'properties':{'id':" ID ",'organization_id':" ID ",'connector':" TEXT ",'name':" TEXT
+     ",'config':" OBJECT ",'credentials_set':" FLAG ",'schedule':" OBJECT ",'history_days':" COUNT
+     ",'entities':" NAMES ",'metadata':" OBJECT ",'mapping':" OBJECT ",'serve_stale':" FLAG
+     ",'enabled':" FLAG ",'status':" STATUS ",'status_since':" TIME ",'status_reason':"
+     TEXT_OR_NULL ",'syncing':" FLAG ",'initial_sync_done':" FLAG ",'next_run_at':" TIME_OR_NULL
+     ",'last_seq':" COUNT ",'version':" COUNT ",'created_at':" TIME ",'updated_at':" TIME "}}"},
+    {"ConnectionPage", PAGE("Connection")},
+    {"NewConnection", "{'type':'object','additionalProperties':false,'required':['name',"
+     "'connector','config','credentials'],'properties':{'connector':" TEXT "," SETTINGS "}}"},
+    {"ConnectionPatch", "{'type':'object','additionalProperties':false,'properties':{'connector':"
+     TEXT "," SETTINGS "}}"},
+    {"Test", "{'type':'object','required':['ok','checks'],'properties':{'ok':" FLAG ",'checks':{"
+     "'type':'array','items':{'type':'object','required':['name','entity','ok','code','detail',"
+     "'fix'],'properties':{'name':" TEXT ",'entity':" TEXT_OR_NULL ",'ok':" FLAG ",'code':"
+     TEXT_OR_NULL ",'detail':" TEXT ",'fix':" TEXT_OR_NULL "}}}}}"},
+    {"HistoryEntry", "{'type':'object','required':['at','status','reason','request_id'],"
+     "'properties':{'at':" TIME ",'status':" STATUS ",'reason':" TEXT ",'request_id':"
+     TEXT_OR_NULL "}}"},
+    {"HistoryPage", PAGE("HistoryEntry")},
+    {"Entity", "{'type':'object','required':['name','path','title','fields','filterable',"
+     "'writable','required_for_writes','mapping'],'properties':{'name':" TEXT ",'path':" TEXT
+     ",'title':" TEXT ",'domain':" TEXT ",'description':" TEXT ",'windowed':" FLAG ",'writable':"
+     FLAG ",'required_for_writes':" NAMES ",'filterable':" NAMES ",'fields':{'type':'array',"
+     "'items':" OBJECT "},'mapping':{}}}"},
+    {"EntityPage", PAGE("Entity")},
+    {"RejectedRow", "{'type':'object','required':['entity','source_id','reason','first_at',"
+     "'last_at','sync_id','source'],'properties':{'entity':" TEXT_OR_NULL ",'source_id':" TEXT
+     ",'reason':" TEXT ",'first_at':" TIME ",'last_at':" TIME ",'sync_id':" TEXT_OR_NULL
+     ",'source':{'type':['array','null']}}}"},
+    {"RejectedPage", PAGE("RejectedRow")},
+    {"Connector", "{'type':'object','required':['name','title','options','entities'],"
+     "'properties':{'name':" TEXT ",'title':" TEXT ",'description':" TEXT ",'credits':" COUNT
+     ",'options':{'type':'array','items':" OBJECT "},'entities':" NAMES "}}"},
+    {"ConnectorPage", PAGE("Connector")},
+
+    {"SyncEntity", "{'type':'object','required':['entity','status','phase','window','started_at',"
+     "'ended_at','error','counts'],'properties':{'entity':" TEXT_OR_NULL ",'status':" SYNC_STATUS
+     ",'phase':{'type':'string','enum':['read','delete']},'window':{'type':['object','null'],"
+     "'properties':{'from':" TIME_OR_NULL ",'to':" TIME_OR_NULL "}},'started_at':" TIME_OR_NULL
+     ",'ended_at':" TIME_OR_NULL ",'error':" ERROR_OR_NULL ",'counts':" COUNTS "}}"},
+    {"Sync", "{'type':'object','required':['id','connection_id','status','mode','trigger',"
+     "'cancel_requested','requested_at','started_at','ended_at','error','request_id','counts',"
+     "'progress','entities'],'properties':{'id':" ID ",'connection_id':" ID ",'status':"
+     SYNC_STATUS ",'mode':{'type':'string','enum':['incremental','full']},'trigger':{'type':"
+     "'string','enum':['scheduled','manual','initial']},'cancel_requested':" FLAG
+     ",'requested_at':" TIME ",'started_at':" TIME_OR_NULL ",'ended_at':" TIME_OR_NULL ",'error':"
+     ERROR_OR_NULL ",'request_id':" TEXT_OR_NULL ",'counts':" COUNTS ",'progress':{'type':["
+     "'object','null'],'properties':{'entity':" TEXT_OR_NULL ",'entity_number':" COUNT
+     ",'entity_count':" COUNT ",'records':" COUNT ",'rows':" COUNT ",'deleting':" COUNT
+     ",'elapsed_ms':" COUNT ",'rows_per_second':" COUNT ",'records_per_second':" COUNT "}},"
+     "'entities':{'type':'array','items':" REF("SyncEntity") "}}}"},
+    {"SyncPage", PAGE("Sync")},
+    {"NewSync", "{'type':'object','additionalProperties':false,'properties':{'mode':{'type':"
+     "'string','enum':['incremental','full'],'default':'incremental'},'entities':" NAMES "}}"},
+    {"SyncStatus", "{'type':'object','required':['connection_id','status','syncing','entities'],"
+     "'properties':{'connection_id':" ID ",'status':" STATUS ",'status_since':" TIME
+     ",'status_reason':" TEXT_OR_NULL ",'syncing':" FLAG ",'initial_sync_done':" FLAG
+     ",'schedule':" OBJECT ",'next_run_at':" TIME_OR_NULL ",'last_seq':" COUNT ",'entities':{"
+     "'type':'array','items':{'type':'object','required':['entity','status','last_success_at',"
+     "'last_attempt_at','next_run_at','error','records','progress'],'properties':{'entity':" TEXT
+     ",'status':{'type':'string','enum':['never','queued','running','completed','failed']},"
+     "'last_success_at':" TIME_OR_NULL ",'last_attempt_at':" TIME_OR_NULL ",'last_full_at':"
+     TIME_OR_NULL ",'synced_to':" TIME_OR_NULL ",'next_run_at':" TIME_OR_NULL ",'error':"
+     ERROR_OR_NULL ",'records':" COUNT ",'rejected':" COUNT ",'sync_id':" TEXT_OR_NULL
+     ",'progress':{'type':['object','null']}}}}}}"},
+
+    {"Key", "{'type':'object','required':['id','name','role','hint','created_at','last_used_at',"
+     "'revoked_at'],'properties':{'id':" ID ",'name':" TEXT ",'role':{'type':'string','enum':["
+     "'viewer','developer','admin']},'hint':" TEXT ",'created_at':" TIME ",'last_used_at':"
+     TIME_OR_NULL ",'revoked_at':" TIME_OR_NULL "}}"},
+    {"KeyPage", PAGE("Key")},
+    {"NewKey", "{'type':'object','additionalProperties':false,'properties':{'name':{'type':"
+     "'string','maxLength':200},'role':{'type':'string','enum':['viewer','developer','admin'],"
+     "'default':'viewer'}}}"},
+    {"CreatedKey", "{'allOf':[" REF("Key") ",{'type':'object','required':['key'],'properties':{"
+     "'key':{'type':'string','description':'Shown once.'}}}]}"},
+    {"Token", "{'type':'object','required':['id','name','connection_id','hint','created_at',"
+     "'last_used_at','revoked_at'],'properties':{'id':" ID ",'name':" TEXT ",'connection_id':" ID
+     ",'hint':" TEXT ",'created_at':" TIME ",'last_used_at':" TIME_OR_NULL ",'revoked_at':"
+     TIME_OR_NULL "}}"},
+    {"TokenPage", PAGE("Token")},
+    {"NewToken", "{'type':'object','additionalProperties':false,'properties':{'name':{'type':"
+     "'string','maxLength':200}}}"},
+    {"CreatedToken", "{'allOf':[" REF("Token") ",{'type':'object','required':['token'],"
+     "'properties':{'token':{'type':'string','description':'Shown once.'}}}]}"},
+    {"AuditEntry", "{'type':'object','required':['at','actor','action','object','request_id',"
+     "'detail'],'properties':{'at':" TIME ",'actor':" TEXT ",'action':" TEXT ",'object':" TEXT
+     ",'request_id':" TEXT ",'detail':" OBJECT "}}"},
+    {"AuditPage", PAGE("AuditEntry")},
+    {"Organization", "{'type':'object','required':['id','name','created_at'],'properties':{'id':"
+     ID ",'name':" TEXT ",'created_at':" TIME "}}"},
+    {"OrganizationPage", PAGE("Organization")},
+    {"NewOrganization", "{'type':'object','additionalProperties':false,'required':['name'],"
+     "'properties':{'name':{'type':'string','minLength':1,'maxLength':200}}}"},
+    {NULL, NULL},
+};
+/* clang-format on */
