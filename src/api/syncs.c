@@ -177,6 +177,6 @@ pst_code pst_api_cancel_sync(struct pst_api_call *call, struct pst_err *err)
     if (code == PST_E_NOT_FOUND)
         return no_such_sync(call, err);
     PST_TRY(code);
-    pst_sync_cancel(call->api->options.sync, s.sync.pk);
+    pst_sync_cancel(call->api->options.sync, call->connection.pk, s.sync.pk);
     return write_sync(call, &s.sync, err);
 }
