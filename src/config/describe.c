@@ -7,11 +7,11 @@ enum { WIDTH = 88, INDENT = 8 };
 /* Words of text, wrapped, every line indented. */
 static void add_wrapped(struct pst_buf *out, pst_str text)
 {
-    size_t column = WIDTH;
+    size_t column = 0;
     while (text.ptr && text.len > 0) {
         pst_str word = pst_str_split(&text, ' ');
-        if (column + 1 + word.len > WIDTH) {
-            pst_buf_addf(out, "%s%*s", column == WIDTH ? "" : "\n", INDENT, "");
+        if (column == 0 || column + 1 + word.len > WIDTH) {
+            pst_buf_addf(out, "%s%*s", column == 0 ? "" : "\n", INDENT, "");
             column = INDENT;
         } else {
             pst_buf_add_char(out, ' ');
