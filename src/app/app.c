@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "connectors/peoplesoft/peoplesoft.h"
 #include "os/clock.h"
+#include "os/rand.h"
 #include "os/service.h"
 #include "store/store.h"
 
@@ -147,6 +148,7 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .work_self = app->work,
         .call = pst_pool_submit,
         .call_self = app->calls,
+        .new_id = pst_rand_id,
         .loops = (unsigned)pst_config_int(c, PST_OPT_SERVER_THREADS),
         .operator_uid = geteuid(),
         .dev = pst_config_bool(c, PST_OPT_DEV),
