@@ -165,8 +165,9 @@ static void write_error(void *self, const struct pst_request *req, const struct 
 
 static pst_code build_server(struct program *p, struct pst_err *err)
 {
-    const char *listen[] = {pst_config_str(p->config, PST_SIM_OPT_LISTEN).ptr,
-                            pst_config_str(p->config, PST_SIM_OPT_CONTROL).ptr};
+    char control[PST_SIM_ADDRESS];
+    const char *listen[] = {pst_config_str(p->config, PST_SIM_OPT_LISTEN).ptr, control};
+    PST_TRY(pst_sim_control_address(p->config, control, err));
     size_t count = pst_sim_control_routes(&p->control, p->routes + PST_SIM_GATEWAY_ROUTES);
     pst_sim_gateway_routes(&p->gateway, p->routes);
     PST_TRY(pst_router_new(&p->router, p->routes, PST_SIM_GATEWAY_ROUTES + count, err));

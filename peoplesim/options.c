@@ -46,6 +46,25 @@ void pst_sim_help(struct pst_buf *out)
              "  curl 'http://127.0.0.1:7402/sim/dump?query=PST_SUPPLIERS'\n");
 }
 
+pst_code pst_sim_control_address(const struct pst_config *c, char out[PST_SIM_ADDRESS],
+                                 struct pst_err *err)
+{
+    pst_str listen = pst_config_str(c, PST_SIM_OPT_LISTEN);
+    pst_str control = pst_config_str(c, PST_SIM_OPT_CONTROL);
+    uint64_t port = 0;
+    size_t colon = listen.len;
+    while (colon > 0 && listen.ptr[colon - 1] != ':')
+        colon--;
+    if (!pst_parse_u64(&port, pst_str_sub(listen, colon, listen.len), 0, 65534))
+        return PST_FAIL_AT(err, PST_E_INVALID, "listen", "--listen must be ADDRESS:PORT");
+    if (control.len)
+        (void)pst_str_copy(out, PST_SIM_ADDRESS, control);
+    else
+        (void)snprintf(out, PST_SIM_ADDRESS, "%.*s%u", (int)colon, listen.ptr,
+                       port ? (unsigned)port + 1 : 0);
+    return PST_OK;
+}
+
 static pst_code read_range(const struct pst_config *c, size_t option, uint32_t *min, uint32_t *max,
                            struct pst_err *err)
 {
