@@ -400,6 +400,6 @@ pst_code pst_syncs_end(struct pst_db_conn *conn, int64_t sync_pk,
         return PST_OK;
     return pst_row_run(conn,
                        PST_STR("UPDATE connection SET initial_sync_done = 1 WHERE pk ="
-                               " (SELECT connection_pk FROM sync WHERE pk = ?1 AND mode = 'full')"),
+                               " (SELECT connection_pk FROM sync WHERE pk = ?1)"),
                        &sync_pk, 1, NULL, err);
 }

@@ -139,8 +139,8 @@ pst_code pst_syncs_end_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t
 
 /* End the run; streams that have not ended get `outcome`. The run's own status: CANCELLED when
  * outcome says so, else FAILED when one stream failed (with the first stream's error), else
- * COMPLETED. A completed FULL run of all the connection's streams sets initial_sync_done when
- * `covers_all`. *status gets it. */
+ * COMPLETED. A completed run of all the connection's streams (`covers_all`) has read each to its
+ * end: initial_sync_done is set. *status gets it. */
 pst_code pst_syncs_end(struct pst_db_conn *conn, int64_t sync_pk,
                        const struct pst_sync_outcome *outcome, bool covers_all, pst_wall now,
                        enum pst_sync_status *status, struct pst_err *err);

@@ -194,6 +194,7 @@ static pst_code add_write(struct pst_lot *lot, struct pst_pull *pull,
         lot->commit.counts.created++;
         break;
     case PST_RECORD_UPDATE:
+        set_record_id(pull, write);
         if (match->deleted)
             lot->commit.counts.created++;
         else

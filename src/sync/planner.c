@@ -208,10 +208,11 @@ static void start_job(struct planner *p, const struct pst_sched_run *run, struct
     job->job =
         (struct pst_db_job){.fn = queue_run, .arg = job, .done = run_queued, .done_arg = job};
     atomic_fetch_add(&p->jobs_open, 1);
-    if (pst_db_write_async(p->e->options.db, &job->job, &err) != PST_OK) {
-        atomic_fetch_sub(&p->jobs_open, 1);
-        job->is_ready = false;
-    }
+    if (pst_db_write_async(p->e->options.db, &job->job, &err) == PST_OK)
+        return;
+    atomic_fetch_sub(&p->jobs_open, 1);
+    /* The queue is full: wait in line. */
+    job->job.code = pst_db_write(p->e->options.db, queue_run, job, &err);
 }
 
 /* Queue the runs under as few commits as the writer manages, and wait for them: the jobs are

@@ -53,8 +53,13 @@ static pst_code submit(struct pst_pull *p, struct pst_lot *lot, struct pst_err *
                                    .arg = lot,
                                    .done = signal_lane,
                                    .done_arg = (void *)(uintptr_t)p->run->w->lane};
-    PST_TRY(pst_db_write_async(p->run->w->e->options.db, &lot->job, err));
-    p->writing = lot;
+    pst_code rc = pst_db_write_async(p->run->w->e->options.db, &lot->job, err);
+    if (rc == PST_OK)
+        p->writing = lot;
+    else if (rc == PST_E_UNAVAILABLE) /* the queue is full: wait in line */
+        PST_TRY(pst_run_write(p->run, commit_lot, lot, err));
+    else
+        return rc;
     p->pending = (struct pst_sync_counts){0};
     p->checkpoint_moved = false;
     p->last_commit = pst_sync_mono(p->run->w->e);
