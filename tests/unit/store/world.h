@@ -8,6 +8,7 @@
 
 #include "store/accounts.h"
 #include "store/connections.h"
+#include "store/dictionaries.h"
 #include "store/records.h"
 #include "store/rejected.h"
 #include "store/store.h"
