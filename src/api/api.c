@@ -90,6 +90,9 @@ pst_code pst_api_new(struct pst_api **out, const struct pst_api_options *options
                      struct pst_err *err)
 {
     void *made = NULL;
+    if (!options->db || !options->root || !options->connectors || !options->sync ||
+        !options->work || !options->call || !options->new_id || options->loops == 0)
+        return PST_FAIL(err, PST_E_INVALID, "an option of the api is missing");
     PST_TRY(pst_new(&made, sizeof(struct pst_api), err));
     PST_AUTO(api) struct pst_api *api = made;
     api->options = *options;

@@ -23,6 +23,8 @@ static void *thread_main(void *self)
     return NULL;
 }
 
+static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+
 static int create_blocked(struct pst_thread *t)
 {
     pthread_attr_t attr;
@@ -33,6 +35,9 @@ static int create_blocked(struct pst_thread *t)
         return rc;
     (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
     (void)sigfillset(&all);
+    /* Faults of the thread itself stay deliverable, so that a crash can be reported. */
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        (void)sigdelset(&all, faults[i]);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(&t->handle, &attr, thread_main, t);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
