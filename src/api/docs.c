@@ -201,7 +201,7 @@ static pst_code code_of_path(pst_str path)
 pst_code pst_api_get_error_page(struct pst_api_call *call, struct pst_err *err)
 {
     static const char *const origins[] = {
-        [PST_ORIGIN_REQUEST] = "the request: correct it before trying again",
+        [PST_ORIGIN_REQUEST] = "the request",
         [PST_ORIGIN_PENSTOCK] = "Penstock itself",
         [PST_ORIGIN_SYSTEM] = "the connected system",
     };

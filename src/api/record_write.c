@@ -19,13 +19,7 @@ static bool is_field(const struct pst_entity *entity, pst_str name)
         if (pst_str_is(name, envelope[i]))
             return true;
     }
-    if (pst_model_field(entity, name))
-        return true;
-    /* The untouched twin of an enum: source_status beside status. */
-    pst_str twin = pst_str_sub(name, strlen("source_"), name.len);
-    const struct pst_field *f =
-        pst_str_starts(name, PST_STR("source_")) ? pst_model_field(entity, twin) : NULL;
-    return f && f->type == PST_TYPE_ENUM;
+    return pst_model_field(entity, name) != NULL;
 }
 
 pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call, struct pst_err *err)

@@ -139,7 +139,6 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
     PST_TRY(pst_pool_new(&app->calls, "call", (unsigned)pst_config_int(c, PST_OPT_CALL_WORKERS),
                          sync_workers, err));
     struct pst_api_options options = {
-        .new_id = pst_rand_id,
         .db = app->db,
         .root = app->root,
         .connectors = &app->connectors,
