@@ -85,6 +85,29 @@ static void pages_follow_updated_at_both_ways(void **state)
     assert_list(w, &q, "B C D", false);
 }
 
+static pst_code refuse_row(void *self, const struct pst_record_row *row, struct pst_err *err)
+{
+    int *calls = self;
+    (void)row;
+    (*calls)++;
+    return PST_FAIL(err, PST_E_LIMIT, "the answer is full");
+}
+
+static void a_reader_that_has_enough_ends_the_list(void **state)
+{
+    struct world *w = *state;
+    int calls = 0;
+    bool more = false;
+    (void)fill(w);
+    struct pst_record_query q = world_query(w, 5);
+    struct pst_record_position last;
+    assert_code(pst_records_list(w->reader, &q, refuse_row, &calls, &last, &more, &w->err),
+                PST_E_LIMIT);
+    assert_int_equal(calls, 1);
+    assert_string_equal(w->err.msg, "the answer is full");
+    assert_list(w, &q, "A B C D E", false); /* nothing is left open */
+}
+
 static void a_limit_outside_1_to_500_is_refused(void **state)
 {
     struct world *w = *state;
@@ -397,6 +420,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(pages_follow_first_appearance),
         CASE(pages_follow_updated_at_both_ways),
+        CASE(a_reader_that_has_enough_ends_the_list),
         CASE(a_limit_outside_1_to_500_is_refused),
         CASE(equal_stamps_are_neither_lost_nor_doubled_at_a_page_end),
         CASE(rows_that_change_during_a_walk_keep_their_place),

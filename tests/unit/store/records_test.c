@@ -359,6 +359,41 @@ static void a_commit_wakes_who_waits_for_the_connection(void **state)
     assert_int_equal(w->topics[0], w->conn.pk);
 }
 
+static void a_page_survives_every_allocation_failing_once(void **state)
+{
+    struct world *w = *state;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    const int64_t missing[] = {999};
+    const struct pst_rejected bad = {PST_STR("X"), PST_STR("why"), PST_STR("")};
+    struct pst_mapped mapped = {.data = PST_STR("{}"), .created = PST_WALL_NONE};
+    struct pst_record_write write = {.op = PST_RECORD_CREATE,
+                                     .sort_key = PST_STR("K"),
+                                     .source_id = PST_STR("K"),
+                                     .mapped = &mapped,
+                                     .stamp = PST_WALL_NONE};
+    struct pst_page_commit page = page_of(w, &r, at(10));
+    page.writes = &write;
+    page.write_count = 1;
+    page.missing = missing;
+    page.missing_count = 1;
+    page.rejected = &bad;
+    page.rejected_count = 1;
+    pst_code code = PST_E_NO_MEMORY;
+    int failures = 0;
+    for (long i = 0; code != PST_OK; i++) {
+        world_reopen(w); /* no statement is prepared */
+        world_begin(w);
+        pst_alloc_fail_at(i);
+        code = pst_records_commit_page(w->writer, &page, &w->err);
+        pst_alloc_fail_at(-1);
+        (void)world_finish(w, code);
+        failures += code != PST_OK;
+        assert_true(code == PST_OK || code == PST_E_NO_MEMORY);
+        assert_int_equal(last_seq(w), code == PST_OK ? 1 : 0);
+    }
+    assert_true(failures > 10);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
 int main(void)
@@ -377,6 +412,7 @@ int main(void)
         CASE(a_rejected_row_is_kept_until_it_maps),
         CASE(the_feed_tells_expired_from_ended),
         CASE(a_commit_wakes_who_waits_for_the_connection),
+        CASE(a_page_survives_every_allocation_failing_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
