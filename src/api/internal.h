@@ -258,6 +258,7 @@ pst_api_fn pst_api_list_organizations, pst_api_create_organization,
     pst_api_get_organization; /* organizations.c */
 pst_api_fn pst_api_list_keys, pst_api_create_key, pst_api_revoke_key, pst_api_list_tokens,
     pst_api_create_token, pst_api_revoke_token, pst_api_list_audit; /* keys.c */
+pst_api_fn pst_api_create_backup; /* backup.c */
 pst_api_fn pst_api_healthz, pst_api_readyz, pst_api_metrics; /* health.c */
 pst_api_fn pst_api_get_openapi; /* openapi.c */
 pst_api_fn pst_api_get_docs, pst_api_get_error_page; /* docs.c */

@@ -162,6 +162,12 @@ const struct pst_api_schema pst_api_schemas[] = {
     {"OrganizationPage", PAGE("Organization")},
     {"NewOrganization", "{'type':'object','additionalProperties':false,'required':['name'],"
      "'properties':{'name':{'type':'string','minLength':1,'maxLength':200}}}"},
+    {"NewBackup", "{'type':'object','additionalProperties':false,'required':['path'],"
+     "'properties':{'path':{'type':'string','minLength':2,'description':'From the root; must not "
+     "exist.'}}}"},
+    {"Backup", "{'type':'object','required':['path','bytes'],'properties':{'path':" TEXT
+     ",'bytes':{'type':'integer'},'schema':{'type':'integer'},'organizations':{'type':'integer'},"
+     "'connections':{'type':'integer'},'records':{'type':'integer'},'newest_change':" TIME_OR_NULL "}}"},
     {NULL, NULL},
 };
 /* clang-format on */
