@@ -1,5 +1,6 @@
 """The simulated PeopleSoft gateway over HTTP: each service, each wrong request, each fault, the
 control port, the state file."""
+import concurrent.futures
 import json
 import re
 import socket
@@ -568,6 +569,28 @@ def test_a_state_file_of_other_settings_is_refused(programs, place):
     with pytest.raises(RuntimeError, match="made with other options"):
         other.start()
     other.kill()
+
+
+@pytest.mark.threads
+def test_readers_and_changes_side_by_side(sim):
+    def read(_):
+        rows = Client(sim).walk("PST_PURCHASE_ORDERS", page=200)
+        keys = [(row["A.BUSINESS_UNIT"], row["A.PO_ID"], int(row["B.LINE_NBR"]), int(row["C.SCHED_NBR"]))
+                for row in rows]
+        assert keys == sorted(set(keys))
+        return len(keys)
+
+    def change(number):
+        action = ("change", "add", "delete")[number % 3]
+        return sim.change(action, "purchase_orders", count=5, between=number % 2 == 0)["done"]
+
+    sim.session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=8))
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        reading = [pool.submit(read, number) for number in range(6)]
+        changing = [pool.submit(change, number) for number in range(30)]
+        assert all(one.result() > 0 for one in reading)
+        assert sum(one.result() for one in changing) == 150
+    assert stats(sim)["concurrent"] == 0
 
 
 # ---- the program ----
