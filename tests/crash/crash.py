@@ -96,25 +96,53 @@ class Changer(threading.Thread):
             raise self.error
 
 
-def examine_store(server, connection):
-    """The file as the crash left it, opened as a copy: sound, and the change numbers agree."""
+# What holds in the store at every moment: a name, and a query that gives the rows which break it.
+INVARIANTS = [
+    ("change numbers are 1, 2, 3, ... up to the connection's",
+     "SELECT c.last_seq, count(x.seq), min(x.seq), max(x.seq) FROM connection c LEFT JOIN change x"
+     " ON x.connection_pk = c.pk GROUP BY c.pk HAVING count(x.seq) <> c.last_seq"
+     " OR (c.last_seq > 0 AND (min(x.seq) <> 1 OR max(x.seq) <> c.last_seq))"),
+    ("the runs' counts add up to the changes",
+     "SELECT c.last_seq, total FROM connection c, (SELECT sum(n_created + n_updated + n_deleted) AS total"
+     " FROM sync_stream) WHERE total IS NOT NULL AND total <> c.last_seq"),
+    ("a run that has ended has no open stream",
+     "SELECT s.pk, t.status FROM sync s JOIN sync_stream t ON t.sync_pk = s.pk"
+     " WHERE s.ended_at IS NOT NULL AND t.status IN ('queued', 'running')"),
+]
+INVARIANTS_PER_ENTITY = [
+    ("the stream counts its records",
+     "SELECT s.records, n FROM stream s, (SELECT count(*) AS n FROM {table} WHERE deleted_at IS NULL)"
+     " WHERE s.entity = '{entity}' AND s.records <> n"),
+    ("every record's newest change is in the feed",
+     "SELECT r.source_id, r.seq FROM {table} r LEFT JOIN change x ON x.connection_pk = r.conn AND x.seq = r.seq"
+     " WHERE x.record_id IS NOT r.id LIMIT 3"),
+    ("no record lies behind the checkpoint of the run that wrote it",
+     "SELECT r.source_id FROM {table} r JOIN change x ON x.connection_pk = r.conn AND x.seq = r.seq"
+     " JOIN sync_stream t ON t.sync_pk = x.sync_pk AND t.stream_pk = x.stream_pk"
+     " WHERE t.status = 'running' AND t.phase = 0 AND r.deleted_at IS NULL AND r.sort_key > t.sort_key LIMIT 3"),
+]
+
+
+def examine_store(server):
+    """The file as the crash left it, opened as a copy: sound, and everything in it agrees. Tells
+    whether a run was in progress."""
     with tempfile.TemporaryDirectory() as place:
-        for path in server.data.glob("*.db*"):
+        for path in server.data.glob("penstock.db*"):
             if not path.name.endswith("-shm"):
                 shutil.copy(path, place)
-        files = list(pathlib.Path(place).glob("*.db"))
-        if not files:
-            raise AssertionError("no store file")
-        db = sqlite3.connect(files[0])
+        db = sqlite3.connect(pathlib.Path(place) / "penstock.db")
         verdict = db.execute("PRAGMA quick_check").fetchone()[0]
         if verdict != "ok":
             raise AssertionError(f"quick_check: {verdict}")
-        for pk, last in db.execute("SELECT pk, last_seq FROM connection"):
-            count, low, high = db.execute(
-                "SELECT count(*), min(seq), max(seq) FROM change WHERE conn = ?", (pk,)).fetchone()
-            if count and (low != 1 or high != last or count != last):
-                raise AssertionError(f"last_seq is {last}, but {count} changes from {low} to {high}")
+        checks = INVARIANTS + [(f"{entity}: {name}", query.format(entity=entity, table=f"rec_{entity}"))
+                               for entity in ENTITIES for name, query in INVARIANTS_PER_ENTITY]
+        for name, query in checks:
+            broken = db.execute(query).fetchall()
+            if broken:
+                raise AssertionError(f"not so: {name}: {broken}")
+        running = db.execute("SELECT count(*) FROM sync WHERE ended_at IS NULL AND status = 'running'").fetchone()[0]
         db.close()
+        return running > 0
 
 
 def random_delay(rng):
@@ -123,7 +151,7 @@ def random_delay(rng):
 
 
 def one_round(rng, server, follower, connection, key):
-    """Start a sync, kill, examine, restart. Returns what was done, for the log."""
+    """Start a sync, kill, examine, restart. Returns whether a run was hit, and what was done."""
     api = server.api(key)
     mode = rng.choice(["incremental", "incremental", "full"])
     entities = rng.sample(ENTITIES, rng.randrange(1, 4)) if rng.random() < 0.3 else None
@@ -131,10 +159,11 @@ def one_round(rng, server, follower, connection, key):
     delay = random_delay(rng)
     time.sleep(delay)
     server.kill()
-    examine_store(server, connection)
+    hit = examine_store(server)
     server.start()
     changes = follower.catch_up(server.api(key))
-    return f"{'(busy) ' if busy else ''}{mode:11} {delay * 1000:7.1f} ms, {changes:4} records changed, seq {follower.seq}"
+    return hit, (f"{'goes on' if busy else mode:11} {delay * 1000:7.1f} ms, {'in a run' if hit else 'idle':8} "
+                 f"{changes:4} records changed, seq {follower.seq}")
 
 
 def compare(sim, api, connection, follower):
@@ -158,9 +187,10 @@ def compare(sim, api, connection, follower):
 
 def run(options, place):
     rng = random.Random(options.seed)
-    sim = Simulator(place / "sim", orders=options.orders, seed=options.seed).start()
-    server = Server(place, delete_guard=100).start()  # deletes are many here, and meant
-    checks = failed = 0
+    # Slow calls and small pages, so that most kills hit a run; deletes are many here, and meant.
+    sim = Simulator(place / "sim", orders=options.orders, seed=options.seed, latency="5ms", jitter="30ms").start()
+    server = Server(place, delete_guard=100, page_rows=60).start()
+    checks = failed = hits = 0
     try:
         key = new_organization(server)
         api = server.api(key)
@@ -170,15 +200,15 @@ def run(options, place):
         changer.start()
         for kill in range(1, options.kills + 1):
             try:
-                did = one_round(rng, server, follower, connection, key)
-                checks += 1
+                hit, did = one_round(rng, server, follower, connection, key)
+                checks, hits = checks + 1, hits + hit
                 print(f"kill {kill:4}: {did}", flush=True)
             except (AssertionError, Problem) as error:
                 failed += 1
                 print(f"kill {kill:4}: FAILED: {error}", flush=True)
                 break
         changer.end()
-        print(f"the simulator was changed {changer.batches} times")
+        print(f"the simulator was changed {changer.batches} times; {hits} of {options.kills} kills hit a run")
         api = server.api(key)
         wait_until(lambda: start_sync(api, connection, "full", None, busy_is_fine=True), "the runs before to end",
                    120 * slowness())
