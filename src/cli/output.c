@@ -73,9 +73,13 @@ static void add_time(struct pst_buf *out, pst_str text, bool is_relative)
         return;
     }
     int64_t ms = (pst_wall_now().us - t.us) / 1000;
+    int64_t span = ms < 0 ? -ms : ms;
     if (ms < 0)
         pst_buf_add_lit(out, "in ");
-    pst_format_span(out, ms < 0 ? -ms : ms / 1000 * 1000);
+    if (span < 10000)
+        pst_buf_addf(out, "%lld s", (long long)(span / 1000));
+    else
+        pst_format_span(out, span);
     if (ms >= 0)
         pst_buf_add_lit(out, " ago");
 }
@@ -239,7 +243,7 @@ static void add_pretty(struct pst_buf *out, yyjson_val *v, int depth)
     size_t n = 0;
     yyjson_val *key = NULL;
     yyjson_val *item = NULL;
-    if (yyjson_is_obj(v)) {
+    if (yyjson_is_obj(v) && yyjson_obj_size(v) > 0) {
         yyjson_obj_foreach(v, i, n, key, item)
         {
             pst_buf_addf(out, "%*s", 2 * depth, "");
