@@ -88,19 +88,14 @@ static pst_code match_each(struct pst_pull *pull, struct pst_merge *m, struct ps
 {
     struct pst_sync_worker *w = pull->run->w;
     for (size_t i = 0; i < m->count; i++) {
-        pst_str key = m->docs[m->order[i]].sort_key;
-        pst_str before;
-        struct pst_record_states state = {0};
-        bool more = false;
-        pst_arena_reset(w->scratch);
-        PST_TRY(pst_merge_key_before(key, w->scratch, &before, err));
-        PST_TRY(pst_records_states(w->reader, pull->def->entity, pull->run->connection.pk, before,
-                                   key, 1, w->scratch, &state, &more, err));
-        if (state.count == 1 && pst_str_eq(state.items[0].sort_key, key))
-            m->matches[i] = (struct pst_match){.pk = state.items[0].pk,
-                                               .source_hash = state.items[0].source_hash,
-                                               .hash = state.items[0].hash,
-                                               .deleted = state.items[0].deleted};
+        struct pst_record_state state;
+        PST_TRY(pst_records_states_of(w->reader, pull->def->entity, pull->run->connection.pk,
+                                      &m->docs[m->order[i]].sort_key, 1, &state, err));
+        if (state.pk)
+            m->matches[i] = (struct pst_match){.pk = state.pk,
+                                               .source_hash = state.source_hash,
+                                               .hash = state.hash,
+                                               .deleted = state.deleted};
     }
     return PST_OK;
 }
