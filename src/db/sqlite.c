@@ -174,6 +174,12 @@ static pst_code set_up(struct pst_db_conn *conn, struct pst_err *err)
     PST_TRY(read_int(conn, "PRAGMA synchronous", &level, err));
     if (level != 2)
         return PST_FAIL(err, PST_E_INTERNAL, "store: SQLite refuses synchronous=FULL");
+    int64_t has_log = 0;
+    PST_TRY(read_int(conn, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &has_log, err));
+    if (!has_log)
+        return PST_FAIL(err, PST_E_UNSUPPORTED,
+                        "'%s' lies on a file system without shared memory; a store needs it",
+                        conn->db->path);
     (void)snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit=%d", (int)WAL_KEPT_BYTES);
     PST_TRY(exec(conn, sql, err));
     (void)sqlite3_wal_hook(conn->handle, note_log_size, conn);
