@@ -140,8 +140,7 @@ void pst_api_put_schedule(struct pst_json_writer *w, pst_str schedule)
         pst_json_add_raw(w, "schedule", schedule);
         return;
     }
-    PST_AUTO(buf) struct pst_buf text;
-    pst_buf_init(&text, PST_SCHEDULE_TEXT);
+    PST_AUTO(buf) struct pst_buf text = {.max = PST_SCHEDULE_TEXT};
     if (pst_schedule_parse(&parsed, schedule, true, &ignored) == PST_OK) {
         pst_schedule_print(&text, &parsed);
         pst_json_add_raw(w, "schedule", pst_buf_str(&text));

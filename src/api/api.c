@@ -103,6 +103,7 @@ pst_code pst_api_new(struct pst_api **out, const struct pst_api_options *options
     api->started = PST_WALL_NONE;
     (void)pthread_mutex_init(&api->wait_lock, NULL);
     pst_buf_init(&api->openapi, OPENAPI_MAX);
+    PST_TRY(pst_tz_load(&api->utc, NULL, PST_STR("UTC"), err));
     PST_TRY(build_routes(api, err));
     PST_TRY(open_loops(api, err));
     pst_api_openapi(&api->openapi);
@@ -129,6 +130,7 @@ void pst_api_free(struct pst_api *api)
     for (size_t i = pst_api_op_count; i < api->route_count; i++)
         pst_free((void *)(uintptr_t)api->routes[i].pattern);
     pst_router_free(api->router);
+    pst_tz_free(api->utc);
     pst_buf_fini(&api->openapi);
     pst_vec_fini(&api->waiters);
     (void)pthread_mutex_destroy(&api->wait_lock);

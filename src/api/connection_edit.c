@@ -31,8 +31,7 @@ struct edit {
 static pst_code to_text(struct pst_arena *a, yyjson_val *v, pst_str *out, struct pst_err *err)
 {
     struct pst_json_writer w;
-    PST_AUTO(buf) struct pst_buf b;
-    pst_buf_init(&b, DOC_MAX);
+    PST_AUTO(buf) struct pst_buf b = {.max = DOC_MAX};
     pst_json_init(&w, &b);
     pst_json_put_val(&w, v);
     PST_TRY(pst_json_finish(&w, err));
@@ -51,8 +50,7 @@ static pst_code merge(struct pst_arena *a, pst_str before, yyjson_val *patch, ps
     size_t i = 0;
     size_t n = 0;
     struct pst_json_writer w;
-    PST_AUTO(buf) struct pst_buf b;
-    pst_buf_init(&b, DOC_MAX);
+    PST_AUTO(buf) struct pst_buf b = {.max = DOC_MAX};
     PST_TRY(pst_json_read(before.len ? before : PST_STR("{}"), NULL, a, &doc, err));
     pst_json_init(&w, &b);
     pst_json_begin_object(&w);
@@ -95,8 +93,7 @@ static pst_code read_schedule(struct edit *e, struct pst_err *err)
     yyjson_val *v = pst_json_get(e->call->body, PST_STR("schedule"));
     if (!v)
         return PST_OK;
-    PST_AUTO(buf) struct pst_buf text;
-    pst_buf_init(&text, PST_SCHEDULE_TEXT);
+    PST_AUTO(buf) struct pst_buf text = {.max = PST_SCHEDULE_TEXT};
     PST_TRY(pst_schedule_from_json(&schedule, v, e->call->api->options.dev, err));
     pst_schedule_print(&text, &schedule);
     PST_TRY(pst_buf_check(&text, err));
@@ -144,7 +141,8 @@ static pst_code read_mapping(struct edit *e, struct pst_err *err)
         pst_str name = {yyjson_get_str(key), yyjson_get_len(key)};
         const struct pst_stream *stream = pst_manifest_stream(e->connector->manifest, name);
         struct pst_mapping *mapping = NULL;
-        struct pst_mapping_options options = {.record_id = pst_record_id};
+        struct pst_mapping_options options = {.zone = e->call->api->utc,
+                                              .record_id = pst_record_id};
         if (!stream)
             return PST_FAIL_AT(err, PST_E_INVALID, "mapping", "there is no entity '%.*s' here",
                                PST_STR_ARG(name));

@@ -1,4 +1,4 @@
-/* api/docs.c: /docs, the readable reference, out of the same table; and a page for each error. */
+/* api/docs.c: the readable reference, out of the same table; and a page for each error. */
 #include "api/internal.h"
 
 static const char style[] =

@@ -1,4 +1,4 @@
-/* api/health.c: /healthz, /readyz and /metrics (OpenMetrics). */
+/* api/health.c: the paths for probes and for monitoring (OpenMetrics). */
 #include "api/internal.h"
 
 pst_code pst_api_healthz(struct pst_api_call *call, struct pst_err *err)

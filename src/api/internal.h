@@ -11,6 +11,7 @@
 #include "account/account.h"
 #include "api/api.h"
 #include "codec/json.h"
+#include "codec/tz.h"
 #include "codec/zip.h"
 #include "store/records.h"
 #include "store/rejected.h"
@@ -133,6 +134,7 @@ struct pst_api {
     atomic_bool stopping;
     _Atomic int64_t unrouted; /* answers to requests that matched no operation */
     struct pst_buf openapi; /* made once */
+    struct pst_tz *utc; /* for mappings that are only looked at */
 
     pthread_mutex_t wait_lock; /* guards waiters */
     struct {

@@ -27,8 +27,7 @@ static void put_ref(struct pst_json_writer *w, const char *name)
 /* Schemas are written with single quotes; \' inside a text stands for the quote itself. */
 static void put_schema_text(struct pst_json_writer *w, const char *text)
 {
-    PST_AUTO(buf) struct pst_buf b;
-    pst_buf_init(&b, 1 << 16);
+    PST_AUTO(buf) struct pst_buf b = {.max = 1 << 16};
     for (; *text; text++) {
         if (*text == '\\' && text[1] == '\'') {
             pst_buf_add_lit(&b, "'");
@@ -251,9 +250,8 @@ static void put_problems(struct pst_json_writer *w, const struct pst_api_op *op)
         codes[n++] = PST_E_MEDIA_TYPE;
     codes[n++] = PST_E_UNAVAILABLE;
     for (size_t i = 0; i < n; i++) {
-        PST_AUTO(buf) struct pst_buf text;
+        PST_AUTO(buf) struct pst_buf text = {.max = 400};
         bool first = true;
-        pst_buf_init(&text, 400);
         for (size_t k = 0; k < n; k++) {
             if (pst_code_http(codes[k]) != pst_code_http(codes[i]))
                 continue;
@@ -293,8 +291,7 @@ static void put_words(struct pst_json_writer *w, const struct pst_api_op *op,
                       const struct pst_entity *entity)
 {
     static const char *const who[] = {"viewer", "developer", "admin"};
-    PST_AUTO(buf) struct pst_buf b;
-    pst_buf_init(&b, 4096);
+    PST_AUTO(buf) struct pst_buf b = {.max = 4096};
     pst_buf_add_str(&b, pst_str_from(op->id));
     if (entity)
         add_camel(&b, entity->name);
@@ -409,8 +406,7 @@ static void put_components(struct pst_json_writer *w)
         put_schema_text(w, s->json);
     }
     for (size_t i = 0; i < count; i++) {
-        PST_AUTO(buf) struct pst_buf schema;
-        pst_buf_init(&schema, 1 << 18);
+        PST_AUTO(buf) struct pst_buf schema = {.max = 1 << 18};
         pst_model_schema_json(&schema, &entities[i]);
         pst_json_add_raw(w, entities[i].singular, pst_buf_str(&schema));
     }

@@ -138,13 +138,13 @@ static void put_fields(struct pst_json_writer *w, const struct pst_field *fields
 }
 
 /* The rules in force: the manifest's, with the connection's own put over them. */
-static pst_code put_mapping(struct pst_json_writer *w, const struct pst_stream *stream,
-                            yyjson_val *overrides, struct pst_err *err)
+static pst_code put_mapping(struct pst_json_writer *w, const struct pst_tz *utc,
+                            const struct pst_stream *stream, yyjson_val *overrides,
+                            struct pst_err *err)
 {
     struct pst_mapping *mapping = NULL;
-    struct pst_mapping_options options = {.record_id = pst_record_id};
-    PST_AUTO(buf) struct pst_buf text;
-    pst_buf_init(&text, 1 << 20);
+    struct pst_mapping_options options = {.zone = utc, .record_id = pst_record_id};
+    PST_AUTO(buf) struct pst_buf text = {.max = 1 << 20};
     PST_TRY(pst_mapping_new(&mapping, stream->entity, stream->manifest,
                             pst_json_get(overrides, stream->name), &options, err));
     pst_mapping_describe(mapping, &text);
@@ -154,8 +154,9 @@ static pst_code put_mapping(struct pst_json_writer *w, const struct pst_stream *
     return PST_OK;
 }
 
-static pst_code put_entity(struct pst_json_writer *w, const struct pst_stream *stream,
-                           yyjson_val *overrides, struct pst_err *err)
+static pst_code put_entity(struct pst_json_writer *w, const struct pst_tz *utc,
+                           const struct pst_stream *stream, yyjson_val *overrides,
+                           struct pst_err *err)
 {
     const struct pst_entity *e = stream->entity;
     pst_json_begin_object(w);
@@ -175,7 +176,7 @@ static pst_code put_entity(struct pst_json_writer *w, const struct pst_stream *s
     pst_json_add_array(w, "fields");
     put_fields(w, e->fields, e->field_count);
     pst_json_end_array(w);
-    PST_TRY(put_mapping(w, stream, overrides, err));
+    PST_TRY(put_mapping(w, utc, stream, overrides, err));
     pst_json_end_object(w);
     return PST_OK;
 }
@@ -192,7 +193,8 @@ pst_code pst_api_list_entities(struct pst_api_call *call, struct pst_err *err)
     pst_api_begin(call, &w);
     pst_json_add_array(&w, "data");
     for (size_t i = 0; i < streams.count; i++)
-        PST_TRY(put_entity(&w, streams.items[i], yyjson_doc_get_root(overrides), err));
+        PST_TRY(
+            put_entity(&w, call->api->utc, streams.items[i], yyjson_doc_get_root(overrides), err));
     pst_json_end_array(&w);
     pst_json_add_null(&w, "next_cursor");
     pst_json_end_object(&w);
