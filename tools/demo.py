@@ -24,6 +24,8 @@ BUILD = ROOT / "build/release"
 PLACE = ROOT / "build/demo"
 DATA = PLACE / "data"
 KEY_FILE = DATA / "demo.key"
+SETTINGS = PLACE / "demo.json"
+RECORDS = 200000
 PENSTOCK = BUILD / "src/cli/penstock"
 PEOPLESIM = BUILD / "peoplesim/peoplesim"
 USER, PASSWORD = "PSAPI", "sim-demo-password"
@@ -69,7 +71,10 @@ class Demo:
         self.options = options
         self.children = []
         self.url = f"http://127.0.0.1:{options.port}"
-        self.sim_url = f"http://127.0.0.1:{options.sim_port}"
+
+    @property
+    def sim_url(self):
+        return f"http://127.0.0.1:{self.options.sim_port}"
 
     # ---- programs ----
 
@@ -123,17 +128,30 @@ class Demo:
     # ---- steps ----
 
     def start_programs(self):
-        for port, flag in ((self.options.port, "--port"), (self.options.sim_port, "--sim-port")):
-            if not is_free(port):
-                raise Stop(f"port {port} of 127.0.0.1 is taken; choose another with {flag}")
+        if not is_free(self.options.port):
+            raise Stop(f"port {self.options.port} of 127.0.0.1 is taken; choose another with --port")
+        if not is_free(self.options.sim_port):
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                self.options.sim_port = probe.getsockname()[1]
         say("starting peoplesim (a PeopleSoft gateway with made-up data) ...")
-        self.start("peoplesim", [PEOPLESIM, "--listen", f"127.0.0.1:{self.options.sim_port}", "--records",
+        self.start("peoplesim", [PEOPLESIM, "--listen", f"127.0.0.1:{self.options.sim_port}", "--control", "127.0.0.1:0", "--records",
                                  self.options.records, "--user", USER, "--password", PASSWORD,
                                  "--state", PLACE / "peoplesim.state"],
                    lambda: call(self.sim_url + "/sim/status"))
         say("starting penstock serve ...")
         self.start("penstock", [PENSTOCK, "serve", "--dev", "--listen", f"127.0.0.1:{self.options.port}",
                                 "--data-dir", DATA], lambda: call(self.url + "/readyz"))
+
+    def recall_records(self):
+        """The simulator's data has to be that of last time, since its changes refer to it."""
+        if SETTINGS.exists():
+            before = json.loads(SETTINGS.read_text())["records"]
+            if self.options.records not in (None, before):
+                raise Stop(f"the store of last time was made with --records {before}; another number needs --fresh")
+            self.options.records = before
+        else:
+            self.options.records = self.options.records or RECORDS
+            SETTINGS.write_text(json.dumps({"records": self.options.records}))
 
     def key(self):
         if not KEY_FILE.exists():
@@ -175,14 +193,15 @@ class Demo:
         say(f"""
 Penstock answers at {self.url}/v1 and syncs every minute. Try:
 
-  curl -H 'Authorization: Bearer {key}' '{base}/purchase-orders?limit=2'
-  curl -H 'Authorization: Bearer {key}' '{base}/changes?after=0&limit=5'
-  curl -H 'Authorization: Bearer {key}' '{self.url}/v1/openapi.json'
+  curl -s -H 'Authorization: Bearer {key}' '{base}/purchase-orders?limit=2'
+  curl -s -H 'Authorization: Bearer {key}' '{base}/changes?after=0&limit=5'
+  curl -s -H 'Authorization: Bearer {key}' '{self.url}/v1/openapi.json'
   {PENSTOCK.relative_to(ROOT)} status --data-dir {DATA.relative_to(ROOT)}
 
 Ctrl-C stops both programs. ./dev demo goes on with the same store, ./dev demo --fresh begins anew.""")
 
     def run(self):
+        self.recall_records()
         self.start_programs()
         key = self.key()
         connection, is_new = self.connection(key)
@@ -205,8 +224,8 @@ Ctrl-C stops both programs. ./dev demo goes on with the same store, ./dev demo -
 def main():
     parser = argparse.ArgumentParser(prog="./dev demo", description="Penstock beside a simulated PeopleSoft.")
     parser.add_argument("--port", type=int, default=7400, help="of the API (7400)")
-    parser.add_argument("--sim-port", type=int, default=7401, help="of the simulator (7401)")
-    parser.add_argument("--records", type=int, default=50000, help="about how many rows the simulator has (50,000)")
+    parser.add_argument("--sim-port", type=int, default=7401, help="of the simulator (7401, or a free one)")
+    parser.add_argument("--records", type=int, help=f"about how many rows the simulator's orders have ({RECORDS:,})")
     parser.add_argument("--fresh", action="store_true", help="forget the store of last time")
     options = parser.parse_args()
     signal.signal(signal.SIGINT, interrupted)
