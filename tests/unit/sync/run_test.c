@@ -129,8 +129,8 @@ static const char records[] =
 static void unchanged_rows_are_not_written(void **state)
 {
     struct toy_world *w = *state;
-    PST_AUTO(buf) struct pst_buf before;
-    PST_AUTO(buf) struct pst_buf after;
+    PST_AUTO(buf) struct pst_buf before = {0};
+    PST_AUTO(buf) struct pst_buf after = {0};
     pst_buf_init(&before, 8 << 20);
     pst_buf_init(&after, 8 << 20);
     toy_fill(w, TOY_SUPPLIERS, 350, w->toy.now_s - 1000);
@@ -650,8 +650,8 @@ static void two_runs_of_one_history_give_the_same_feed(void **state)
 {
     struct toy_world *w = *state;
     static struct toy_world other;
-    PST_AUTO(buf) struct pst_buf a;
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf a = {0};
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&a, 1 << 20);
     pst_buf_init(&b, 1 << 20);
     play_history(w, &a);

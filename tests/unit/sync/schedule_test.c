@@ -40,8 +40,8 @@ static void what_is_accepted_prints_in_one_form(void **state)
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
         struct pst_schedule s;
         struct pst_schedule again;
-        PST_AUTO(buf) struct pst_buf out;
-        PST_AUTO(buf) struct pst_buf twice;
+        PST_AUTO(buf) struct pst_buf out = {0};
+        PST_AUTO(buf) struct pst_buf twice = {0};
         pst_buf_init(&out, PST_SCHEDULE_TEXT);
         pst_buf_init(&twice, PST_SCHEDULE_TEXT);
         if (from_json(cases[i].json, cases[i].dev, &s) != PST_OK)

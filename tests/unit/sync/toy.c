@@ -549,8 +549,8 @@ void toy_dump(struct toy_world *w, const char *sql, struct pst_buf *out)
 
 void toy_check_equal(struct toy_world *w, int stream)
 {
-    PST_AUTO(buf) struct pst_buf expected;
-    PST_AUTO(buf) struct pst_buf stored;
+    PST_AUTO(buf) struct pst_buf expected = {0};
+    PST_AUTO(buf) struct pst_buf stored = {0};
     char sql[256];
     pst_buf_init(&expected, 1 << 20);
     pst_buf_init(&stored, 1 << 20);

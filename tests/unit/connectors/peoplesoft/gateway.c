@@ -155,7 +155,7 @@ static pst_code answer(struct gateway *g, size_t call, pst_str url, struct pst_a
             return fail(g->meta[i].code, g->meta[i].http_status, err);
         return reply(arena, response, pst_str_from(g->meta[i].body), err);
     }
-    PST_AUTO(buf) struct pst_buf b;
+    PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 64 << 20);
     put_table(&b, g, url);
     PST_TRY(pst_buf_check(&b, err));
