@@ -1,0 +1,270 @@
+"""What changes in the source, in the copy and in the feed: updates, additions, deletes, rejections."""
+import pathlib
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import reference  # noqa: E402  (after the path is set)
+from harness import Simulator  # noqa: E402
+from harness.setup import connect_to, new_organization, source_rows, synced, wait_sync  # noqa: E402
+
+ENTITIES = sorted(reference.KEYS)
+
+
+def listed(api, connection, entity, **params):
+    return list(api.pages(f"/v1/connections/{connection}/{entity.replace('_', '-')}", limit=100, **params))
+
+
+def feed(api, connection, after=0, **params):
+    """Every change behind `after`, with the numbers checked where nothing is filtered out."""
+    changes = []
+    while True:
+        page = api.get(f"/v1/connections/{connection}/changes", params={"after": after, "limit": 100, **params})
+        changes += page["data"]
+        if not page["data"] and page["next_after"] == after:
+            break
+        after = page["next_after"]
+    if not params and changes:
+        first = changes[0]["seq"]
+        assert [c["seq"] for c in changes] == list(range(first, first + len(changes)))
+    return changes
+
+
+def assert_equals_source(api, connection, sim, entities=ENTITIES, zone=None):
+    for entity in entities:
+        have = {r["source_id"]: reference.shown(r) for r in listed(api, connection, entity)}
+        want = reference.expected(entity, source_rows(sim, reference.QUERIES[entity]), connection, zone or sim.zone)
+        assert reference.differences(have, want) == [], entity
+
+
+def counts(sync, entity):
+    return next(e["counts"] for e in sync["entities"] if e["entity"] == entity)
+
+
+@pytest.fixture
+def ready(server, sim):
+    """(api, connection) after the first full sync, on a manual schedule."""
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="manual")
+    assert wait_sync(api, connection)["status"] == "completed"
+    return api, connection
+
+
+def test_an_incremental_sync_brings_what_changed_and_nothing_else(ready, sim):
+    api, connection = ready
+    before = api.get(f"/v1/connections/{connection}")["last_seq"]
+    changed = {reference.part(k[0]) + "|" + reference.part(k[1])
+               for k in sim.change("change", "purchase_orders", 7)["keys"]}
+    added = sim.change("add", "purchase_orders", 3)["done"]
+    sync = synced(api, connection)
+    assert sync["status"] == "completed", sync
+    c = counts(sync, "purchase_orders")
+    assert (c["updated"], c["created"], c["deleted"], c["rejected"]) == (len(changed), added, 0, 0), c
+    assert_equals_source(api, connection, sim)
+    new = feed(api, connection, before)
+    assert len(new) == len(changed) + added
+    ids = {r["id"]: r for r in listed(api, connection, "purchase_orders")}
+    for change in new:
+        assert change["entity"] == "purchase_orders" and change["sync_id"] == sync["id"]
+        record = ids[change["record_id"]]
+        assert record["seq"] == change["seq"] and record["synced_at"] == change["at"]
+        if change["op"] == "updated":
+            assert record["source_id"] in changed and change["fields"]
+        else:
+            assert change["op"] == "created" and change["fields"] is None
+
+
+def test_an_unchanged_source_writes_nothing(ready, server):
+    api, connection = ready
+    before = api.get(f"/v1/connections/{connection}")["last_seq"]
+    records = {e: listed(api, connection, e) for e in ENTITIES}
+    for mode in ("incremental", "full"):
+        sync = synced(api, connection, mode)
+        assert sync["status"] == "completed", sync
+        total = sync["counts"]
+        assert total["created"] == total["updated"] == total["deleted"] == 0 and total["read"] == total["unchanged"]
+    assert api.get(f"/v1/connections/{connection}")["last_seq"] == before
+    assert {e: listed(api, connection, e) for e in ENTITIES} == records
+
+
+def test_the_feed_replays_to_the_same_state_as_the_lists(ready, sim):
+    api, connection = ready
+    for step in range(4):
+        for entity in ENTITIES:
+            sim.change("change", entity, 3)
+            sim.change("add", entity, 2)
+            sim.change("delete", entity, 1)
+        assert synced(api, connection, "full" if step % 2 else "incremental")["status"] == "completed"
+    assert synced(api, connection, "full")["status"] == "completed"
+    alive = {}
+    for change in feed(api, connection):
+        key = (change["entity"], change["record_id"])
+        if change["op"] == "created":
+            assert key not in alive
+            alive[key] = change["seq"]
+        elif change["op"] == "updated":
+            assert key in alive
+            alive[key] = change["seq"]
+        else:
+            del alive[key]
+    shown = {(e, r["id"]): r["seq"] for e in ENTITIES for r in listed(api, connection, e)}
+    assert alive == shown
+    assert_equals_source(api, connection, sim)
+
+
+def test_the_feed_can_be_narrowed_to_entities(ready):
+    api, connection = ready
+    everything = feed(api, connection)
+    some = feed(api, connection, entities="suppliers,items")
+    assert some == [c for c in everything if c["entity"] in ("suppliers", "items")]
+    api.fails("GET", f"/v1/connections/{connection}/changes", 400, "INVALID_REQUEST", params={"entities": "suppliers,x"})
+    api.fails("GET", f"/v1/connections/{connection}/changes", 400, "INVALID_REQUEST", params={"limit": 1001})
+
+
+def test_a_waiting_reader_is_woken_by_a_change(ready, sim):
+    api, connection = ready
+    last = api.get(f"/v1/connections/{connection}")["last_seq"]
+    answers = []
+
+    def wait():
+        begin = time.monotonic()
+        page = api.get(f"/v1/connections/{connection}/changes", params={"after": last, "wait": 20})
+        answers.append((page, time.monotonic() - begin))
+
+    reader = threading.Thread(target=wait)
+    reader.start()
+    time.sleep(0.5)
+    assert not answers
+    sim.change("change", "suppliers", 1)
+    assert synced(api.with_token(api.token), connection)["status"] == "completed"
+    reader.join(25)
+    page, seconds = answers[0]
+    assert [c["op"] for c in page["data"]] == ["updated"] and seconds < 15
+    empty = api.get(f"/v1/connections/{connection}/changes", params={"after": last + 1, "wait": 1})
+    assert empty["data"] == []
+
+
+def test_only_a_full_sync_finds_what_was_deleted(ready, sim):
+    api, connection = ready
+    gone = sim.change("delete", "purchase_orders", 4)["done"]
+    assert counts(synced(api, connection), "purchase_orders")["deleted"] == 0
+    sync = synced(api, connection, "full")
+    assert sync["status"] == "completed" and counts(sync, "purchase_orders")["deleted"] == gone
+    assert_equals_source(api, connection, sim)
+    dead = listed(api, connection, "purchase_orders", deleted="only")
+    assert len(dead) == gone and all(r["deleted_at"] for r in dead)
+    everything = listed(api, connection, "purchase_orders", deleted="include")
+    assert len(everything) == gone + len(listed(api, connection, "purchase_orders"))
+    one = api.get(f"/v1/connections/{connection}/purchase-orders/{dead[0]['id']}")
+    assert one["deleted_at"] == dead[0]["deleted_at"]
+    assert [c["op"] for c in feed(api, connection, one["seq"] - 1) if c["record_id"] == one["id"]] == ["deleted"]
+
+
+def test_what_comes_back_lives_again_under_its_old_id(ready, sim):
+    api, connection = ready
+    key = sim.change("delete", "suppliers", 1)["keys"][0]
+    synced(api, connection, "full")
+    dead = listed(api, connection, "suppliers", deleted="only")[0]
+    sim.control("POST", "/sim/change", json={"action": "restore", "entity": "suppliers", "key": key})
+    assert synced(api, connection, "full")["status"] == "completed"
+    again = api.get(f"/v1/connections/{connection}/suppliers/{dead['id']}")
+    assert again["deleted_at"] is None and again["seq"] > dead["seq"]
+    assert_equals_source(api, connection, sim, ["suppliers"])
+
+
+def test_too_many_missing_records_are_not_deleted(ready, sim):
+    api, connection = ready
+    total = len(listed(api, connection, "work_orders"))
+    sim.change("delete", "work_orders", total * 3 // 10)
+    sync = synced(api, connection, "full")
+    assert sync["status"] == "failed", sync
+    entity = next(e for e in sync["entities"] if e["entity"] == "work_orders")
+    assert entity["error"]["code"] == "DELETE_GUARD", entity
+    assert all(e["status"] == "completed" for e in sync["entities"] if e["entity"] != "work_orders")
+    assert len(listed(api, connection, "work_orders")) == total
+
+
+def test_a_change_without_a_stamp_is_found_by_a_full_sync(ready, sim):
+    api, connection = ready
+    sim.change("change", "purchase_orders", 3, level="record", stamp=False)
+    assert synced(api, connection)["counts"]["updated"] == 0
+    assert counts(synced(api, connection, "full"), "purchase_orders")["updated"] >= 1
+    assert_equals_source(api, connection, sim)
+
+
+@pytest.mark.parametrize("fault", ["bad_number", "bad_utf8", "bad_stamp"])
+def test_a_row_that_cannot_be_mapped_is_kept_aside(ready, sim, fault):
+    api, connection = ready
+    before = listed(api, connection, "purchase_orders")
+    made = sim.control("POST", "/sim/faults", json={"kind": fault, "query": "PST_PURCHASE_ORDERS", "row": 1})
+    sync = synced(api, connection, "full")
+    assert sync["status"] == "completed", sync
+    assert counts(sync, "purchase_orders")["rejected"] >= 1
+    assert listed(api, connection, "purchase_orders") == before
+    kept = api.get(f"/v1/connections/{connection}/rejected")["data"]
+    assert kept and all(r["entity"] == "purchase_orders" and r["reason"] for r in kept), kept
+    sim.control("DELETE", f"/sim/faults/{made['id']}")
+    assert counts(synced(api, connection, "full"), "purchase_orders")["rejected"] == 0
+    assert api.get(f"/v1/connections/{connection}/rejected")["data"] == []
+
+
+def test_custom_fields_come_with_the_next_read_of_a_row(ready, sim):
+    api, connection = ready
+    mapping = {"purchase_orders": {"custom_fields": {"project": "A.CUSTOM_C100_A1"}}}
+    api.patch(f"/v1/connections/{connection}", json={"mapping": mapping})
+    assert counts(synced(api, connection, "full", ["purchase_orders"]), "purchase_orders")["updated"] > 0
+    rows = {reference.source_id(r, reference.KEYS["purchase_orders"]): r["A.CUSTOM_C100_A1"]
+            for r in source_rows(sim, "PST_PURCHASE_ORDERS")}
+    for record in listed(api, connection, "purchase_orders"):
+        assert record["custom_fields"] == {"project": rows[record["source_id"]].strip() and rows[record["source_id"]] or None}
+    problem = api.fails("PATCH", f"/v1/connections/{connection}", 400, "INVALID_REQUEST",
+                        json={"mapping": {"purchase_orders": {"fields": {"nope": "A.X"}}}})
+    assert "nope" in problem["detail"]
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+def test_times_are_right_in_any_zone(server, programs, place, zone):
+    sim = programs(Simulator(place / "sim", orders=120, zone=zone))
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="manual")
+    assert wait_sync(api, connection)["status"] == "completed"
+    assert_equals_source(api, connection, sim, zone=zone)
+    stamps = {reference.source_id(r, reference.KEYS["items"]): r["A.LAST_DTTM_UPDATE"] for r in source_rows(sim, "PST_ITEMS")}
+    for item in listed(api, connection, "items"):
+        assert item["updated_at"] == reference.stamp_text(reference.moment(stamps[item["source_id"]], zone))
+    sim.change("change", "items", 2)
+    assert counts(synced(api, connection), "items")["updated"] == 2
+
+
+def test_times_of_a_clock_change(ready, sim):
+    """The hour that comes twice is read as its first pass, the hour that is missing is moved on."""
+    api, connection = ready
+    api.patch(f"/v1/connections/{connection}", json={"config": {"base_url": sim.url, "time_zone": "Europe/Berlin"}})
+    key = sim.change("change", "work_orders", 1)["keys"][0]
+    for local, utc in (("2026-10-25-02.30.00.000000", "2026-10-25T00:30:00Z"),
+                       ("2026-03-29-02.30.00.000000", "2026-03-29T01:30:00Z")):
+        sim.control("POST", "/sim/change", json={"action": "change", "entity": "work_orders", "key": key[:2],
+                                                  "set": {"A.SCHED_START_DTTM": local}})
+        assert synced(api, connection, "full", ["work_orders"])["status"] == "completed"
+        record = api.get(f"/v1/connections/{connection}/work-orders/source_id:{key[0]}%7C{key[1]}")
+        assert record["scheduled_start_at"] == utc
+
+
+def test_two_connections_side_by_side_do_not_mix(server, programs, place):
+    api = server.api(new_organization(server))
+    sims = [programs(Simulator(place / f"sim{i}", orders=150, seed=i + 1)) for i in range(2)]
+    connections = [connect_to(api, sim, name=f"c{i}", schedule="manual") for i, sim in enumerate(sims)]
+    for connection in connections:
+        assert wait_sync(api, connection)["status"] == "completed"
+    for sim in sims:
+        sim.change("change", "purchase_orders", 5)
+    started = [api.post(f"/v1/connections/{c}/syncs", json={"mode": "incremental"}, status=202)["id"] for c in connections]
+    for sim, connection, sync in zip(sims, connections, started):
+        assert counts(wait_sync(api, connection, sync), "purchase_orders")["updated"] == 5
+        assert_equals_source(api, connection, sim)
+    ids = [{r["id"] for r in listed(api, c, "purchase_orders")} for c in connections]
+    assert not ids[0] & ids[1]
