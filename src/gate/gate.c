@@ -161,6 +161,9 @@ pst_code pst_gate_call(void *self, const struct pst_http_request *request, struc
         if (code != PST_OK)
             read_retry_after(response, err);
     }
-    observe(run, origin, &full, response, code, err);
+    /* A deadline that was over before anything was sent says nothing about the system. */
+    bool was_made = code != PST_E_TIMEOUT || response->timing.total_us > 0;
+    if (was_made)
+        observe(run, origin, &full, response, code, err);
     return code;
 }

@@ -3,7 +3,8 @@
  *
  * A call passes: admission (not cancelled, deadline not over, a free slot of the origin: at
  * most 4 at once) -> the HTTP client -> classification of the answer -> the observer, which
- * gets one pst_contact for every call, good or bad (status of the connection, request log).
+ * gets one pst_contact for every call that was made, good or bad (status of the connection,
+ * request log).
  *
  *   sync, tests, api -- pst_gate_begin --> struct pst_gate_run (one run, one thread)
  *                       ctx.call = pst_gate_call, ctx.self = run

@@ -135,6 +135,7 @@ static void a_cancelled_or_late_run_makes_no_call(void **state)
     begin(&f, A, 1, (pst_mono){1});
     assert_code(call(&f, &err), PST_E_TIMEOUT);
     assert_int_equal(f.peer.requests, 0);
+    assert_int_equal(f.seen.count, 0); /* and says nothing about the system */
     end(&f);
 }
 

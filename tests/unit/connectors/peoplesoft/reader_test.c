@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/utf8.h"
 #include "connectors/peoplesoft/reader.h"
 
 #define OK_OPEN                                                                                    \
@@ -276,6 +277,56 @@ static void more_columns_than_a_query_has_are_refused(void **state)
     pst_buf_fini(&b);
 }
 
+/* xorshift64: the same bytes on every machine. */
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+static void check_cells(const struct ps_rows *rows)
+{
+    for (size_t r = 0; r < rows->row_count; r++) {
+        bool has_fault = rows->faults && rows->faults[r].len;
+        for (size_t c = 0; c < rows->column_count; c++) {
+            const struct pst_cell *cell = &rows->cells[r * rows->stride + c];
+            if (!has_fault && cell->text.len)
+                assert_true(pst_utf8_valid(cell->text, NULL) &&
+                            !memchr(cell->text.ptr, '\0', cell->text.len));
+        }
+    }
+}
+
+static void damaged_answers_give_an_error_or_clean_rows(void **state)
+{
+    (void)state;
+    static const char PIECES[] = "{}[],:\"\\\0\x01\xff\xc3u0dnt.-9e \n";
+    uint64_t random = 20261124;
+    for (int round = 0; round < 20000; round++) {
+        const char *source = GOOD[next_random(&random) % PST_COUNT(GOOD)].body;
+        struct pst_err err;
+        struct ps_rows rows = {.arena = arena};
+        size_t added = 0;
+        pst_arena_reset(arena);
+        pst_str body = body_of(source, strlen(source));
+        char *bytes = (char *)(uintptr_t)body.ptr;
+        for (uint64_t hits = 1 + next_random(&random) % 4; hits > 0; hits--)
+            bytes[next_random(&random) % body.len] =
+                PIECES[next_random(&random) % (sizeof(PIECES) - 1)];
+        if (next_random(&random) % 4 == 0) {
+            body.len = next_random(&random) % body.len;
+            memset(bytes + body.len, 0, PST_HTTP_PADDING);
+        }
+        pst_code code = ps_rows_read(&rows, body, &added, &err);
+        if (code == PST_OK)
+            check_cells(&rows);
+        else if (code != PST_E_SYSTEM && code != PST_E_UNREACHABLE)
+            fail_msg("round %d: %s: %s", round, pst_code_name(code), err.msg);
+    }
+}
+
 static void failed_allocations_are_reported_and_leave_nothing_behind(void **state)
 {
     (void)state;
@@ -312,6 +363,7 @@ int main(void)
         cmocka_unit_test(rows_of_several_answers_stand_in_one_table),
         cmocka_unit_test(deep_nesting_is_refused_quickly),
         cmocka_unit_test(more_columns_than_a_query_has_are_refused),
+        cmocka_unit_test(damaged_answers_give_an_error_or_clean_rows),
         cmocka_unit_test(failed_allocations_are_reported_and_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, make_arena, free_arena);
