@@ -23,6 +23,7 @@ struct pst_client {
     pst_str base; /* "http://localhost", or --url */
     pst_str socket; /* "" with --url */
     struct pst_secret *authorization; /* "Bearer psk_...", or NULL */
+    bool is_token; /* it is a connection's token, which sees no list of connections */
     pst_str organization; /* id to send along, or "" */
 };
 
@@ -99,6 +100,7 @@ static pst_code make_authorization(struct pst_client *client, pst_str key, struc
         return PST_FAIL_AT(err, PST_E_INVALID, "key",
                            "PENSTOCK_KEY does not hold an API key (psk_...) or connection token "
                            "(pct_...)");
+    client->is_token = token.kind == PST_TOKEN_CONNECTION;
     int n = snprintf(text, sizeof(text), "Bearer %.*s", PST_STR_ARG(key));
     pst_code rc = pst_secret_new(&client->authorization, (pst_str){text, (size_t)n}, err);
     pst_wipe(text, sizeof(text));

@@ -72,10 +72,12 @@ static pst_code put_pairs(struct pst_cli *cli, struct pst_json_writer *w, size_t
     return PST_OK;
 }
 
-static pst_code put_config(struct pst_cli *cli, struct pst_json_writer *w, struct pst_err *err)
+/* A new connection always has one, so that what is missing in it is named. */
+static pst_code put_config(struct pst_cli *cli, struct pst_json_writer *w,
+                           enum pst_settings_use use, struct pst_err *err)
 {
-    if (!is_given(cli, PST_SETTINGS_BASE_URL) && !is_given(cli, PST_SETTINGS_TIME_ZONE) &&
-        !is_given(cli, PST_SETTINGS_SET))
+    if (use != PST_SETTINGS_CREATE && !is_given(cli, PST_SETTINGS_BASE_URL) &&
+        !is_given(cli, PST_SETTINGS_TIME_ZONE) && !is_given(cli, PST_SETTINGS_SET))
         return PST_OK;
     pst_json_add_object(w, "config");
     if (is_given(cli, PST_SETTINGS_BASE_URL))
@@ -150,7 +152,7 @@ pst_code pst_settings_put(struct pst_cli *cli, struct pst_json_writer *w, enum p
 {
     if (is_given(cli, PST_SETTINGS_NAME))
         pst_json_add_str(w, "name", pst_config_str(cli->options, PST_SETTINGS_NAME));
-    PST_TRY(put_config(cli, w, err));
+    PST_TRY(put_config(cli, w, use, err));
     PST_TRY(put_credentials(cli, w, use, err));
     if (is_given(cli, PST_SETTINGS_SCHEDULE))
         pst_json_add_str(w, "schedule", pst_config_str(cli->options, PST_SETTINGS_SCHEDULE));
