@@ -319,6 +319,11 @@ pst_code pst_client_connection(struct pst_cli *cli, pst_str word, pst_str *out_i
         *out_id = word;
         return PST_OK;
     }
+    if (!cli->client)
+        PST_TRY(open_client(cli, err));
+    if (cli->client->is_token)
+        return PST_FAIL(err, PST_E_DENIED,
+                        "with a connection token, name the connection by its id (conn_...)");
     PST_AUTO(target) struct pst_target target = {0};
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
