@@ -250,14 +250,19 @@ void fixture_stop(struct fixture *f, int64_t grace_ms)
 
 /* ---- the client ---- */
 
-int client_connect(const struct fixture *f)
+void client_connect_fd(const struct fixture *f, int fd)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)pst_server_port(f->server, 0)),
                              .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+}
+
+int client_connect(const struct fixture *f)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    client_connect_fd(f, fd);
     return fd;
 }
 

@@ -38,6 +38,7 @@ void fixture_start(struct fixture *f, const struct pst_server_limits *limits, un
 void fixture_stop(struct fixture *f, int64_t grace_ms); /* waits for the loops' end */
 
 int client_connect(const struct fixture *f);
+void client_connect_fd(const struct fixture *f, int fd); /* a socket made before */
 int client_connect_local(const struct fixture *f);
 void client_send(int fd, const char *bytes, size_t len);
 void client_say(int fd, const char *text);

@@ -1,6 +1,7 @@
 /* Limits and deadlines, both sides of each. */
 #include "tests/unit/test.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -290,6 +291,48 @@ static void connections_beyond_the_limits_are_told_so(void **state)
     fixture_stop(&f, 1000);
 }
 
+/* The process runs out of descriptors: who comes then is told or waits, and when some are free
+ * again all goes on. */
+static void running_out_of_descriptors_is_survived(void **state)
+{
+    (void)state;
+    enum { SPARE = 12, CLIENTS = 30 };
+    struct pst_server_limits limits = {.idle_ms = 20000};
+    struct rlimit before;
+    struct fixture f;
+    int fds[CLIENTS];
+    int served = 0;
+    fixture_start(&f, &limits, 1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(0);
+    (void)close(next);
+    for (int i = 0; i < CLIENTS; i++) { /* the clients' ends are below the coming limit */
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(fds[i] >= 0);
+    }
+    struct rlimit low = {.rlim_cur = (rlim_t)(next + CLIENTS + SPARE), .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        client_connect_fd(&f, fds[i]);
+        client_say(fds[i], "GET /marker HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    pst_sleep_ms(300);
+    for (int i = 0; i < CLIENTS; i++) {
+        char *answer = client_read_answer(fds[i], 20);
+        served += status_of(answer) == 200;
+        pst_free(answer);
+    }
+    assert_in_range(served, SPARE - 2, SPARE);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < CLIENTS; i++)
+        (void)close(fds[i]);
+    bool closed = false;
+    char *answer = ask(&f, "GET /marker HTTP/1.0\r\n\r\n", 24, &closed);
+    assert_int_equal(status_of(answer), 200);
+    pst_free(answer);
+    fixture_stop(&f, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +345,7 @@ int main(void)
         cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
         cmocka_unit_test(a_reader_that_stalls_or_crawls_is_cut),
         cmocka_unit_test(connections_beyond_the_limits_are_told_so),
+        cmocka_unit_test(running_out_of_descriptors_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
