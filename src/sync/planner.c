@@ -227,7 +227,7 @@ static pst_code start_runs(struct planner *p, struct pst_err *err)
     for (size_t i = 0; i < count; i++)
         start_job(p, &p->actions.runs[i], &p->jobs[i]);
     while (atomic_load(&p->jobs_open) > 0)
-        host->await(host->self, PST_SYNC_BELL_SCHEDULER, 1000);
+        host->await(host->self, PST_SYNC_BELL_SCHEDULER, -1);
     for (size_t i = 0; i < count; i++) {
         const struct run_job *job = &p->jobs[i];
         if (job->is_ready && job->job.code == PST_OK && job->pk != 0) {
@@ -319,7 +319,8 @@ static void run_planner(struct planner *p)
             atomic_store(&p->e->notes_lost, true);
         else if (p->actions.wake.ns != PST_MONO_NEVER.ns)
             ms = pst_mono_ms_until(pst_sync_mono(p->e), p->actions.wake);
-        if (ms > 0)
+        /* The ring of a note may have been taken while runs were queued. */
+        if (ms > 0 && atomic_load(&p->e->notes) == NULL)
             host->await(host->self, PST_SYNC_BELL_SCHEDULER, ms);
     }
 }

@@ -680,6 +680,38 @@ static void source_rows_are_kept_with_a_dictionary(void **state)
     assert_true(toy_number(w, "SELECT max(length(source)) FROM rec_suppliers") < 60);
 }
 
+static void an_allocation_that_fails_harms_nothing(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 80, w->toy.now_s - 1000);
+    toy_fill(w, TOY_ITEMS, 3, w->toy.now_s - 1000);
+    w->toy.rows[TOY_SUPPLIERS][7].name[0] = 0;
+    w->toy.page_docs = 70; /* enough for a dictionary */
+    bool met = true;
+    for (long at = 0; met; at++) {
+        if (at % 3 == 0) /* something to write, to revive and to delete in every round */
+            toy_put(w, TOY_SUPPLIERS, (unsigned)at % 60, "Changed", w->toy.now_s - 1);
+        w->toy.rows[TOY_SUPPLIERS][70].exists = at % 2;
+        w->fail_alloc_at = at;
+        int64_t pk = toy_queue(w, PST_SYNC_FULL, BOTH);
+        toy_work(w);
+        met = w->alloc_failed;
+        w->fail_alloc_at = -1;
+        toy_work(w); /* whoever could not even claim it leaves it to the next */
+        struct pst_sync s = toy_get(w, pk);
+        assert_true(s.status == PST_SYNC_COMPLETED || s.status == PST_SYNC_FAILED);
+        if (s.status == PST_SYNC_FAILED)
+            assert_str(s.error_code, "SERVICE_UNAVAILABLE");
+        assert_int_equal(w->toy.opened, w->toy.closed);
+        assert_true(at < 5000);
+        move_on(w, 1);
+    }
+    assert_int_equal(toy_sync(w, PST_SYNC_FULL, BOTH).status, PST_SYNC_COMPLETED);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_equal(w, TOY_ITEMS);
+    toy_check_feed(w);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -714,6 +746,7 @@ int main(void)
         T(quiet_pages_are_not_committed_one_by_one),
         T(two_runs_of_one_history_give_the_same_feed),
         T(source_rows_are_kept_with_a_dictionary),
+        T(an_allocation_that_fails_harms_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,17 +219,42 @@ static void host_sleep(void *self, int64_t ms)
 
 static void host_ring(void *self, enum pst_sync_bell bell)
 {
-    (void)self;
-    (void)bell;
+    struct toy_world *w = self;
+    if (bell != PST_SYNC_BELL_SCHEDULER)
+        return;
+    (void)pthread_mutex_lock(&w->mutex);
+    w->scheduler_rings++;
+    (void)pthread_cond_signal(&w->cond);
+    (void)pthread_mutex_unlock(&w->mutex);
 }
 
-/* A worker that finds nothing to do has done what the test wants. */
+/* Only a wait without end really waits. */
+static bool take_ring(struct toy_world *w, bool waits)
+{
+    (void)pthread_mutex_lock(&w->mutex);
+    while (waits && w->scheduler_rings == 0)
+        (void)pthread_cond_wait(&w->cond, &w->mutex);
+    bool rung = w->scheduler_rings > 0;
+    w->scheduler_rings -= rung;
+    (void)pthread_mutex_unlock(&w->mutex);
+    return rung;
+}
+
+/* A worker that finds nothing to do has done what the test wants. For the scheduler time passes
+ * when nobody rings. */
 static void host_await(void *self, enum pst_sync_bell bell, int64_t timeout_ms)
 {
     struct toy_world *w = self;
-    (void)timeout_ms;
-    if (bell == PST_SYNC_BELL_WORK)
+    if (bell == PST_SYNC_BELL_WORK) {
         pst_sync_stop(w->engine);
+        return;
+    }
+    if (take_ring(w, timeout_ms < 0))
+        return;
+    w->mono_ms += timeout_ms;
+    w->wall.us += timeout_ms * 1000;
+    if (w->idle)
+        w->idle(w);
 }
 
 static void keep_report(void *self, const struct pst_sync_report *report)
@@ -312,6 +337,9 @@ void toy_world_make(struct toy_world *w)
     w->wall.us = w->toy.now_s * PST_US_PER_S;
     w->mono_ms = 1000;
     w->random = 42;
+    w->fail_alloc_at = -1;
+    (void)pthread_mutex_init(&w->mutex, NULL);
+    (void)pthread_cond_init(&w->cond, NULL);
 }
 
 static void on_commit(void *self, int64_t topic)
@@ -487,7 +515,12 @@ void toy_work(struct toy_world *w)
                                         .signal = lane_signal,
                                         .await = lane_await,
                                         .self = &lane};
-    assert_ok(pst_sync_worker_run(w->engine, 0, &table, &err));
+    pst_alloc_fail_at(w->fail_alloc_at);
+    pst_code rc = pst_sync_worker_run(w->engine, 0, &table, &err);
+    w->alloc_failed = pst_alloc_failed();
+    pst_alloc_fail_at(-1);
+    if (rc != PST_OK && !w->alloc_failed)
+        fail_msg("the worker could not begin: %s", err.msg);
     assert_int_equal(lane.signals, 0);
     assert_null(lane.thread);
     (void)pthread_cond_destroy(&lane.cond);

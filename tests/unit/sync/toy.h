@@ -3,6 +3,8 @@
 #ifndef PST_TESTS_UNIT_SYNC_TOY_H
 #define PST_TESTS_UNIT_SYNC_TOY_H
 
+#include <pthread.h>
+
 #include "store/store.h"
 #include "sync/internal.h"
 #include "tests/unit/test.h"
@@ -60,6 +62,13 @@ struct toy_world {
     struct pst_err report_err;
     unsigned reports;
     bool has_lane_thread;
+    long fail_alloc_at; /* n-th allocation of the worker's thread that fails; -1: none */
+    bool alloc_failed; /* the last run of a worker met it */
+    /* What the scheduler's thread does when nobody rings: time passes, and this is called. */
+    void (*idle)(struct toy_world *w);
+    unsigned scheduler_rings;
+    pthread_mutex_t mutex; /* guards scheduler_rings */
+    pthread_cond_t cond;
 };
 
 /* The folder, without a store. */

@@ -1,0 +1,228 @@
+/* The scheduler's thread over a real store, in virtual time. No worker runs: what is queued is
+ * ended as soon as the thread has nothing to do. */
+#include "tests/unit/sync/toy.h"
+
+enum { HOUR_S = 3600 };
+
+static struct toy_world world;
+static int64_t ends_at_us;
+static bool leaves_open; /* queued runs are not ended */
+
+static pst_code end_all(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct toy_world *w = arg;
+    const struct pst_sync_outcome done = {.status = PST_SYNC_COMPLETED};
+    bool found = true;
+    while (found) {
+        struct pst_sync sync = {0};
+        enum pst_sync_status status;
+        PST_TRY(pst_syncs_claim(conn, w->wall, w->arena, &sync, &found, err));
+        if (!found)
+            break;
+        PST_TRY(pst_syncs_end(conn, sync.pk, &done, true, w->wall, &status, err));
+        if (sync.trigger != PST_SYNC_MANUAL)
+            pst_sync_note(w->engine, PST_NOTE_FINISHED, sync.connection_pk);
+    }
+    return PST_OK;
+}
+
+static void idle(struct toy_world *w)
+{
+    struct pst_err err;
+    if (!leaves_open && toy_number(w, "SELECT count(*) FROM sync WHERE ended_at IS NULL") > 0)
+        assert_ok(pst_db_write(w->db, end_all, w, &err));
+    if (w->wall.us >= ends_at_us)
+        pst_sync_stop(w->engine);
+}
+
+/* The scheduler's thread for so long, from start to stop. */
+static void schedule_for(struct toy_world *w, int64_t seconds)
+{
+    struct pst_err err;
+    ends_at_us = w->wall.us + seconds * PST_US_PER_S;
+    assert_ok(pst_sync_scheduler_run(w->engine, &err));
+    pst_sync_engine_free(w->engine);
+    w->engine = NULL;
+    assert_ok(pst_sync_engine_new(&w->engine, &w->options, &err));
+}
+
+struct patch_job {
+    int64_t pk;
+    pst_str schedule;
+    pst_wall now;
+    enum pst_connection_status status;
+};
+
+static pst_code set_schedule(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct patch_job *job = arg;
+    const struct pst_connection_patch p = {.set_schedule = true, .schedule = job->schedule};
+    return pst_connections_patch(conn, job->pk, &p, 0, job->now, err);
+}
+
+static void give_schedule(struct toy_world *w, const char *text)
+{
+    struct pst_err err;
+    struct patch_job job = {w->connection_pk, pst_str_from(text), w->wall, 0};
+    assert_ok(pst_db_write(w->db, set_schedule, &job, &err));
+}
+
+static pst_code set_status(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct patch_job *job = arg;
+    return pst_connections_set_status(conn, job->pk, job->status, PST_STR("because"), (pst_str){0},
+                                      job->now, NULL, err);
+}
+
+static int setup(void **state)
+{
+    toy_world_make(&world);
+    toy_world_open(&world);
+    world.idle = idle;
+    leaves_open = false;
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    toy_world_close(&world);
+    toy_world_remove(&world);
+    return 0;
+}
+
+static void a_new_connection_gets_its_initial_sync_then_its_ticks(void **state)
+{
+    struct toy_world *w = *state;
+    give_schedule(w, "15m");
+    schedule_for(w, 2 * HOUR_S);
+    assert_int_equal(
+        toy_number(w, "SELECT count(*) FROM sync WHERE cause = 'initial' AND mode = 'full'"), 1);
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync WHERE cause = 'scheduled' AND mode ="
+                                  " 'incremental'"),
+                    7, 8);
+    assert_int_equal(toy_number(w, "SELECT min(cause = 'initial') FROM sync WHERE pk = 1"), 1);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync_stream") % 2, 0);
+    assert_true(toy_number(w, "SELECT next_run_at FROM connection") > w->wall.us);
+}
+
+static void a_restart_goes_on_with_the_same_grid(void **state)
+{
+    struct toy_world *w = *state;
+    give_schedule(w, "15m");
+    schedule_for(w, HOUR_S);
+    int64_t before = toy_number(w, "SELECT count(*) FROM sync");
+    schedule_for(w, 60);
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), before, before + 1);
+    w->wall.us += 10LL * TOY_DAY_S * PST_US_PER_S; /* days off */
+    before = toy_number(w, "SELECT count(*) FROM sync");
+    schedule_for(w, 60);
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), before + 1, before + 2);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync WHERE cause = 'initial'"), 1);
+}
+
+static void busy_streams_are_left_out_and_a_busy_connection_is_left_alone(void **state)
+{
+    struct toy_world *w = *state;
+    give_schedule(w, "1m");
+    schedule_for(w, 1); /* the initial one is over */
+    (void)toy_queue(w, PST_SYNC_FULL, 1U << TOY_ITEMS);
+    leaves_open = true;
+    schedule_for(w, 150);
+    /* One scheduled run of the other stream; while that is open no further one. */
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync WHERE cause = 'scheduled'"), 1);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync_stream p JOIN sync y ON y.pk ="
+                                   " p.sync_pk WHERE y.cause = 'scheduled'"),
+                     1);
+}
+
+static struct patch_job later;
+static int64_t later_at_us;
+
+static void idle_then_change_status(struct toy_world *w)
+{
+    struct pst_err err;
+    if (later.pk && w->wall.us >= later_at_us) {
+        later.now = w->wall;
+        assert_ok(pst_db_write(w->db, set_status, &later, &err));
+        pst_sync_connection_changed(w->engine, later.pk);
+        later.pk = 0;
+    }
+    idle(w);
+}
+
+static void a_switched_off_connection_is_not_synced_until_it_is_on_again(void **state)
+{
+    struct toy_world *w = *state;
+    give_schedule(w, "1m");
+    w->idle = idle_then_change_status;
+    later = (struct patch_job){.pk = w->connection_pk, .status = PST_CONNECTION_INACTIVE};
+    later_at_us = w->wall.us + 330 * PST_US_PER_S;
+    schedule_for(w, 1200);
+    int64_t count = toy_number(w, "SELECT count(*) FROM sync");
+    assert_in_range(count, 5, 7); /* the initial one and five ticks */
+    later = (struct patch_job){.pk = w->connection_pk, .status = PST_CONNECTION_PENDING};
+    later_at_us = w->wall.us + 300 * PST_US_PER_S;
+    schedule_for(w, 330);
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), count + 1, count + 2);
+}
+
+static pst_code delete_connection(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct toy_world *w = arg;
+    return pst_connections_delete(conn, w->connection_pk, false, w->wall, err);
+}
+
+static void idle_then_delete(struct toy_world *w)
+{
+    struct pst_err err;
+    if (later_at_us && w->wall.us >= later_at_us) {
+        assert_ok(pst_db_write(w->db, delete_connection, w, &err));
+        pst_sync_connection_changed(w->engine, w->connection_pk);
+        later_at_us = 0;
+    }
+    idle(w);
+}
+
+static void a_deleted_connection_is_not_synced(void **state)
+{
+    struct toy_world *w = *state;
+    give_schedule(w, "1m");
+    w->idle = idle_then_delete;
+    later_at_us = w->wall.us + 150 * PST_US_PER_S;
+    schedule_for(w, 1200);
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), 3, 4);
+}
+
+static void a_manual_schedule_still_has_its_initial_sync(void **state)
+{
+    struct toy_world *w = *state;
+    schedule_for(w, TOY_DAY_S);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 1);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync WHERE cause = 'initial'"), 1);
+}
+
+static void a_lost_note_is_made_up_for(void **state)
+{
+    struct toy_world *w = *state;
+    give_schedule(w, "1m");
+    atomic_store(&w->engine->notes_lost, true);
+    schedule_for(w, 90);
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), 2, 3);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_new_connection_gets_its_initial_sync_then_its_ticks),
+        T(a_restart_goes_on_with_the_same_grid),
+        T(busy_streams_are_left_out_and_a_busy_connection_is_left_alone),
+        T(a_switched_off_connection_is_not_synced_until_it_is_on_again),
+        T(a_deleted_connection_is_not_synced),
+        T(a_manual_schedule_still_has_its_initial_sync),
+        T(a_lost_note_is_made_up_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
