@@ -225,13 +225,17 @@ def test_without_a_terminal_a_restore_asks_for_yes(place):
 
 # ---- doctor ----
 
+# The doctor tries the address; that of the default may be taken on the machine of the tests.
+ANY_PORT = {"PENSTOCK_LISTEN": "127.0.0.1:0"}
+
+
 def verdicts(answer):
     return {check["name"]: check["verdict"] for check in answer["checks"]}
 
 
 def test_the_doctor_finds_a_sound_store_sound(place):
     server = stopped(Server(place))
-    answer = server.cli("doctor", json_output=True)
+    answer = server.cli("doctor", json_output=True, **ANY_PORT)
     found = verdicts(answer)
     assert answer["ok"] is True
     for name in ("data directory", "root key file", "store file", "store", "store integrity", "root key",
@@ -241,14 +245,14 @@ def test_the_doctor_finds_a_sound_store_sound(place):
 
 
 def test_the_doctor_sees_a_running_server(server):
-    found = verdicts(server.cli("doctor", json_output=True))
+    found = verdicts(server.cli("doctor", json_output=True, **ANY_PORT))
     assert found["server"] == "ok" and found["listen address"] == "ok" and found["store"] == "skipped"
 
 
 def test_the_doctor_says_what_to_do_about_loose_permissions(place):
     server = stopped(Server(place))
     os.chmod(server.data / "root.key", 0o644)
-    done = server.cli("doctor", "--json", check=False)
+    done = server.cli("doctor", "--json", check=False, **ANY_PORT)
     assert done.returncode == 75
     answer = json.loads(done.stdout)
     assert answer["ok"] is False
@@ -261,7 +265,7 @@ def test_the_doctor_notices_a_damaged_store(place):
     with open(server.data / "penstock.db", "r+b") as store:
         store.seek(4096 * 3)
         store.write(b"\xa5" * 4096 * 4)
-    done = server.cli("doctor", check=False)
+    done = server.cli("doctor", check=False, **ANY_PORT)
     assert done.returncode == 75
     assert "FAIL" in done.stdout and "restore" in done.stdout
 
