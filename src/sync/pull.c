@@ -108,9 +108,13 @@ static pst_code map_page(struct pst_pull *p, struct pst_lot *lot, struct pst_err
 
 /* ---- the fetch stage ---- */
 
-static void start_fetch(struct pst_pull *p, struct pst_lot *lot, pst_str after_key)
+static pst_code start_fetch(struct pst_pull *p, struct pst_lot *lot, pst_str after_key,
+                            struct pst_err *err)
 {
     const struct pst_sync_lane *lane = p->run->w->lane;
+    /* The page after it changed nothing and was not submitted, so nobody has waited for it. */
+    if (lot == p->writing)
+        PST_TRY(drain(p, err));
     lot->run = p->run;
     lot->fetch = (struct pst_fetch){
         .stream = p->def,
@@ -122,6 +126,7 @@ static void start_fetch(struct pst_pull *p, struct pst_lot *lot, pst_str after_k
         .limit = (uint32_t)atomic_load(&p->run->w->e->page_rows),
     };
     lane->fetch_start(lane->self, pst_lot_fetch, lot);
+    return PST_OK;
 }
 
 static pst_code check_page(const struct pst_lot *lot, struct pst_err *err)
@@ -172,14 +177,14 @@ static void abandon_fetch(struct pst_pull *p)
 static pst_code read_pages(struct pst_pull *p, struct pst_err *err)
 {
     struct pst_lot **lots = p->run->w->lots;
-    start_fetch(p, lots[0], p->stream->after_key);
+    PST_TRY(start_fetch(p, lots[0], p->stream->after_key, err));
     for (size_t i = 0;; i++) {
         struct pst_lot *lot = lots[i % 3];
         PST_TRY(take_page(p, lot, err));
         /* Read before the lot after the next takes this one's memory. */
         bool is_end = lot->page.end;
         if (!is_end)
-            start_fetch(p, lots[(i + 1) % 3], lot->page.next_key);
+            PST_TRY(start_fetch(p, lots[(i + 1) % 3], lot->page.next_key, err));
         pst_code rc = map_page(p, lot, err);
         if (rc != PST_OK && !is_end)
             abandon_fetch(p);

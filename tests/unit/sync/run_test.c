@@ -624,6 +624,44 @@ static void quiet_pages_are_not_committed_one_by_one(void **state)
     assert_true(commits < 12);
 }
 
+static pst_code dawdle(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)conn, (void)arg, (void)err;
+    (void)usleep(100000);
+    return PST_OK;
+}
+
+static void no_matter(struct pst_db_job *job)
+{
+    (void)job;
+}
+
+static struct pst_db_job slow_job = {.fn = dawdle, .done = no_matter};
+
+/* In front of the first page's commit. */
+static void hold_up_the_writer(struct toy_world *w, unsigned call)
+{
+    struct pst_err err;
+    if (call == 2)
+        assert_ok(pst_db_write_async(w->db, &slow_job, &err));
+}
+
+/* Nobody waits for the first page's commit when those behind it have nothing to commit, and its
+ * memory is the fourth page's, too. */
+static void a_page_that_is_still_being_written_keeps_its_memory(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 600, w->toy.now_s - 1000);
+    (void)toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    for (unsigned i = 0; i < 100; i++)
+        toy_put(w, TOY_SUPPLIERS, i, "Changed", w->toy.now_s);
+    w->toy.hook = hold_up_the_writer;
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    check_counts(&s, 600, 0, 100, 0, 500, 0);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
 static void dump_feed(struct toy_world *w, struct pst_buf *out)
 {
     toy_dump(w,
@@ -744,6 +782,7 @@ int main(void)
         T(a_stopped_run_goes_on_where_it_was),
         T(a_run_ends_when_its_connection_is_deleted),
         T(quiet_pages_are_not_committed_one_by_one),
+        T(a_page_that_is_still_being_written_keeps_its_memory),
         T(two_runs_of_one_history_give_the_same_feed),
         T(source_rows_are_kept_with_a_dictionary),
         T(an_allocation_that_fails_harms_nothing),
