@@ -105,7 +105,7 @@ static pst_code read_config(struct pst_connector *self, yyjson_val *config, yyjs
     self->page_size = (uint32_t)pst_option_i64(m, config, "page_size");
     self->timeout_ms = pst_option_ms(m, config, "timeout");
     PST_TRY(read_clock_option(self, config, err));
-    return ps_streams_build(self, config, err);
+    return pst_ps_streams_build(self, config, err);
 }
 
 static pst_code open_self(struct pst_connector **out, const struct pst_manifest *manifest,
@@ -131,24 +131,25 @@ static pst_code probe(struct pst_connector *self, const struct pst_connector_ctx
     struct pst_http_response response;
     pst_str url = {0};
     PST_TRY(pst_arena_new(&arena, CALL_BYTES, err));
-    PST_TRY(ps_url_list(self, self->clock_query, arena, &url, err));
-    return ps_get(self, ctx, url, PST_EXPECT_JSON, arena, &response, err);
+    PST_TRY(pst_ps_url_list(self, self->clock_query, arena, &url, err));
+    return pst_ps_get(self, ctx, url, PST_EXPECT_JSON, arena, &response, err);
 }
 
-pst_code ps_read_clock(const struct pst_connector *self, const struct pst_connector_ctx *ctx,
-                       struct pst_arena *arena, pst_wall *out, pst_str *date, struct pst_err *err)
+pst_code pst_ps_read_clock(const struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                           struct pst_arena *arena, pst_wall *out, pst_str *date,
+                           struct pst_err *err)
 {
     struct pst_http_response response = {0};
-    struct ps_rows rows = {.arena = arena};
+    struct pst_ps_rows rows = {.arena = arena};
     struct pst_stamp stamp;
     size_t added = 0;
     pst_str url = {0};
-    PST_TRY(ps_url_query(self, self->clock_query, 1, arena, &url, err));
-    pst_code code = ps_get(self, ctx, url, PST_EXPECT_JSON, arena, &response, err);
+    PST_TRY(pst_ps_url_query(self, self->clock_query, 1, arena, &url, err));
+    pst_code code = pst_ps_get(self, ctx, url, PST_EXPECT_JSON, arena, &response, err);
     *date = response.date;
     PST_TRY(code);
-    PST_TRY(ps_rows_read(&rows, response.body, &added, err));
-    int column = ps_rows_column(&rows, self->clock_column);
+    PST_TRY(pst_ps_rows_read(&rows, response.body, &added, err));
+    int column = pst_ps_rows_column(&rows, self->clock_column);
     if (column < 0 && rows.column_count == 1)
         column = 0; /* an expression's name is easily lost */
     if (added == 0 || column < 0 || !pst_stamp_parse(&stamp, rows.cells[column].text))
@@ -165,7 +166,7 @@ static pst_code source_now(struct pst_connector *self, const struct pst_connecto
     pst_str date = {0};
     struct pst_err problem;
     PST_TRY(pst_arena_new(&arena, CALL_BYTES, err));
-    pst_code code = ps_read_clock(self, ctx, arena, out, &date, &problem);
+    pst_code code = pst_ps_read_clock(self, ctx, arena, out, &date, &problem);
     /* Without the clock query the web server's clock has to do. */
     if ((code == PST_E_SYSTEM || code == PST_E_SYSTEM_DENIED) && pst_http_date_parse(out, date))
         return PST_OK;
@@ -176,14 +177,14 @@ static pst_code source_now(struct pst_connector *self, const struct pst_connecto
 
 const struct pst_connector_ops pst_peoplesoft_ops = {
     .name = "peoplesoft",
-    .manifest_yaml = PS_MANIFEST,
-    .manifest_len = PS_MANIFEST_LEN,
+    .manifest_yaml = PST_PS_MANIFEST,
+    .manifest_len = PST_PS_MANIFEST_LEN,
     .phrases = PHRASES,
     .phrase_count = PST_COUNT(PHRASES),
     .open = open_self,
     .probe = probe,
-    .test = ps_check,
+    .test = pst_ps_check,
     .source_now = source_now,
-    .fetch = ps_fetch,
+    .fetch = pst_ps_fetch,
     .close = close_self,
 };

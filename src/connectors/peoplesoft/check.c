@@ -127,29 +127,29 @@ static pst_code read_meta(struct tester *t, const char *service, pst_str query, 
     struct pst_http_response response;
     pst_str url = {0};
     if (service)
-        PST_TRY(ps_url_meta(t->self, service, query, t->arena, &url, err));
+        PST_TRY(pst_ps_url_meta(t->self, service, query, t->arena, &url, err));
     else
-        PST_TRY(ps_url_list(t->self, query, t->arena, &url, err));
-    PST_TRY(ps_get(t->self, t->ctx, url, PST_EXPECT_JSON, t->arena, &response, err));
-    return ps_meta_read(response.body, t->arena, items, count, err);
+        PST_TRY(pst_ps_url_list(t->self, query, t->arena, &url, err));
+    PST_TRY(pst_ps_get(t->self, t->ctx, url, PST_EXPECT_JSON, t->arena, &response, err));
+    return pst_ps_meta_read(response.body, t->arena, items, count, err);
 }
 
 static yyjson_val *find_item(yyjson_val **items, size_t count, const char *member, pst_str value)
 {
     for (size_t i = 0; i < count; i++)
-        if (pst_str_eq(ps_meta_text(items[i], member), value))
+        if (pst_str_eq(pst_ps_meta_text(items[i], member), value))
             return items[i];
     return NULL;
 }
 
 /* The column's entry, by the name it has at this site, else by what stands behind the dot. */
-static yyjson_val *find_column(const struct ps_stream *s, yyjson_val **items, size_t count,
+static yyjson_val *find_column(const struct pst_ps_stream *s, yyjson_val **items, size_t count,
                                pst_str pack_name, pst_str *names)
 {
     yyjson_val *item =
-        find_item(items, count, "UniqueFieldName", ps_stream_site_name(s, pack_name));
+        find_item(items, count, "UniqueFieldName", pst_ps_stream_site_name(s, pack_name));
     for (size_t i = 0; i < count && !item; i++)
-        if (pst_str_eq(ps_stream_canonical(s, names[i], names, count), pack_name))
+        if (pst_str_eq(pst_ps_stream_canonical(s, names[i], names, count), pack_name))
             item = items[i];
     return item;
 }
@@ -178,28 +178,28 @@ static void list_one(struct pst_buf *list, pst_str name)
     pst_buf_addf(list, "%s'%.*s'", list->len ? ", " : "", PST_STR_ARG(name));
 }
 
-static pst_code compare_columns(struct tester *t, const struct ps_stream *s, yyjson_val **items,
+static pst_code compare_columns(struct tester *t, const struct pst_ps_stream *s, yyjson_val **items,
                                 size_t count, struct pst_buf *missing, struct pst_buf *wrong,
                                 struct pst_err *err)
 {
     pst_str *names = NULL;
     PST_TRY(pst_arena_array(t->arena, &names, count, sizeof(*names), err));
     for (size_t i = 0; i < count; i++)
-        names[i] = ps_meta_text(items[i], "UniqueFieldName");
+        names[i] = pst_ps_meta_text(items[i], "UniqueFieldName");
     for (size_t i = 0; i < s->pack->column_count; i++) {
-        const struct ps_column *c = &s->pack->columns[i];
+        const struct pst_ps_column *c = &s->pack->columns[i];
         yyjson_val *item = find_column(s, items, count, c->name, names);
-        pst_str type = ps_meta_text(item, "FieldType");
+        pst_str type = pst_ps_meta_text(item, "FieldType");
         if (!item)
-            list_one(missing, ps_stream_site_name(s, c->name));
+            list_one(missing, pst_ps_stream_site_name(s, c->name));
         else if (!is_type_fit(c->kind, type))
             pst_buf_addf(wrong, "%s'%.*s' is %.*s", wrong->len ? ", " : "",
-                         PST_STR_ARG(ps_stream_site_name(s, c->name)), PST_STR_ARG(type));
+                         PST_STR_ARG(pst_ps_stream_site_name(s, c->name)), PST_STR_ARG(type));
     }
     return PST_OK;
 }
 
-static pst_code check_columns(struct tester *t, const struct ps_stream *s, struct pst_check *c,
+static pst_code check_columns(struct tester *t, const struct pst_ps_stream *s, struct pst_check *c,
                               struct pst_err *err)
 {
     yyjson_val **items = NULL;
@@ -233,7 +233,7 @@ static pst_code check_columns(struct tester *t, const struct ps_stream *s, struc
                             s->pack->column_count);
 }
 
-static pst_code check_prompts(struct tester *t, const struct ps_stream *s, struct pst_check *c,
+static pst_code check_prompts(struct tester *t, const struct pst_ps_stream *s, struct pst_check *c,
                               struct pst_err *err)
 {
     yyjson_val **items = NULL;
@@ -252,7 +252,7 @@ static pst_code check_prompts(struct tester *t, const struct ps_stream *s, struc
         if (!find_item(items, count, "UniquePromptName", s->pack->prompts[i].name))
             list_one(&missing, s->pack->prompts[i].name);
     for (size_t i = 0; i < count; i++) {
-        pst_str name = ps_meta_text(items[i], "UniquePromptName");
+        pst_str name = pst_ps_meta_text(items[i], "UniquePromptName");
         bool is_known = false;
         for (size_t k = 0; k < s->pack->prompt_count; k++)
             is_known = is_known || pst_str_eq(name, s->pack->prompts[k].name);
@@ -275,7 +275,7 @@ static pst_code check_prompts(struct tester *t, const struct ps_stream *s, struc
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-static pst_code read_one(struct tester *t, const struct ps_stream *s, pst_str after,
+static pst_code read_one(struct tester *t, const struct pst_ps_stream *s, pst_str after,
                          struct pst_page *page, struct pst_err *err)
 {
     const struct pst_fetch fetch = {
@@ -287,10 +287,10 @@ static pst_code read_one(struct tester *t, const struct ps_stream *s, pst_str af
         .after_key = after,
         .limit = 1,
     };
-    return ps_fetch(t->self, t->ctx, &fetch, t->arena, page, err);
+    return pst_ps_fetch(t->self, t->ctx, &fetch, t->arena, page, err);
 }
 
-static pst_code check_read(struct tester *t, const struct ps_stream *s, struct pst_check *c,
+static pst_code check_read(struct tester *t, const struct pst_ps_stream *s, struct pst_check *c,
                            struct pst_err *err)
 {
     struct pst_page page = {0};
@@ -313,7 +313,7 @@ static pst_code check_read(struct tester *t, const struct ps_stream *s, struct p
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-static pst_code check_stream(struct tester *t, const struct ps_stream *s, bool *is_ended,
+static pst_code check_stream(struct tester *t, const struct pst_ps_stream *s, bool *is_ended,
                              struct pst_err *err)
 {
     pst_str entity = s->stream->name;
@@ -336,7 +336,7 @@ static pst_code check_stream(struct tester *t, const struct ps_stream *s, bool *
     }
     static const struct {
         const char *name;
-        pst_code (*check)(struct tester *, const struct ps_stream *, struct pst_check *,
+        pst_code (*check)(struct tester *, const struct pst_ps_stream *, struct pst_check *,
                           struct pst_err *);
     } STEPS[] = {{"columns", check_columns}, {"prompts", check_prompts}, {"rows", check_read}};
     for (size_t i = 0; i < PST_COUNT(STEPS) && !*is_ended; i++) {
@@ -380,7 +380,7 @@ static pst_code check_clock(struct tester *t, struct pst_err *err)
     struct pst_err e;
     pst_wall now;
     pst_str date = {0};
-    pst_code code = ps_read_clock(t->self, t->ctx, t->arena, &now, &date, &e);
+    pst_code code = pst_ps_read_clock(t->self, t->ctx, t->arena, &now, &date, &e);
     if (ends_test(code))
         return PST_FAIL(err, code, "%s", e.msg);
     struct pst_check *c = add(t, PST_STR("clock"), (pst_str){0});
@@ -395,9 +395,9 @@ static pst_code check_clock(struct tester *t, struct pst_err *err)
     return is_over(code) ? set_fault(t, c, &e, NULL, err) : PST_OK;
 }
 
-pst_code ps_check(struct pst_connector *self, const struct pst_connector_ctx *ctx,
-                  const struct pst_stream *const *streams, size_t count, struct pst_arena *arena,
-                  struct pst_checks *out, struct pst_err *err)
+pst_code pst_ps_check(struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                      const struct pst_stream *const *streams, size_t count,
+                      struct pst_arena *arena, struct pst_checks *out, struct pst_err *err)
 {
     struct tester t = {.self = self, .ctx = ctx, .arena = arena};
     bool is_ended = false;
@@ -407,8 +407,8 @@ pst_code ps_check(struct pst_connector *self, const struct pst_connector_ctx *ct
     if (!is_ended)
         PST_TRY(check_clock(&t, err));
     for (size_t i = 0; i < count && !is_ended; i++) {
-        const struct ps_stream *s = NULL;
-        PST_TRY(ps_stream_find(self, streams[i], &s, err));
+        const struct pst_ps_stream *s = NULL;
+        PST_TRY(pst_ps_stream_find(self, streams[i], &s, err));
         PST_TRY(check_stream(&t, s, &is_ended, err));
     }
     out->items = t.items;

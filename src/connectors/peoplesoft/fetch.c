@@ -19,11 +19,11 @@ struct page_work {
     struct pst_connector *self;
     const struct pst_connector_ctx *ctx;
     const struct pst_fetch *fetch;
-    const struct ps_stream *stream;
-    struct ps_rows rows;
-    struct ps_places places;
-    struct ps_after after;
-    struct ps_key last; /* of the last answer's last row */
+    const struct pst_ps_stream *stream;
+    struct pst_ps_rows rows;
+    struct pst_ps_places places;
+    struct pst_ps_after after;
+    struct pst_ps_key last; /* of the last answer's last row */
     uint32_t limit;
     bool is_end; /* nothing lies behind these rows */
     bool is_whole; /* the last document is complete */
@@ -32,17 +32,17 @@ struct page_work {
 /* The rows of an answer must lie behind what was asked for, or the prompts had no effect. */
 static pst_code check_progress(struct page_work *w, size_t first, struct pst_err *err)
 {
-    const struct ps_stream *s = w->stream;
-    struct ps_key key;
-    PST_TRY(ps_row_key(&w->rows, &w->places, first, &key, err));
-    if (!w->after.is_start && ps_key_cmp(s, &key, &w->after.key, s->key_count) <= 0)
+    const struct pst_ps_stream *s = w->stream;
+    struct pst_ps_key key;
+    PST_TRY(pst_ps_row_key(&w->rows, &w->places, first, &key, err));
+    if (!w->after.is_start && pst_ps_key_cmp(s, &key, &w->after.key, s->key_count) <= 0)
         return PST_FAIL(
             err, PST_E_SYSTEM,
             "query '%.*s' does not heed its prompts: it was asked for rows behind a key "
             "and returned that key or one before it. Compare its criteria on the LAST_ "
             "prompts, and its order, with the query pack",
             PST_STR_ARG(s->query));
-    return ps_row_key(&w->rows, &w->places, w->rows.row_count - 1, &w->last, err);
+    return pst_ps_row_key(&w->rows, &w->places, w->rows.row_count - 1, &w->last, err);
 }
 
 static pst_code ask(struct page_work *w, struct pst_page *out, size_t *added, struct pst_err *err)
@@ -51,35 +51,35 @@ static pst_code ask(struct page_work *w, struct pst_page *out, size_t *added, st
     struct pst_http_response response;
     pst_str url = {0};
     size_t first = w->rows.row_count;
-    PST_TRY(ps_url_page(w->self, w->stream, w->fetch, w->ctx->zone, &w->after, w->limit, arena,
-                        &url, err));
-    if (ps_get(w->self, w->ctx, url, PST_EXPECT_JSON, arena, &response, err) != PST_OK)
+    PST_TRY(pst_ps_url_page(w->self, w->stream, w->fetch, w->ctx->zone, &w->after, w->limit, arena,
+                            &url, err));
+    if (pst_ps_get(w->self, w->ctx, url, PST_EXPECT_JSON, arena, &response, err) != PST_OK)
         return pst_err_wrap(err, "query '%.*s'", PST_STR_ARG(w->stream->query));
     out->calls++;
     out->bytes += response.body.len;
     out->wait_us += response.timing.total_us;
-    if (ps_rows_read(&w->rows, response.body, added, err) != PST_OK)
+    if (pst_ps_rows_read(&w->rows, response.body, added, err) != PST_OK)
         return pst_err_wrap(err, "query '%.*s'", PST_STR_ARG(w->stream->query));
     if (*added == 0)
         return PST_OK;
-    PST_TRY(ps_places_find(&w->places, &w->rows, err));
+    PST_TRY(pst_ps_places_find(&w->places, &w->rows, err));
     return check_progress(w, first, err);
 }
 
 /* Drop what the configuration leaves out. Returns whether the last row was dropped. */
 static bool drop_out_of_scope(struct page_work *w, size_t first)
 {
-    struct ps_rows *rows = &w->rows;
+    struct pst_ps_rows *rows = &w->rows;
     size_t to = first;
     if (w->stream->scope_count == 0)
         return false;
     for (size_t from = first; from < rows->row_count; from++) {
         pst_str part = rows->cells[from * rows->stride + (size_t)w->places.key[0]].text;
-        if (ps_stream_has(w->stream, part))
-            ps_rows_move(rows, to++, from);
+        if (pst_ps_stream_has(w->stream, part))
+            pst_ps_rows_move(rows, to++, from);
     }
     rows->row_count = to;
-    return !ps_stream_has(w->stream, w->last.text[0]);
+    return !pst_ps_stream_has(w->stream, w->last.text[0]);
 }
 
 /* Behind rows of no interest the next value of the scope begins, or nothing. */
@@ -87,8 +87,8 @@ static void jump(struct page_work *w)
 {
     pst_str next = {0};
     w->is_whole = true;
-    w->is_end = !ps_stream_next_scope(w->stream, w->last.text[0], &next);
-    w->after = (struct ps_after){.key.text[0] = next};
+    w->is_end = !pst_ps_stream_next_scope(w->stream, w->last.text[0], &next);
+    w->after = (struct pst_ps_after){.key.text[0] = next};
 }
 
 static pst_code collect(struct page_work *w, struct pst_page *out, struct pst_err *err)
@@ -110,10 +110,10 @@ static pst_code collect(struct page_work *w, struct pst_page *out, struct pst_er
                 return PST_OK;
             continue;
         }
-        w->after = (struct ps_after){.key = w->last};
-        size_t documents = ps_count_documents(&w->rows, &w->places, &last_rows);
-        if (last_rows > PS_DOCUMENT_ROWS)
-            return ps_fail_document_size(w->stream, err);
+        w->after = (struct pst_ps_after){.key = w->last};
+        size_t documents = pst_ps_count_documents(&w->rows, &w->places, &last_rows);
+        if (last_rows > PST_PS_DOCUMENT_ROWS)
+            return pst_ps_fail_document_size(w->stream, err);
         if (added < w->limit && out->calls < CALLS_PER_PAGE)
             continue;
         if (documents > (w->is_whole ? 0 : 1))
@@ -121,26 +121,26 @@ static pst_code collect(struct page_work *w, struct pst_page *out, struct pst_er
     }
 }
 
-pst_code ps_fetch(struct pst_connector *self, const struct pst_connector_ctx *ctx,
-                  const struct pst_fetch *fetch, struct pst_arena *arena, struct pst_page *out,
-                  struct pst_err *err)
+pst_code pst_ps_fetch(struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                      const struct pst_fetch *fetch, struct pst_arena *arena, struct pst_page *out,
+                      struct pst_err *err)
 {
     struct page_work w = {.self = self, .ctx = ctx, .fetch = fetch};
     struct pst_page page = {0};
     size_t last_rows = 0;
     if (fetch->limit == 0)
         return PST_FAIL(err, PST_E_INVALID, "a page of no rows was asked for");
-    PST_TRY(ps_stream_find(self, fetch->stream, &w.stream, err));
-    PST_TRY(ps_after_decode(&w.after, w.stream, fetch->after_key, arena, err));
+    PST_TRY(pst_ps_stream_find(self, fetch->stream, &w.stream, err));
+    PST_TRY(pst_ps_after_decode(&w.after, w.stream, fetch->after_key, arena, err));
     w.limit = fetch->limit < self->page_size ? fetch->limit : self->page_size;
-    w.rows = (struct ps_rows){.arena = arena, .stream = w.stream};
+    w.rows = (struct pst_ps_rows){.arena = arena, .stream = w.stream};
     PST_TRY(collect(&w, &page, err));
     size_t keep = w.rows.row_count;
     if (!w.is_whole) {
-        (void)ps_count_documents(&w.rows, &w.places, &last_rows);
+        (void)pst_ps_count_documents(&w.rows, &w.places, &last_rows);
         keep -= last_rows;
     }
-    PST_TRY(ps_documents_build(&w.rows, &w.places, keep, ctx->zone, &page, err));
+    PST_TRY(pst_ps_documents_build(&w.rows, &w.places, keep, ctx->zone, &page, err));
     page.end = w.is_end;
     *out = page;
     return PST_OK;

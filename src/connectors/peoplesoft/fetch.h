@@ -5,8 +5,8 @@
 #include "connectors/peoplesoft/stream.h"
 
 /* pst_connector_ops.fetch */
-pst_code ps_fetch(struct pst_connector *self, const struct pst_connector_ctx *ctx,
-                  const struct pst_fetch *fetch, struct pst_arena *arena, struct pst_page *out,
-                  struct pst_err *err);
+pst_code pst_ps_fetch(struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                      const struct pst_fetch *fetch, struct pst_arena *arena, struct pst_page *out,
+                      struct pst_err *err);
 
 #endif

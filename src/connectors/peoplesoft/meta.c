@@ -19,8 +19,8 @@ static yyjson_val *first_member(yyjson_val *object)
     return NULL;
 }
 
-pst_code ps_meta_read(pst_str body, struct pst_arena *arena, yyjson_val ***out, size_t *count,
-                      struct pst_err *err)
+pst_code pst_ps_meta_read(pst_str body, struct pst_arena *arena, yyjson_val ***out, size_t *count,
+                          struct pst_err *err)
 {
     const struct pst_json_limits limits = {.allow_bom = true, .allow_duplicates = true};
     yyjson_doc *doc = NULL;
@@ -46,7 +46,7 @@ pst_code ps_meta_read(pst_str body, struct pst_arena *arena, yyjson_val ***out, 
     return PST_OK;
 }
 
-pst_str ps_meta_text(yyjson_val *item, const char *name)
+pst_str pst_ps_meta_text(yyjson_val *item, const char *name)
 {
     pst_str text = {0};
     yyjson_val *v = pst_json_get(item, pst_str_from(name));

@@ -10,10 +10,10 @@
 /* {"..._MSG":{"..._RESP":[{"PTQASWRK":{...}},...]}}: the PTQASWRK objects, as an array in the
  * arena. A single object instead of the list is taken; an empty message is none.
  * Errors: SYSTEM (not of that form), LIMIT, NO_MEMORY. */
-pst_code ps_meta_read(pst_str body, struct pst_arena *arena, yyjson_val ***out, size_t *count,
-                      struct pst_err *err);
+pst_code pst_ps_meta_read(pst_str body, struct pst_arena *arena, yyjson_val ***out, size_t *count,
+                          struct pst_err *err);
 
 /* A member as text, a number's digits included; "" when it is absent. */
-pst_str ps_meta_text(yyjson_val *item, const char *name);
+pst_str pst_ps_meta_text(yyjson_val *item, const char *name);
 
 #endif

@@ -8,36 +8,36 @@
 
 #include "base/str.h"
 
-struct ps_column {
+struct pst_ps_column {
     pst_str name; /* "A.PO_ID" */
     char kind; /* Character, Number, Signed number, Date, daTetime, Long character */
     uint16_t length; /* all digits or characters; 0 = not looked at */
     uint8_t decimals;
 };
 
-struct ps_prompt {
+struct pst_ps_prompt {
     pst_str name;
     uint16_t length;
 };
 
-struct ps_query {
+struct pst_ps_query {
     pst_str name;
     const char *description;
     pst_str sql; /* for the administrator */
-    const struct ps_column *columns;
+    const struct pst_ps_column *columns;
     size_t column_count;
-    const struct ps_prompt *prompts;
+    const struct pst_ps_prompt *prompts;
     size_t prompt_count;
 };
 
-struct ps_pack {
-    const struct ps_query *queries;
+struct pst_ps_pack {
+    const struct pst_ps_query *queries;
     size_t query_count;
 };
 
-extern const struct ps_pack PS_PACK;
+extern const struct pst_ps_pack PST_PS_PACK;
 
-const struct ps_query *ps_pack_find(pst_str name); /* NULL: not in the pack */
-const struct ps_column *ps_query_column(const struct ps_query *query, pst_str name);
+const struct pst_ps_query *pst_ps_pack_find(pst_str name); /* NULL: not in the pack */
+const struct pst_ps_column *pst_ps_query_column(const struct pst_ps_query *query, pst_str name);
 
 #endif

@@ -96,13 +96,13 @@ def write_bytes(out, name, data, linkage="static "):
 
 
 def write_query(out, index, query, path):
-    out.write(f"static const struct ps_column COLUMNS_{index}[] = {{\n")
+    out.write(f"static const struct pst_ps_column COLUMNS_{index}[] = {{\n")
     for column in query["columns"]:
         kind, length, decimals = column_type(column["type"], f"{path}: {column['name']}")
         out.write(f"    {{PST_STR_INIT({c_text(column['name'])}), '{kind}', {length}, {decimals}}},\n")
     out.write("};\n")
     if query["prompts"]:
-        out.write(f"static const struct ps_prompt PROMPTS_{index}[] = {{\n")
+        out.write(f"static const struct pst_ps_prompt PROMPTS_{index}[] = {{\n")
         for prompt in query["prompts"]:
             out.write(f"    {{PST_STR_INIT({c_text(prompt['name'])}), {prompt['length']}}},\n")
         out.write("};\n")
@@ -129,21 +129,21 @@ def main():
     with open(target, "w", encoding="utf-8") as out:
         out.write("/* Compiled from connector.yaml and queries/ by pack.py. */\n")
         out.write('#include "connectors/peoplesoft/pack.h"\n#include "pack_manifest.h"\n\n')
-        write_bytes(out, "PS_MANIFEST", manifest_bytes, linkage="")
+        write_bytes(out, "PST_PS_MANIFEST", manifest_bytes, linkage="")
         for index, (path, query) in enumerate(order):
             write_query(out, index, query, path)
-        out.write("static const struct ps_query QUERIES[] = {\n")
+        out.write("static const struct pst_ps_query QUERIES[] = {\n")
         for index, (_, query) in enumerate(order):
             prompts = f"PROMPTS_{index}, {len(query['prompts'])}" if query["prompts"] else "NULL, 0"
             out.write(f"    {{PST_STR_INIT({c_text(query['name'])}), {c_text(query['description'])},\n"
                       f"     {{SQL_{index}, sizeof(SQL_{index})}}, COLUMNS_{index}, {len(query['columns'])}, "
                       f"{prompts}}},\n")
-        out.write("};\n\nconst struct ps_pack PS_PACK = {\n"
+        out.write("};\n\nconst struct pst_ps_pack PST_PS_PACK = {\n"
                   "    QUERIES, sizeof(QUERIES) / sizeof(QUERIES[0])};\n")
     with open(header, "w", encoding="utf-8") as out:
         out.write("/* Compiled from connector.yaml by pack.py. */\n"
-                  f"enum {{ PS_MANIFEST_LEN = {len(manifest_bytes)} }};\n"
-                  "extern const char PS_MANIFEST[PS_MANIFEST_LEN];\n")
+                  f"enum {{ PST_PS_MANIFEST_LEN = {len(manifest_bytes)} }};\n"
+                  "extern const char PST_PS_MANIFEST[PST_PS_MANIFEST_LEN];\n")
 
 
 main()

@@ -12,6 +12,8 @@
  *   fetch.c     as many calls as a page takes
  *   check.c     test(): what is wrong and what to do        meta.c  answers of ListQuery etc.
  *
+ * Names that its files share begin with pst_ps_.
+ *
  * Protocol facts are those of Oracle's "Reporting Web Services" and of public clients; the
  * tolerated variations stand beside the code that meets them.
  */

@@ -79,7 +79,7 @@ static bool has_control(pst_str body)
 }
 
 /* Parsing in place changes the bytes, so a copy is kept until it has worked. */
-static pst_code parse(struct ps_rows *rows, pst_str body, yyjson_doc **out, struct pst_err *err)
+static pst_code parse(struct pst_ps_rows *rows, pst_str body, yyjson_doc **out, struct pst_err *err)
 {
     yyjson_read_err problem = {0};
     rows->is_suspicious = !pst_utf8_valid(body, NULL) || has_control(body) ||
@@ -95,7 +95,7 @@ static pst_code parse(struct ps_rows *rows, pst_str body, yyjson_doc **out, stru
     if (is_odd) {
         pst_str strict = {0};
         rows->is_suspicious = true;
-        code = ps_repair((pst_str){kept, body.len}, rows->arena, &strict, err);
+        code = pst_ps_repair((pst_str){kept, body.len}, rows->arena, &strict, err);
         if (code == PST_OK)
             *out = parse_in_place(strict, &problem);
     }
@@ -155,7 +155,7 @@ static pst_code find_rows(yyjson_val *root, yyjson_val **out, struct pst_err *er
 
 /* ---- columns ------------------------------------------------------------------------------- */
 
-int ps_rows_column(const struct ps_rows *rows, pst_str name)
+int pst_ps_rows_column(const struct pst_ps_rows *rows, pst_str name)
 {
     for (size_t i = 0; i < rows->column_count; i++)
         if (pst_str_eq(rows->names[i], name))
@@ -164,7 +164,8 @@ int ps_rows_column(const struct ps_rows *rows, pst_str name)
 }
 
 /* Room for `rows_more` rows of at least `columns` columns; what is there keeps its place. */
-static pst_code reserve(struct ps_rows *rows, size_t columns, size_t rows_more, struct pst_err *err)
+static pst_code reserve(struct pst_ps_rows *rows, size_t columns, size_t rows_more,
+                        struct pst_err *err)
 {
     size_t stride = rows->stride > columns ? rows->stride : columns;
     size_t need = rows->row_count + rows_more;
@@ -194,28 +195,28 @@ static pst_code reserve(struct ps_rows *rows, size_t columns, size_t rows_more, 
     return PST_OK;
 }
 
-static pst_code init_columns(struct ps_rows *rows, struct pst_err *err)
+static pst_code init_columns(struct pst_ps_rows *rows, struct pst_err *err)
 {
     if (rows->names)
         return PST_OK;
-    PST_TRY(pst_arena_array(rows->arena, &rows->names, PS_COLUMNS, sizeof(*rows->names), err));
-    return pst_arena_array(rows->arena, &rows->seen, PS_COLUMNS, sizeof(*rows->seen), err);
+    PST_TRY(pst_arena_array(rows->arena, &rows->names, PST_PS_COLUMNS, sizeof(*rows->names), err));
+    return pst_arena_array(rows->arena, &rows->seen, PST_PS_COLUMNS, sizeof(*rows->seen), err);
 }
 
 /* Take a name that was not seen before. `all`: the names of the row it stands in. */
-static pst_code add_name(struct ps_rows *rows, pst_str name, const pst_str *all, size_t count,
+static pst_code add_name(struct pst_ps_rows *rows, pst_str name, const pst_str *all, size_t count,
                          struct pst_err *err)
 {
-    if (rows->seen_count == PS_COLUMNS)
-        return PST_FAIL(err, PST_E_SYSTEM, "the query has more than %d columns", PS_COLUMNS);
+    if (rows->seen_count == PST_PS_COLUMNS)
+        return PST_FAIL(err, PST_E_SYSTEM, "the query has more than %d columns", PST_PS_COLUMNS);
     if (name.len == 0 || name.len > NAME_BYTES || !pst_utf8_valid(name, NULL))
         return PST_FAIL(err, PST_E_SYSTEM, "the query has a column whose name is no name");
-    struct ps_seen *seen = &rows->seen[rows->seen_count];
-    *seen = (struct ps_seen){.name = name, .column = -1};
+    struct pst_ps_seen *seen = &rows->seen[rows->seen_count];
+    *seen = (struct pst_ps_seen){.name = name, .column = -1};
     if (!pst_str_starts(name, PST_STR("attr:"))) {
         pst_str canonical =
-            rows->stream ? ps_stream_canonical(rows->stream, name, all, count) : name;
-        if (ps_rows_column(rows, canonical) >= 0)
+            rows->stream ? pst_ps_stream_canonical(rows->stream, name, all, count) : name;
+        if (pst_ps_rows_column(rows, canonical) >= 0)
             canonical = name; /* two columns with a claim to it: the second keeps its own name */
         if (rows->row_count > 0)
             PST_TRY(reserve(rows, rows->column_count + 1, 0, err));
@@ -226,7 +227,7 @@ static pst_code add_name(struct ps_rows *rows, pst_str name, const pst_str *all,
     return PST_OK;
 }
 
-static int find_seen(const struct ps_rows *rows, pst_str name)
+static int find_seen(const struct pst_ps_rows *rows, pst_str name)
 {
     for (size_t i = 0; i < rows->seen_count; i++)
         if (pst_str_eq(rows->seen[i].name, name))
@@ -235,7 +236,7 @@ static int find_seen(const struct ps_rows *rows, pst_str name)
 }
 
 /* Learn every name of `row` that is new. */
-static pst_code learn_names(struct ps_rows *rows, yyjson_val *row, struct pst_err *err)
+static pst_code learn_names(struct pst_ps_rows *rows, yyjson_val *row, struct pst_err *err)
 {
     pst_str *all = NULL;
     size_t count = 0;
@@ -253,7 +254,7 @@ static pst_code learn_names(struct ps_rows *rows, yyjson_val *row, struct pst_er
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-static pst_code set_fault(struct ps_rows *rows, size_t row, struct pst_err *err, pst_str column,
+static pst_code set_fault(struct pst_ps_rows *rows, size_t row, struct pst_err *err, pst_str column,
                           const char *what, size_t at)
 {
     if (!rows->faults)
@@ -278,7 +279,7 @@ static size_t find_control(pst_str s)
 }
 
 /* Of a suspicious body: text that is valid, without control characters. */
-static pst_code check_text(struct ps_rows *rows, size_t row, const struct pst_cell *cell,
+static pst_code check_text(struct pst_ps_rows *rows, size_t row, const struct pst_cell *cell,
                            pst_str column, struct pst_err *err)
 {
     size_t at = 0;
@@ -290,8 +291,8 @@ static pst_code check_text(struct ps_rows *rows, size_t row, const struct pst_ce
     return PST_OK;
 }
 
-static pst_code fill_cell(struct ps_rows *rows, size_t row, struct pst_cell *cell, yyjson_val *v,
-                          pst_str column, struct pst_err *err)
+static pst_code fill_cell(struct pst_ps_rows *rows, size_t row, struct pst_cell *cell,
+                          yyjson_val *v, pst_str column, struct pst_err *err)
 {
     switch (yyjson_get_type(v)) {
     case YYJSON_TYPE_STR:
@@ -300,7 +301,7 @@ static pst_code fill_cell(struct ps_rows *rows, size_t row, struct pst_cell *cel
     case YYJSON_TYPE_RAW:
         *cell = (struct pst_cell){.text = {yyjson_get_raw(v), yyjson_get_len(v)},
                                   .kind = PST_CELL_NUMBER};
-        if (cell->text.len <= PS_NUMBER_BYTES)
+        if (cell->text.len <= PST_PS_NUMBER_BYTES)
             return PST_OK;
         *cell = (struct pst_cell){.kind = PST_CELL_NULL};
         return set_fault(rows, row, err, column, "a number of more than 64 characters", SIZE_MAX);
@@ -317,7 +318,8 @@ static pst_code fill_cell(struct ps_rows *rows, size_t row, struct pst_cell *cel
     }
 }
 
-static pst_code fill_row(struct ps_rows *rows, size_t row, yyjson_val *object, struct pst_err *err)
+static pst_code fill_row(struct pst_ps_rows *rows, size_t row, yyjson_val *object,
+                         struct pst_err *err)
 {
     size_t position = 0;
     bool is_regular = true;
@@ -346,7 +348,7 @@ static pst_code fill_row(struct ps_rows *rows, size_t row, yyjson_val *object, s
     return PST_OK;
 }
 
-static pst_code add_row(struct ps_rows *rows, yyjson_val *object, struct pst_err *err)
+static pst_code add_row(struct pst_ps_rows *rows, yyjson_val *object, struct pst_err *err)
 {
     if (!yyjson_is_obj(object))
         return PST_FAIL(err, PST_E_SYSTEM, "the answer has a row that is no object");
@@ -360,7 +362,7 @@ static pst_code add_row(struct ps_rows *rows, yyjson_val *object, struct pst_err
     return fill_row(rows, row, object, err);
 }
 
-static pst_code add_rows(struct ps_rows *rows, yyjson_val *list, struct pst_err *err)
+static pst_code add_rows(struct pst_ps_rows *rows, yyjson_val *list, struct pst_err *err)
 {
     yyjson_arr_iter it;
     yyjson_val *row;
@@ -378,7 +380,8 @@ static pst_code add_rows(struct ps_rows *rows, yyjson_val *list, struct pst_err 
     return PST_OK;
 }
 
-pst_code ps_rows_read(struct ps_rows *rows, pst_str body, size_t *added, struct pst_err *err)
+pst_code pst_ps_rows_read(struct pst_ps_rows *rows, pst_str body, size_t *added,
+                          struct pst_err *err)
 {
     __attribute__((cleanup(pst_auto_document))) yyjson_doc *doc = NULL;
     yyjson_val *list = NULL;
@@ -396,7 +399,7 @@ pst_code ps_rows_read(struct ps_rows *rows, pst_str body, size_t *added, struct 
     return PST_OK;
 }
 
-void ps_rows_move(struct ps_rows *rows, size_t to, size_t from)
+void pst_ps_rows_move(struct pst_ps_rows *rows, size_t to, size_t from)
 {
     if (to == from)
         return;
@@ -406,7 +409,7 @@ void ps_rows_move(struct ps_rows *rows, size_t to, size_t from)
         rows->faults[to] = rows->faults[from];
 }
 
-void ps_rows_pack(struct ps_rows *rows)
+void pst_ps_rows_pack(struct pst_ps_rows *rows)
 {
     if (rows->stride == rows->column_count)
         return;

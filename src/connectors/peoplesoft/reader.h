@@ -17,18 +17,18 @@
 
 /* Rows of one or more answers to the same query, in the order in which they came. Everything
  * lies in the arena; cells point into the bodies. */
-struct ps_rows {
+struct pst_ps_rows {
     struct pst_arena *arena;
-    const struct ps_stream *stream; /* whose names the columns get; NULL: as they are */
+    const struct pst_ps_stream *stream; /* whose names the columns get; NULL: as they are */
     pst_str *names; /* the pack's names */
     size_t column_count;
     struct pst_cell *cells; /* row_count x stride */
-    size_t stride; /* at least column_count; packed by ps_rows_pack */
+    size_t stride; /* at least column_count; packed by pst_ps_rows_pack */
     size_t row_count;
     size_t row_cap;
     pst_str *faults; /* per row; NULL while no row has one */
     /* private: names in the order in which the source writes them */
-    struct ps_seen {
+    struct pst_ps_seen {
         pst_str name; /* as the source wrote it */
         int column; /* -1: a transport column, dropped */
     } *seen;
@@ -39,21 +39,22 @@ struct ps_rows {
 /* body must lie in rows->arena, writable, with PST_HTTP_PADDING zero bytes behind it; it is
  * changed and has to stay. Adds the answer's rows; *added says how many.
  * Errors: UNREACHABLE (cut off), SYSTEM (no answer of the service), LIMIT, NO_MEMORY. */
-pst_code ps_rows_read(struct ps_rows *rows, pst_str body, size_t *added, struct pst_err *err);
+pst_code pst_ps_rows_read(struct pst_ps_rows *rows, pst_str body, size_t *added,
+                          struct pst_err *err);
 
 /* Move the cells of `from` over those of `to`, row by row (dropping rows), and cut the count. */
-void ps_rows_move(struct ps_rows *rows, size_t to, size_t from);
+void pst_ps_rows_move(struct pst_ps_rows *rows, size_t to, size_t from);
 
 /* Make stride equal to column_count. */
-void ps_rows_pack(struct ps_rows *rows);
+void pst_ps_rows_pack(struct pst_ps_rows *rows);
 
 /* Number of the column with that name of the pack; -1 when the rows have none. */
-int ps_rows_column(const struct ps_rows *rows, pst_str name);
+int pst_ps_rows_column(const struct pst_ps_rows *rows, pst_str name);
 
 /* Rewrite what a careless serializer wrote into strict JSON in `arena` (padded as above): raw
  * blanks in texts become escapes, other control characters and single surrogates a 0xff byte
  * (which makes the row faulty), bare words and numbers that JSON does not know become texts.
  * Errors: LIMIT, NO_MEMORY. */
-pst_code ps_repair(pst_str body, struct pst_arena *arena, pst_str *out, struct pst_err *err);
+pst_code pst_ps_repair(pst_str body, struct pst_arena *arena, pst_str *out, struct pst_err *err);
 
 #endif

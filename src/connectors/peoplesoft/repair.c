@@ -138,7 +138,7 @@ static size_t copy_word(struct pst_buf *out, pst_str s, size_t at)
     return end - at;
 }
 
-pst_code ps_repair(pst_str body, struct pst_arena *arena, pst_str *out, struct pst_err *err)
+pst_code pst_ps_repair(pst_str body, struct pst_arena *arena, pst_str *out, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf buf = {0};
     pst_buf_init(&buf, body.len * 3 + 64);

@@ -23,15 +23,16 @@ static int64_t local_us(pst_wall t, int32_t offset_s)
     return t.us + (int64_t)offset_s * PST_US_PER_S;
 }
 
-static void write_stamp(char out[PS_STAMP_TEXT], struct pst_civil c)
+static void write_stamp(char out[PST_PS_STAMP_TEXT], struct pst_civil c)
 {
-    (void)snprintf(out, PS_STAMP_TEXT, "%04u-%02u-%02u-%02u.%02u.%02u.%06u",
+    (void)snprintf(out, PST_PS_STAMP_TEXT, "%04u-%02u-%02u-%02u.%02u.%02u.%06u",
                    (unsigned)c.year % 10000, (unsigned)c.month % 100, (unsigned)c.day % 100,
                    (unsigned)c.hour % 100, (unsigned)c.minute % 100, (unsigned)c.second % 100,
                    (unsigned)c.micro % 1000000);
 }
 
-void ps_window_from(char out[PS_STAMP_TEXT], const struct pst_tz *tz, pst_wall from, bool date_only)
+void pst_ps_window_from(char out[PST_PS_STAMP_TEXT], const struct pst_tz *tz, pst_wall from,
+                        bool date_only)
 {
     out[0] = '\0';
     if (pst_wall_is_none(from))
@@ -50,7 +51,8 @@ void ps_window_from(char out[PS_STAMP_TEXT], const struct pst_tz *tz, pst_wall f
     write_stamp(out, c);
 }
 
-void ps_window_to(char out[PS_STAMP_TEXT], const struct pst_tz *tz, pst_wall to, bool date_only)
+void pst_ps_window_to(char out[PST_PS_STAMP_TEXT], const struct pst_tz *tz, pst_wall to,
+                      bool date_only)
 {
     out[0] = '\0';
     if (pst_wall_is_none(to))
@@ -75,10 +77,10 @@ void ps_window_to(char out[PS_STAMP_TEXT], const struct pst_tz *tz, pst_wall to,
 
 /* ---- keys ---------------------------------------------------------------------------------- */
 
-pst_code ps_after_decode(struct ps_after *out, const struct ps_stream *s, pst_str token,
-                         struct pst_arena *arena, struct pst_err *err)
+pst_code pst_ps_after_decode(struct pst_ps_after *out, const struct pst_ps_stream *s, pst_str token,
+                             struct pst_arena *arena, struct pst_err *err)
 {
-    *out = (struct ps_after){.is_start = token.len == 0};
+    *out = (struct pst_ps_after){.is_start = token.len == 0};
     if (out->is_start) {
         if (s->scope_count > 0) {
             out->is_start = false;
@@ -87,7 +89,7 @@ pst_code ps_after_decode(struct ps_after *out, const struct ps_stream *s, pst_st
         return PST_OK;
     }
     size_t count = 0;
-    PST_TRY(pst_source_id_split(arena, token, out->key.text, PS_KEY_PARTS, &count, err));
+    PST_TRY(pst_source_id_split(arena, token, out->key.text, PST_PS_KEY_PARTS, &count, err));
     if (count != s->document_parts)
         return PST_FAIL(err, PST_E_INVALID, "a key of %zu parts where %zu were issued", count,
                         s->document_parts);
@@ -124,13 +126,13 @@ static void begin_query(struct pst_buf *url, const struct pst_connector *self, p
 }
 
 struct window {
-    char from[PS_STAMP_TEXT];
-    char to[PS_STAMP_TEXT];
-    char as_of[PS_STAMP_TEXT];
+    char from[PST_PS_STAMP_TEXT];
+    char to[PST_PS_STAMP_TEXT];
+    char as_of[PST_PS_STAMP_TEXT];
 };
 
-static pst_code add_key_value(struct pst_buf *url, const struct ps_stream *s, size_t part,
-                              const struct ps_after *after, struct pst_err *err)
+static pst_code add_key_value(struct pst_buf *url, const struct pst_ps_stream *s, size_t part,
+                              const struct pst_ps_after *after, struct pst_err *err)
 {
     pst_str text = after->key.text[part];
     if (after->is_start)
@@ -149,8 +151,8 @@ static pst_code add_key_value(struct pst_buf *url, const struct ps_stream *s, si
     return PST_OK;
 }
 
-static pst_code add_prompt_value(struct pst_buf *url, const struct ps_stream *s, int prompt,
-                                 const struct window *window, const struct ps_after *after,
+static pst_code add_prompt_value(struct pst_buf *url, const struct pst_ps_stream *s, int prompt,
+                                 const struct window *window, const struct pst_ps_after *after,
                                  struct pst_err *err)
 {
     if (prompt == s->from_prompt)
@@ -165,16 +167,16 @@ static pst_code add_prompt_value(struct pst_buf *url, const struct ps_stream *s,
     return PST_OK;
 }
 
-pst_code ps_url_page(const struct pst_connector *self, const struct ps_stream *s,
-                     const struct pst_fetch *fetch, const struct pst_tz *tz,
-                     const struct ps_after *after, uint32_t max_rows, struct pst_arena *arena,
-                     pst_str *out, struct pst_err *err)
+pst_code pst_ps_url_page(const struct pst_connector *self, const struct pst_ps_stream *s,
+                         const struct pst_fetch *fetch, const struct pst_tz *tz,
+                         const struct pst_ps_after *after, uint32_t max_rows,
+                         struct pst_arena *arena, pst_str *out, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf url = {0};
     struct window window;
     begin_query(&url, self, s->query, max_rows);
-    ps_window_from(window.from, tz, fetch->from, s->stream->date_only);
-    ps_window_to(window.to, tz, fetch->to, s->stream->date_only);
+    pst_ps_window_from(window.from, tz, fetch->from, s->stream->date_only);
+    pst_ps_window_to(window.to, tz, fetch->to, s->stream->date_only);
     window.as_of[0] = '\0';
     if (!pst_wall_is_none(fetch->as_of)) {
         write_stamp(window.as_of, pst_tz_to_local(tz, fetch->as_of));
@@ -196,8 +198,8 @@ pst_code ps_url_page(const struct pst_connector *self, const struct ps_stream *s
     return finish(&url, arena, out, err);
 }
 
-pst_code ps_url_query(const struct pst_connector *self, pst_str query, uint32_t max_rows,
-                      struct pst_arena *arena, pst_str *out, struct pst_err *err)
+pst_code pst_ps_url_query(const struct pst_connector *self, pst_str query, uint32_t max_rows,
+                          struct pst_arena *arena, pst_str *out, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf url = {0};
     begin_query(&url, self, query, max_rows);
@@ -205,8 +207,8 @@ pst_code ps_url_query(const struct pst_connector *self, pst_str query, uint32_t 
     return finish(&url, arena, out, err);
 }
 
-pst_code ps_url_list(const struct pst_connector *self, pst_str search, struct pst_arena *arena,
-                     pst_str *out, struct pst_err *err)
+pst_code pst_ps_url_list(const struct pst_connector *self, pst_str search, struct pst_arena *arena,
+                         pst_str *out, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf url = {0};
     pst_buf_init(&url, URL_BYTES);
@@ -219,8 +221,8 @@ pst_code ps_url_list(const struct pst_connector *self, pst_str search, struct ps
     return finish(&url, arena, out, err);
 }
 
-pst_code ps_url_meta(const struct pst_connector *self, const char *service, pst_str query,
-                     struct pst_arena *arena, pst_str *out, struct pst_err *err)
+pst_code pst_ps_url_meta(const struct pst_connector *self, const char *service, pst_str query,
+                         struct pst_arena *arena, pst_str *out, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf url = {0};
     pst_buf_init(&url, URL_BYTES);
@@ -234,9 +236,9 @@ pst_code ps_url_meta(const struct pst_connector *self, const char *service, pst_
     return finish(&url, arena, out, err);
 }
 
-pst_code ps_get(const struct pst_connector *self, const struct pst_connector_ctx *ctx, pst_str url,
-                enum pst_http_expect expect, struct pst_arena *arena,
-                struct pst_http_response *response, struct pst_err *err)
+pst_code pst_ps_get(const struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                    pst_str url, enum pst_http_expect expect, struct pst_arena *arena,
+                    struct pst_http_response *response, struct pst_err *err)
 {
     const struct pst_http_header accept = {PST_STR("Accept"), PST_STR("application/json")};
     const struct pst_http_request request = {

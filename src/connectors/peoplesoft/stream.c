@@ -5,15 +5,15 @@
 
 #include "codec/json.h"
 
-const struct ps_query *ps_pack_find(pst_str name)
+const struct pst_ps_query *pst_ps_pack_find(pst_str name)
 {
-    for (size_t i = 0; i < PS_PACK.query_count; i++)
-        if (pst_str_eq(PS_PACK.queries[i].name, name))
-            return &PS_PACK.queries[i];
+    for (size_t i = 0; i < PST_PS_PACK.query_count; i++)
+        if (pst_str_eq(PST_PS_PACK.queries[i].name, name))
+            return &PST_PS_PACK.queries[i];
     return NULL;
 }
 
-const struct ps_column *ps_query_column(const struct ps_query *query, pst_str name)
+const struct pst_ps_column *pst_ps_query_column(const struct pst_ps_query *query, pst_str name)
 {
     for (size_t i = 0; i < query->column_count; i++)
         if (pst_str_eq(query->columns[i].name, name))
@@ -21,7 +21,7 @@ const struct ps_column *ps_query_column(const struct ps_query *query, pst_str na
     return NULL;
 }
 
-static int find_prompt(const struct ps_query *query, pst_str lead, pst_str name)
+static int find_prompt(const struct pst_ps_query *query, pst_str lead, pst_str name)
 {
     for (size_t i = 0; i < query->prompt_count; i++) {
         pst_str p = query->prompts[i].name;
@@ -48,23 +48,23 @@ static int64_t largest(uint16_t digits)
     return n;
 }
 
-static pst_code build_key(struct ps_stream *s, yyjson_val *spec, struct pst_err *err)
+static pst_code build_key(struct pst_ps_stream *s, yyjson_val *spec, struct pst_err *err)
 {
     yyjson_val *key = NULL;
     yyjson_arr_iter it;
     yyjson_val *part;
     int64_t parts = 0;
     PST_TRY(pst_json_opt_array(spec, "key", &key, err));
-    PST_TRY(pst_json_opt_i64(spec, "document", 1, PS_KEY_PARTS, &parts, err));
+    PST_TRY(pst_json_opt_i64(spec, "document", 1, PST_PS_KEY_PARTS, &parts, err));
     yyjson_arr_iter_init(key, &it);
     while (key && (part = yyjson_arr_iter_next(&it))) {
         pst_str type = {0};
-        if (s->key_count == PS_KEY_PARTS)
-            return PST_FAIL(err, PST_E_INVALID, "key: more than %d parts", PS_KEY_PARTS);
-        struct ps_key_part *k = &s->key[s->key_count++];
+        if (s->key_count == PST_PS_KEY_PARTS)
+            return PST_FAIL(err, PST_E_INVALID, "key: more than %d parts", PST_PS_KEY_PARTS);
+        struct pst_ps_key_part *k = &s->key[s->key_count++];
         PST_TRY(pst_json_need_str(part, "column", &k->column, err));
         PST_TRY(pst_json_need_str(part, "type", &type, err));
-        const struct ps_column *column = ps_query_column(s->pack, k->column);
+        const struct pst_ps_column *column = pst_ps_query_column(s->pack, k->column);
         k->is_number = pst_str_is(type, "number");
         k->prompt = find_prompt(s->pack, PST_STR("LAST_"), tail_of(k->column));
         if (!column || k->prompt < 0)
@@ -81,11 +81,11 @@ static pst_code build_key(struct ps_stream *s, yyjson_val *spec, struct pst_err 
     return PST_OK;
 }
 
-static pst_code build_renames(struct pst_connector *self, struct ps_stream *s, yyjson_val *config,
-                              struct pst_err *err)
+static pst_code build_renames(struct pst_connector *self, struct pst_ps_stream *s,
+                              yyjson_val *config, struct pst_err *err)
 {
     yyjson_val *all = pst_json_get(pst_json_get(config, PST_STR("columns")), s->stream->name);
-    struct ps_rename *renames = NULL;
+    struct pst_ps_rename *renames = NULL;
     yyjson_obj_iter it;
     yyjson_val *key;
     if (!yyjson_is_obj(all))
@@ -96,7 +96,7 @@ static pst_code build_renames(struct pst_connector *self, struct ps_stream *s, y
     while ((key = yyjson_obj_iter_next(&it))) {
         pst_str pack = {yyjson_get_str(key), yyjson_get_len(key)};
         pst_str site = {0};
-        if (!ps_query_column(s->pack, pack))
+        if (!pst_ps_query_column(s->pack, pack))
             return PST_FAIL_AT(err, PST_E_INVALID, "config.columns",
                                "config.columns.%.*s: query '%.*s' of the pack has no column '%.*s'",
                                PST_STR_ARG(s->stream->name), PST_STR_ARG(s->pack->name),
@@ -114,7 +114,7 @@ static int compare_text(const void *a, const void *b)
     return pst_str_cmp(*(const pst_str *)a, *(const pst_str *)b);
 }
 
-static pst_code build_scope(struct pst_connector *self, struct ps_stream *s, yyjson_val *config,
+static pst_code build_scope(struct pst_connector *self, struct pst_ps_stream *s, yyjson_val *config,
                             yyjson_val *spec, struct pst_err *err)
 {
     pst_str option = {0};
@@ -137,15 +137,15 @@ static pst_code build_scope(struct pst_connector *self, struct ps_stream *s, yyj
     return PST_OK;
 }
 
-static pst_code build_stream(struct pst_connector *self, struct ps_stream *s, yyjson_val *config,
-                             struct pst_err *err)
+static pst_code build_stream(struct pst_connector *self, struct pst_ps_stream *s,
+                             yyjson_val *config, struct pst_err *err)
 {
     yyjson_val *spec = s->stream->manifest;
     yyjson_val *names = pst_json_get(config, PST_STR("queries"));
     yyjson_val *stamp = pst_json_get(spec, PST_STR("stamp"));
     pst_str query = {0};
     PST_TRY(pst_json_need_str(spec, "query", &query, err));
-    s->pack = ps_pack_find(query);
+    s->pack = pst_ps_pack_find(query);
     if (!s->pack)
         return PST_FAIL(err, PST_E_INVALID, "query: '%.*s' is not in the pack", PST_STR_ARG(query));
     (void)pst_json_str(pst_json_get(names, s->stream->name), &query);
@@ -160,13 +160,13 @@ static pst_code build_stream(struct pst_connector *self, struct ps_stream *s, yy
     return build_scope(self, s, config, spec, err);
 }
 
-pst_code ps_streams_build(struct pst_connector *self, yyjson_val *config, struct pst_err *err)
+pst_code pst_ps_streams_build(struct pst_connector *self, yyjson_val *config, struct pst_err *err)
 {
     const struct pst_manifest *m = self->manifest;
     PST_TRY(
         pst_arena_array(self->arena, &self->streams, m->stream_count, sizeof(*self->streams), err));
     for (size_t i = 0; i < m->stream_count; i++) {
-        struct ps_stream *s = &self->streams[self->stream_count++];
+        struct pst_ps_stream *s = &self->streams[self->stream_count++];
         s->stream = &m->streams[i];
         if (build_stream(self, s, config, err) != PST_OK)
             return pst_err_wrap(err, "stream '%.*s'", PST_STR_ARG(s->stream->name));
@@ -174,8 +174,8 @@ pst_code ps_streams_build(struct pst_connector *self, yyjson_val *config, struct
     return PST_OK;
 }
 
-pst_code ps_stream_find(const struct pst_connector *self, const struct pst_stream *stream,
-                        const struct ps_stream **out, struct pst_err *err)
+pst_code pst_ps_stream_find(const struct pst_connector *self, const struct pst_stream *stream,
+                            const struct pst_ps_stream **out, struct pst_err *err)
 {
     for (size_t i = 0; i < self->stream_count; i++) {
         if (pst_str_eq(self->streams[i].stream->name, stream->name)) {
@@ -196,9 +196,9 @@ static bool is_among(pst_str name, const pst_str *all, size_t count)
 }
 
 /* The one column of the pack with that tail, or NULL. */
-static const struct ps_column *find_by_tail(const struct ps_query *query, pst_str tail)
+static const struct pst_ps_column *find_by_tail(const struct pst_ps_query *query, pst_str tail)
 {
-    const struct ps_column *found = NULL;
+    const struct pst_ps_column *found = NULL;
     for (size_t i = 0; i < query->column_count; i++) {
         if (!pst_str_eq(tail_of(query->columns[i].name), tail))
             continue;
@@ -209,13 +209,13 @@ static const struct ps_column *find_by_tail(const struct ps_query *query, pst_st
     return found;
 }
 
-pst_str ps_stream_canonical(const struct ps_stream *s, pst_str name, const pst_str *all,
-                            size_t count)
+pst_str pst_ps_stream_canonical(const struct pst_ps_stream *s, pst_str name, const pst_str *all,
+                                size_t count)
 {
     for (size_t i = 0; i < s->rename_count; i++)
         if (pst_str_eq(s->renames[i].site, name))
             return s->renames[i].pack;
-    const struct ps_column *column = ps_query_column(s->pack, name);
+    const struct pst_ps_column *column = pst_ps_query_column(s->pack, name);
     if (column)
         return column->name;
     pst_str tail = tail_of(name);
@@ -228,7 +228,7 @@ pst_str ps_stream_canonical(const struct ps_stream *s, pst_str name, const pst_s
     return same_tail > 1 ? name : column->name;
 }
 
-pst_str ps_stream_site_name(const struct ps_stream *s, pst_str pack_name)
+pst_str pst_ps_stream_site_name(const struct pst_ps_stream *s, pst_str pack_name)
 {
     for (size_t i = 0; i < s->rename_count; i++)
         if (pst_str_eq(s->renames[i].pack, pack_name))
@@ -236,12 +236,12 @@ pst_str ps_stream_site_name(const struct ps_stream *s, pst_str pack_name)
     return pack_name;
 }
 
-bool ps_stream_has(const struct ps_stream *s, pst_str first_part)
+bool pst_ps_stream_has(const struct pst_ps_stream *s, pst_str first_part)
 {
     return s->scope_count == 0 || is_among(first_part, s->scope, s->scope_count);
 }
 
-bool ps_stream_next_scope(const struct ps_stream *s, pst_str value, pst_str *out)
+bool pst_ps_stream_next_scope(const struct pst_ps_stream *s, pst_str value, pst_str *out)
 {
     for (size_t i = 0; i < s->scope_count; i++) {
         if (pst_str_cmp(s->scope[i], value) > 0) {
@@ -252,8 +252,8 @@ bool ps_stream_next_scope(const struct ps_stream *s, pst_str value, pst_str *out
     return false;
 }
 
-int ps_key_cmp(const struct ps_stream *s, const struct ps_key *a, const struct ps_key *b,
-               size_t parts)
+int pst_ps_key_cmp(const struct pst_ps_stream *s, const struct pst_ps_key *a,
+                   const struct pst_ps_key *b, size_t parts)
 {
     for (size_t i = 0; i < parts; i++) {
         int order = s->key[i].is_number

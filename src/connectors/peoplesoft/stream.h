@@ -7,42 +7,42 @@
 #include "connectors/peoplesoft/pack.h"
 
 enum {
-    PS_KEY_PARTS = 8,
-    PS_DOCUMENT_ROWS = 10000, /* the largest document */
-    PS_COLUMNS = 1024, /* of one query */
-    PS_NUMBER_BYTES = 64, /* longest number; ids of 31 digits exist */
+    PST_PS_KEY_PARTS = 8,
+    PST_PS_DOCUMENT_ROWS = 10000, /* the largest document */
+    PST_PS_COLUMNS = 1024, /* of one query */
+    PST_PS_NUMBER_BYTES = 64, /* longest number; ids of 31 digits exist */
 };
 
-struct ps_key_part {
+struct pst_ps_key_part {
     pst_str column; /* the pack's name */
     bool is_number;
     int64_t max; /* number: the largest that the column holds */
     int prompt; /* index in the query's prompts */
 };
 
-struct ps_rename {
+struct pst_ps_rename {
     pst_str pack, site;
 };
 
-struct ps_stream {
+struct pst_ps_stream {
     const struct pst_stream *stream; /* the manifest's */
-    const struct ps_query *pack;
+    const struct pst_ps_query *pack;
     pst_str query; /* the name at this site */
-    struct ps_key_part key[PS_KEY_PARTS];
+    struct pst_ps_key_part key[PST_PS_KEY_PARTS];
     size_t key_count;
     size_t document_parts; /* the first so many parts name the document */
     pst_str stamp; /* the pack's column, "" = none */
     int from_prompt, to_prompt, as_of_prompt; /* index in the query's prompts, -1 = none */
-    const struct ps_rename *renames;
+    const struct pst_ps_rename *renames;
     size_t rename_count;
     const pst_str *scope; /* values of the first key part, ascending; none = all */
     size_t scope_count;
 };
 
 /* A row's key. */
-struct ps_key {
-    pst_str text[PS_KEY_PARTS];
-    int64_t number[PS_KEY_PARTS];
+struct pst_ps_key {
+    pst_str text[PST_PS_KEY_PARTS];
+    int64_t number[PST_PS_KEY_PARTS];
 };
 
 struct pst_connector {
@@ -57,31 +57,31 @@ struct pst_connector {
     uint32_t page_size;
     int64_t timeout_ms;
     pst_str clock_query, clock_column;
-    struct ps_stream *streams;
+    struct pst_ps_stream *streams;
     size_t stream_count;
 };
 
 /* Build self->streams. Errors: INVALID, NO_MEMORY, LIMIT. */
-pst_code ps_streams_build(struct pst_connector *self, yyjson_val *config, struct pst_err *err);
+pst_code pst_ps_streams_build(struct pst_connector *self, yyjson_val *config, struct pst_err *err);
 
 /* Errors: INVALID (not a stream of this connector). */
-pst_code ps_stream_find(const struct pst_connector *self, const struct pst_stream *stream,
-                        const struct ps_stream **out, struct pst_err *err);
+pst_code pst_ps_stream_find(const struct pst_connector *self, const struct pst_stream *stream,
+                            const struct pst_ps_stream **out, struct pst_err *err);
 
 /* The pack's name for a column that an answer calls `name`; `all` are the answer's names. The
  * name itself where the pack has none for it: renamed at this site; the pack's name exactly; else
  * what stands behind the dot, where that fits one column only ("PO_ID", "X.PO_ID"). */
-pst_str ps_stream_canonical(const struct ps_stream *s, pst_str name, const pst_str *all,
-                            size_t count);
+pst_str pst_ps_stream_canonical(const struct pst_ps_stream *s, pst_str name, const pst_str *all,
+                                size_t count);
 
 /* The name that the site's query gives to a column of the pack. */
-pst_str ps_stream_site_name(const struct ps_stream *s, pst_str pack_name);
+pst_str pst_ps_stream_site_name(const struct pst_ps_stream *s, pst_str pack_name);
 
-bool ps_stream_has(const struct ps_stream *s, pst_str first_part); /* in scope */
+bool pst_ps_stream_has(const struct pst_ps_stream *s, pst_str first_part); /* in scope */
 /* The smallest value of the scope above `value`; false when there is none. */
-bool ps_stream_next_scope(const struct ps_stream *s, pst_str value, pst_str *out);
+bool pst_ps_stream_next_scope(const struct pst_ps_stream *s, pst_str value, pst_str *out);
 
-int ps_key_cmp(const struct ps_stream *s, const struct ps_key *a, const struct ps_key *b,
-               size_t parts);
+int pst_ps_key_cmp(const struct pst_ps_stream *s, const struct pst_ps_key *a,
+                   const struct pst_ps_key *b, size_t parts);
 
 #endif

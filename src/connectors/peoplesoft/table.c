@@ -8,18 +8,19 @@
 
 enum { KEY_BYTES = 4096 };
 
-pst_code ps_places_find(struct ps_places *out, const struct ps_rows *rows, struct pst_err *err)
+pst_code pst_ps_places_find(struct pst_ps_places *out, const struct pst_ps_rows *rows,
+                            struct pst_err *err)
 {
-    const struct ps_stream *s = rows->stream;
+    const struct pst_ps_stream *s = rows->stream;
     PST_AUTO(buf) struct pst_buf missing = {0};
     pst_buf_init(&missing, 1024);
     for (size_t i = 0; i <= s->key_count; i++) {
         bool is_stamp = i == s->key_count;
         pst_str name = is_stamp ? s->stamp : s->key[i].column;
-        int column = name.len ? ps_rows_column(rows, name) : -1;
+        int column = name.len ? pst_ps_rows_column(rows, name) : -1;
         if (column < 0 && name.len)
             pst_buf_addf(&missing, "%s'%.*s'", missing.len ? ", " : "",
-                         PST_STR_ARG(ps_stream_site_name(s, name)));
+                         PST_STR_ARG(pst_ps_stream_site_name(s, name)));
         if (is_stamp)
             out->stamp = column;
         else
@@ -39,13 +40,13 @@ static bool is_blank(pst_str s)
     return true;
 }
 
-static const struct pst_cell *cell_at(const struct ps_rows *rows, size_t row, int column)
+static const struct pst_cell *cell_at(const struct pst_ps_rows *rows, size_t row, int column)
 {
     return &rows->cells[row * rows->stride + (size_t)column];
 }
 
 /* A key part as text: blanks are how PeopleSoft stores "nothing". */
-static pst_str key_text(const struct ps_rows *rows, size_t row, int column)
+static pst_str key_text(const struct pst_ps_rows *rows, size_t row, int column)
 {
     pst_str text = cell_at(rows, row, column)->text;
     return is_blank(text) ? (pst_str){0} : text;
@@ -72,10 +73,10 @@ static bool read_whole_number(pst_str text, int64_t *out)
     return true;
 }
 
-pst_code ps_row_key(const struct ps_rows *rows, const struct ps_places *places, size_t row,
-                    struct ps_key *out, struct pst_err *err)
+pst_code pst_ps_row_key(const struct pst_ps_rows *rows, const struct pst_ps_places *places,
+                        size_t row, struct pst_ps_key *out, struct pst_err *err)
 {
-    const struct ps_stream *s = rows->stream;
+    const struct pst_ps_stream *s = rows->stream;
     for (size_t i = 0; i < s->key_count; i++) {
         out->text[i] = key_text(rows, row, places->key[i]);
         out->number[i] = 0;
@@ -88,8 +89,8 @@ pst_code ps_row_key(const struct ps_rows *rows, const struct ps_places *places, 
     return PST_OK;
 }
 
-static bool is_same_document(const struct ps_rows *rows, const struct ps_places *places, size_t a,
-                             size_t b)
+static bool is_same_document(const struct pst_ps_rows *rows, const struct pst_ps_places *places,
+                             size_t a, size_t b)
 {
     /* From the last part on: that is where neighbours differ. */
     for (size_t i = rows->stream->document_parts; i-- > 0;)
@@ -98,8 +99,8 @@ static bool is_same_document(const struct ps_rows *rows, const struct ps_places 
     return true;
 }
 
-size_t ps_count_documents(const struct ps_rows *rows, const struct ps_places *places,
-                          size_t *last_rows)
+size_t pst_ps_count_documents(const struct pst_ps_rows *rows, const struct pst_ps_places *places,
+                              size_t *last_rows)
 {
     size_t count = 0;
     *last_rows = 0;
@@ -113,21 +114,21 @@ size_t ps_count_documents(const struct ps_rows *rows, const struct ps_places *pl
     return count;
 }
 
-pst_code ps_fail_document_size(const struct ps_stream *s, struct pst_err *err)
+pst_code pst_ps_fail_document_size(const struct pst_ps_stream *s, struct pst_err *err)
 {
     return PST_FAIL(err, PST_E_LIMIT, "query '%.*s' has a document of more than %d rows",
-                    PST_STR_ARG(s->query), PS_DOCUMENT_ROWS);
+                    PST_STR_ARG(s->query), PST_PS_DOCUMENT_ROWS);
 }
 
 struct builder {
-    struct ps_rows *rows;
-    const struct ps_places *places;
+    struct pst_ps_rows *rows;
+    const struct pst_ps_places *places;
     const struct pst_tz *tz;
     struct pst_tz_memo memo;
     struct pst_buf id, sort;
     struct pst_document *documents;
     size_t count;
-    struct ps_key last; /* of the row before */
+    struct pst_ps_key last; /* of the row before */
 };
 
 static pst_code fail_order(const struct builder *b, struct pst_err *err)
@@ -178,9 +179,9 @@ static bool is_clean(pst_str text)
     return pst_utf8_valid(text, NULL) && !(text.len && memchr(text.ptr, '\0', text.len));
 }
 
-static void add_key(struct builder *b, const struct ps_key *key)
+static void add_key(struct builder *b, const struct pst_ps_key *key)
 {
-    const struct ps_stream *s = b->rows->stream;
+    const struct pst_ps_stream *s = b->rows->stream;
     char digits[24];
     pst_buf_reset(&b->id);
     pst_buf_reset(&b->sort);
@@ -200,7 +201,7 @@ static void add_key(struct builder *b, const struct ps_key *key)
     }
 }
 
-static pst_code begin_document(struct builder *b, const struct ps_key *key, size_t row,
+static pst_code begin_document(struct builder *b, const struct pst_ps_key *key, size_t row,
                                struct pst_err *err)
 {
     struct pst_document *doc = &b->documents[b->count];
@@ -221,21 +222,21 @@ static pst_code begin_document(struct builder *b, const struct ps_key *key, size
 
 static pst_code add_row(struct builder *b, size_t row, struct pst_err *err)
 {
-    const struct ps_stream *s = b->rows->stream;
-    struct ps_key key = {0};
-    PST_TRY(ps_row_key(b->rows, b->places, row, &key, err));
+    const struct pst_ps_stream *s = b->rows->stream;
+    struct pst_ps_key key = {0};
+    PST_TRY(pst_ps_row_key(b->rows, b->places, row, &key, err));
     bool is_next = b->count == 0 || !is_same_document(b->rows, b->places, row - 1, row);
     if (is_next) {
         PST_TRY(begin_document(b, &key, row, err));
     } else {
         struct pst_document *doc = &b->documents[b->count - 1];
-        int order = ps_key_cmp(s, &b->last, &key, s->key_count);
+        int order = pst_ps_key_cmp(s, &b->last, &key, s->key_count);
         if (order > 0)
             return fail_order(b, err);
         if (order == 0)
             set_fault(doc, PST_STR("two of its rows have the same key"));
-        if (++doc->row_count > PS_DOCUMENT_ROWS)
-            return ps_fail_document_size(s, err);
+        if (++doc->row_count > PST_PS_DOCUMENT_ROWS)
+            return pst_ps_fail_document_size(s, err);
     }
     if (b->rows->faults)
         set_fault(&b->documents[b->count - 1], b->rows->faults[row]);
@@ -243,14 +244,15 @@ static pst_code add_row(struct builder *b, size_t row, struct pst_err *err)
     return PST_OK;
 }
 
-pst_code ps_documents_build(struct ps_rows *rows, const struct ps_places *places, size_t row_count,
-                            const struct pst_tz *tz, struct pst_page *out, struct pst_err *err)
+pst_code pst_ps_documents_build(struct pst_ps_rows *rows, const struct pst_ps_places *places,
+                                size_t row_count, const struct pst_tz *tz, struct pst_page *out,
+                                struct pst_err *err)
 {
     struct builder b = {.rows = rows, .places = places, .tz = tz};
     size_t last_rows = 0;
-    ps_rows_pack(rows);
+    pst_ps_rows_pack(rows);
     rows->row_count = row_count;
-    size_t count = ps_count_documents(rows, places, &last_rows);
+    size_t count = pst_ps_count_documents(rows, places, &last_rows);
     PST_TRY(pst_arena_array(rows->arena, &b.documents, count, sizeof(*b.documents), err));
     pst_buf_init(&b.id, KEY_BYTES);
     pst_buf_init(&b.sort, KEY_BYTES);

@@ -31,7 +31,7 @@ static char fields[16384], prompts[4096];
 
 static void install(const struct installed *i)
 {
-    const struct ps_query *q = ps_pack_find(PST_STR("PST_PURCHASE_ORDERS"));
+    const struct pst_ps_query *q = pst_ps_pack_find(PST_STR("PST_PURCHASE_ORDERS"));
     static const struct {
         char kind;
         const char *type;

@@ -37,7 +37,7 @@ static pst_str body_of(const char *text, size_t len)
 }
 
 /* The rows as text: "A.B=text, C:number, D=null ; ..." and faults in front of their row. */
-static void render(const struct ps_rows *rows, char *out, size_t size)
+static void render(const struct pst_ps_rows *rows, char *out, size_t size)
 {
     static const char KIND[] = {'?', '~', '=', ':', '!'};
     size_t n = 0;
@@ -142,11 +142,11 @@ static void every_form_of_a_good_answer_is_read(void **state)
     (void)state;
     for (size_t i = 0; i < PST_COUNT(GOOD); i++) {
         struct pst_err err = {0};
-        struct ps_rows rows = {.arena = arena};
+        struct pst_ps_rows rows = {.arena = arena};
         size_t added = 0;
         char text[1024];
         pst_str body = body_of(GOOD[i].body, GOOD[i].len ? GOOD[i].len : strlen(GOOD[i].body));
-        pst_code code = ps_rows_read(&rows, body, &added, &err);
+        pst_code code = pst_ps_rows_read(&rows, body, &added, &err);
         if (code != PST_OK)
             fail_msg("%s: %s", GOOD[i].what, err.msg);
         render(&rows, text, sizeof(text));
@@ -194,10 +194,10 @@ static void broken_answers_are_never_rows(void **state)
     (void)state;
     for (size_t i = 0; i < PST_COUNT(BAD); i++) {
         struct pst_err err = {0};
-        struct ps_rows rows = {.arena = arena};
+        struct pst_ps_rows rows = {.arena = arena};
         size_t added = 0;
         pst_str body = body_of(BAD[i].body, strlen(BAD[i].body));
-        pst_code code = ps_rows_read(&rows, body, &added, &err);
+        pst_code code = pst_ps_rows_read(&rows, body, &added, &err);
         if (code != BAD[i].code || !strstr(err.msg, BAD[i].says))
             fail_msg("%s: %s: %s", BAD[i].body, pst_code_name(code), err.msg);
     }
@@ -212,9 +212,9 @@ static void an_answer_cut_at_any_byte_is_retried(void **state)
         "{\"A.X\":null,\"N\":true}]}}}";
     for (size_t len = 0; len < sizeof(WHOLE) - 1; len++) {
         struct pst_err err = {0};
-        struct ps_rows rows = {.arena = arena};
+        struct pst_ps_rows rows = {.arena = arena};
         size_t added = 0;
-        pst_code code = ps_rows_read(&rows, body_of(WHOLE, len), &added, &err);
+        pst_code code = pst_ps_rows_read(&rows, body_of(WHOLE, len), &added, &err);
         if (code != PST_E_UNREACHABLE)
             fail_msg("cut after %zu bytes: %s: %s", len, pst_code_name(code), err.msg);
     }
@@ -227,21 +227,21 @@ static void rows_of_several_answers_stand_in_one_table(void **state)
         OK_OPEN "[{\"X\":\"1\",\"Y\":\"a\xff\"}]" OK_CLOSE, OK_OPEN "[]" OK_CLOSE,
         OK_OPEN "[{\"Y\":\"b\",\"X\":\"2\"},{\"X\":\"3\",\"Z\":\"new\"}]" OK_CLOSE};
     struct pst_err err;
-    struct ps_rows rows = {.arena = arena};
+    struct pst_ps_rows rows = {.arena = arena};
     char text[512];
     size_t added = 0;
     for (size_t i = 0; i < PST_COUNT(BODIES); i++)
-        assert_ok(ps_rows_read(&rows, body_of(BODIES[i], strlen(BODIES[i])), &added, &err));
+        assert_ok(pst_ps_rows_read(&rows, body_of(BODIES[i], strlen(BODIES[i])), &added, &err));
     assert_int_equal(added, 2);
-    ps_rows_move(&rows, 0, 0);
+    pst_ps_rows_move(&rows, 0, 0);
     render(&rows, text, sizeof(text));
     assert_string_equal(text, "<column 'Y': invalid UTF-8 at byte 1>"
                               "X=1,Y=a\xff,;X=2,Y=b,;X=3,Z=new,;");
-    ps_rows_pack(&rows);
+    pst_ps_rows_pack(&rows);
     assert_int_equal(rows.stride, 3);
     render(&rows, text, sizeof(text));
     assert_non_null(strstr(text, ";X=2,Y=b,;X=3,Z=new,;"));
-    ps_rows_move(&rows, 0, 2);
+    pst_ps_rows_move(&rows, 0, 2);
     rows.row_count = 1;
     render(&rows, text, sizeof(text));
     assert_string_equal(text, "X=3,Z=new,;");
@@ -252,28 +252,28 @@ static void deep_nesting_is_refused_quickly(void **state)
     (void)state;
     enum { DEPTH = 1000000 };
     struct pst_err err;
-    struct ps_rows rows = {.arena = arena};
+    struct pst_ps_rows rows = {.arena = arena};
     size_t added = 0;
     char *text = NULL;
     assert_ok(pst_arena_alloc(arena, &text, 2 * DEPTH + PST_HTTP_PADDING, &err));
     memset(text, '[', DEPTH);
     memset(text + DEPTH, ']', DEPTH);
-    assert_code(ps_rows_read(&rows, (pst_str){text, 2 * DEPTH}, &added, &err), PST_E_SYSTEM);
+    assert_code(pst_ps_rows_read(&rows, (pst_str){text, 2 * DEPTH}, &added, &err), PST_E_SYSTEM);
 }
 
 static void more_columns_than_a_query_has_are_refused(void **state)
 {
     (void)state;
     struct pst_err err;
-    struct ps_rows rows = {.arena = arena};
+    struct pst_ps_rows rows = {.arena = arena};
     struct pst_buf b;
     size_t added = 0;
     pst_buf_init(&b, 1 << 20);
     pst_buf_add_lit(&b, OK_OPEN "[{");
-    for (int i = 0; i <= PS_COLUMNS; i++)
+    for (int i = 0; i <= PST_PS_COLUMNS; i++)
         pst_buf_addf(&b, "%s\"C%d\":1", i ? "," : "", i);
     pst_buf_add_lit(&b, "}]" OK_CLOSE);
-    assert_code(ps_rows_read(&rows, body_of(b.ptr, b.len), &added, &err), PST_E_SYSTEM);
+    assert_code(pst_ps_rows_read(&rows, body_of(b.ptr, b.len), &added, &err), PST_E_SYSTEM);
     pst_buf_fini(&b);
 }
 
@@ -286,7 +286,7 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-static void check_cells(const struct ps_rows *rows)
+static void check_cells(const struct pst_ps_rows *rows)
 {
     for (size_t r = 0; r < rows->row_count; r++) {
         bool has_fault = rows->faults && rows->faults[r].len;
@@ -307,7 +307,7 @@ static void damaged_answers_give_an_error_or_clean_rows(void **state)
     for (int round = 0; round < 20000; round++) {
         const char *source = GOOD[next_random(&random) % PST_COUNT(GOOD)].body;
         struct pst_err err;
-        struct ps_rows rows = {.arena = arena};
+        struct pst_ps_rows rows = {.arena = arena};
         size_t added = 0;
         pst_arena_reset(arena);
         pst_str body = body_of(source, strlen(source));
@@ -319,7 +319,7 @@ static void damaged_answers_give_an_error_or_clean_rows(void **state)
             body.len = next_random(&random) % body.len;
             memset(bytes + body.len, 0, PST_HTTP_PADDING);
         }
-        pst_code code = ps_rows_read(&rows, body, &added, &err);
+        pst_code code = pst_ps_rows_read(&rows, body, &added, &err);
         if (code == PST_OK)
             check_cells(&rows);
         else if (code != PST_E_SYSTEM && code != PST_E_UNREACHABLE)
@@ -336,7 +336,7 @@ static void failed_allocations_are_reported_and_leave_nothing_behind(void **stat
     {
         struct pst_err err;
         struct pst_arena *own = NULL;
-        struct ps_rows rows = {0};
+        struct pst_ps_rows rows = {0};
         size_t added = 0;
         char *copy = NULL;
         int64_t live = pst_alloc_live();
@@ -346,7 +346,7 @@ static void failed_allocations_are_reported_and_leave_nothing_behind(void **stat
         if (code == PST_OK) {
             memcpy(copy, BODY, sizeof(BODY) - 1);
             rows.arena = own;
-            code = ps_rows_read(&rows, (pst_str){copy, sizeof(BODY) - 1}, &added, &err);
+            code = pst_ps_rows_read(&rows, (pst_str){copy, sizeof(BODY) - 1}, &added, &err);
         }
         assert_int_equal(code, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
         pst_arena_free(own);

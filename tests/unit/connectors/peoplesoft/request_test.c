@@ -56,10 +56,11 @@ static void windows_are_widened_and_never_narrowed(void **state)
          "2026-10-25-03.01.00.000000"},
     };
     for (size_t i = 0; i < PST_COUNT(CASES); i++) {
-        char from[PS_STAMP_TEXT];
-        char to[PS_STAMP_TEXT];
-        ps_window_from(from, gateway_zone(CASES[i].zone), wall(CASES[i].at), CASES[i].date_only);
-        ps_window_to(to, gateway_zone(CASES[i].zone), wall(CASES[i].at), CASES[i].date_only);
+        char from[PST_PS_STAMP_TEXT];
+        char to[PST_PS_STAMP_TEXT];
+        pst_ps_window_from(from, gateway_zone(CASES[i].zone), wall(CASES[i].at),
+                           CASES[i].date_only);
+        pst_ps_window_to(to, gateway_zone(CASES[i].zone), wall(CASES[i].at), CASES[i].date_only);
         if (strcmp(from, CASES[i].from) != 0 || strcmp(to, CASES[i].to) != 0)
             fail_msg("%s %s: from %s, to %s", CASES[i].zone, CASES[i].at, from, to);
     }
@@ -91,11 +92,11 @@ static void every_instant_inside_a_window_reads_inside_its_texts(void **state)
             for (int i = 0; i < STEPS; i++)
                 local_text(text[i], tz, (pst_wall){base + i * STEP_MIN * 60 * PST_US_PER_S});
             for (int a = 0; a < STEPS; a++) {
-                char from[PS_STAMP_TEXT];
-                char to[PS_STAMP_TEXT];
+                char from[PST_PS_STAMP_TEXT];
+                char to[PST_PS_STAMP_TEXT];
                 pst_wall at = {base + a * STEP_MIN * 60 * PST_US_PER_S};
-                ps_window_from(from, tz, at, false);
-                ps_window_to(to, tz, at, false);
+                pst_ps_window_from(from, tz, at, false);
+                pst_ps_window_to(to, tz, at, false);
                 for (int i = a; i < STEPS; i++)
                     if (strcmp(text[i], from) < 0)
                         fail_msg("%s: %s is before %s", ZONES[z], text[i], from);
@@ -172,17 +173,17 @@ static void a_page_s_url_is_what_the_service_expects(void **state)
     assert_ok(pst_arena_new(&arena, 1 << 20, &err));
     assert_ok(gateway_open(&self, "{\"base_url\":\"https://h\"}", GATEWAY_CREDENTIALS, &err));
     for (size_t i = 0; i < PST_COUNT(URLS); i++) {
-        const struct ps_stream *s = NULL;
-        struct ps_after after;
+        const struct pst_ps_stream *s = NULL;
+        struct pst_ps_after after;
         pst_str url = {0};
         const struct pst_stream *stream =
             pst_manifest_stream(gateway_manifest(), pst_str_from(URLS[i].stream));
         const struct pst_fetch fetch = {
             .from = wall(URLS[i].from), .to = wall(URLS[i].to), .as_of = wall(URLS[i].as_of)};
-        assert_ok(ps_stream_find(self, stream, &s, &err));
-        assert_ok(ps_after_decode(&after, s, pst_str_from(URLS[i].after), arena, &err));
-        assert_ok(ps_url_page(self, s, &fetch, gateway_zone("UTC"), &after, URLS[i].rows, arena,
-                              &url, &err));
+        assert_ok(pst_ps_stream_find(self, stream, &s, &err));
+        assert_ok(pst_ps_after_decode(&after, s, pst_str_from(URLS[i].after), arena, &err));
+        assert_ok(pst_ps_url_page(self, s, &fetch, gateway_zone("UTC"), &after, URLS[i].rows, arena,
+                                  &url, &err));
         pst_str lead = PST_STR("https://h/PSIGW/RESTListeningConnector/PSFT_EP/ExecuteQuery.v1/");
         assert_true(pst_str_starts(url, lead));
         assert_str(pst_str_sub(url, lead.len, url.len), URLS[i].url);
