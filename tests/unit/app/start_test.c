@@ -1,0 +1,237 @@
+/* What a start needs: configuration files, the data directory, the root key, egress rules. */
+#include "tests/unit/test.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/internal.h"
+#include "os/file.h"
+#include "store/store.h"
+
+struct world {
+    char dir[64];
+    char home[80]; /* "HOME=<dir>" */
+    char path[160];
+    struct pst_arena *arena;
+};
+
+static int set_up(void **state)
+{
+    static struct world w;
+    struct pst_err err;
+    w = (struct world){.dir = "/tmp/pst_start_XXXXXX"};
+    *state = &w;
+    if (!mkdtemp(w.dir))
+        return -1;
+    (void)snprintf(w.home, sizeof(w.home), "HOME=%s", w.dir);
+    return pst_crypto_init(&err) != PST_OK || pst_arena_new(&w.arena, 4 << 20, &err) != PST_OK;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+    char command[128];
+    pst_arena_free(w->arena);
+    (void)snprintf(command, sizeof(command), "rm -rf '%s'", w->dir);
+    return system(command);
+}
+
+static const char *in_dir(struct world *w, const char *name)
+{
+    (void)snprintf(w->path, sizeof(w->path), "%s/%s", w->dir, name);
+    return w->path;
+}
+
+static pst_code load(struct world *w, const char *const *args, struct pst_settings *out,
+                     struct pst_err *err)
+{
+    const char *const env[] = {w->home, NULL};
+    size_t count = 0;
+    while (args[count])
+        count++;
+    return pst_settings_load(out, w->arena, args, count, env, err);
+}
+
+#define ARGS(...) ((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+
+static void the_file_of_the_user_is_found_and_another_may_be_named(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_settings s;
+    assert_ok(pst_dir_make(in_dir(w, ".config/penstock"), 0755, &err));
+    assert_ok(pst_file_write(in_dir(w, ".config/penstock/penstock.yaml"),
+                             PST_STR("page_rows: 77\ndata_dir: /d\n"), 0644, &err));
+    assert_ok(load(w, ARGS(), &s, &err));
+    assert_int_equal(pst_config_int(s.config, PST_OPT_PAGE_ROWS), 77);
+    assert_str(s.paths.data_dir, "/d");
+    assert_true(pst_str_ends(s.file, PST_STR("/.config/penstock/penstock.yaml")));
+    pst_config_unref(s.config);
+
+    assert_ok(pst_file_write(in_dir(w, "other.yaml"), PST_STR("page_rows: 88\n"), 0644, &err));
+    assert_ok(load(w, ARGS("--config", w->path, "--data-dir", "/e"), &s, &err));
+    assert_int_equal(pst_config_int(s.config, PST_OPT_PAGE_ROWS), 88);
+    assert_str(s.paths.data_dir, "/e");
+    pst_config_unref(s.config);
+    assert_code(load(w, ARGS("--config", in_dir(w, "none.yaml")), &s, &err), PST_E_NOT_FOUND);
+}
+
+static void a_file_with_a_secret_has_to_be_private(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_settings s;
+    pst_str text = PST_STR("root_key: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n");
+    assert_ok(pst_file_write(in_dir(w, "s.yaml"), text, 0644, &err));
+    assert_code(load(w, ARGS("--config", w->path), &s, &err), PST_E_DENIED);
+    assert_null(strstr(err.msg, "MDEy"));
+    assert_ok(pst_file_write(in_dir(w, "s.yaml"), text, 0600, &err));
+    assert_ok(load(w, ARGS("--config", w->path), &s, &err));
+    pst_config_unref(s.config);
+}
+
+static void the_data_directory_is_made_private_or_refused(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_file_info info;
+    struct pst_paths paths = {.data_dir = pst_str_from(in_dir(w, "a/b"))};
+    assert_ok(pst_start_data_dir(&paths, &err));
+    assert_ok(pst_file_stat(w->path, &info, &err));
+    assert_int_equal(info.mode, 0700);
+    assert_ok(pst_start_data_dir(&paths, &err));
+    assert_int_equal(chmod(w->path, 0750), 0);
+    assert_code(pst_start_data_dir(&paths, &err), PST_E_DENIED);
+}
+
+static struct pst_paths paths_in(struct world *w)
+{
+    struct pst_err err;
+    struct pst_paths p = {0};
+    assert_ok(pst_arena_dup(w->arena, &p.store, pst_str_from(in_dir(w, "s.db")), &err));
+    assert_ok(pst_arena_dup(w->arena, &p.key_file, pst_str_from(in_dir(w, "root.key")), &err));
+    return p;
+}
+
+static void the_root_key_is_made_once_and_never_replaced(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_settings s;
+    struct pst_paths paths = paths_in(w);
+    PST_AUTO(key) struct pst_key *first = NULL;
+    PST_AUTO(key) struct pst_key *second = NULL;
+    struct pst_key *none = NULL;
+    assert_ok(load(w, ARGS("--data-dir", w->dir), &s, &err));
+    assert_ok(pst_start_root_key(&first, s.config, &paths, &err));
+    assert_ok(pst_start_root_key(&second, s.config, &paths, &err));
+    assert_string_equal(pst_key_id(first), pst_key_id(second));
+    assert_int_equal(unlink(paths.key_file.ptr), 0);
+    assert_ok(pst_file_write(paths.store.ptr, PST_STR("store"), 0600, &err));
+    assert_code(pst_start_root_key(&none, s.config, &paths, &err), PST_E_NOT_FOUND);
+    assert_false(pst_file_exists(paths.key_file.ptr));
+    pst_config_unref(s.config);
+}
+
+static void a_rotation_that_was_broken_off_is_finished(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_paths paths = paths_in(w);
+    PST_AUTO(db) struct pst_db *db = NULL;
+    PST_AUTO(key) struct pst_key *root = NULL;
+    PST_AUTO(key) struct pst_key *fresh = NULL;
+    struct pst_db_options options = {.path = paths.store.ptr, .create = true};
+    bool created = false;
+    assert_ok(pst_key_load_or_create(&root, paths.key_file.ptr, &created, &err));
+    assert_ok(pst_store_open(&db, &options, &err));
+    assert_ok(pst_start_vault(db, &root, &paths, &err));
+
+    /* Everything but the last step: the store is the new key's, the file still the old one's. */
+    assert_ok(pst_key_generate(&fresh, &err));
+    assert_ok(pst_key_save(fresh, in_dir(w, "root.key.new"), &err));
+    assert_ok(pst_vault_rotate_root(db, root, fresh, NULL, &err));
+    assert_ok(pst_start_vault(db, &root, &paths, &err));
+    assert_string_equal(pst_key_id(root), pst_key_id(fresh));
+    assert_false(pst_file_exists(in_dir(w, "root.key.new")));
+
+    /* A new key that is not the store's is not taken over. */
+    PST_AUTO(key) struct pst_key *wrong = NULL;
+    PST_AUTO(key) struct pst_key *other = NULL;
+    assert_ok(pst_key_generate(&wrong, &err));
+    assert_ok(pst_key_generate(&other, &err));
+    assert_ok(pst_key_save(other, in_dir(w, "root.key.new"), &err));
+    assert_code(pst_start_vault(db, &wrong, &paths, &err), PST_E_INVALID);
+    assert_true(pst_file_exists(in_dir(w, "root.key.new")));
+}
+
+static bool allows(const struct pst_egress *e, const char *text, uint16_t port)
+{
+    struct pst_address address;
+    assert_true(pst_address_parse(&address, pst_str_from(text)));
+    address.port = port;
+    return pst_egress_allows(e, PST_ZONE_SYSTEM, &address, NULL);
+}
+
+static void connections_may_go_where_the_options_say(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_settings s;
+    struct pst_egress egress;
+    assert_ok(
+        load(w, ARGS("--data-dir", "/d", "--system-ranges", "10.1.0.0/16,fd00::/8"), &s, &err));
+    assert_ok(pst_start_egress(&egress, s.config, w->arena, &err));
+    pst_config_unref(s.config);
+    assert_true(allows(&egress, "10.1.2.3", 443));
+    assert_false(allows(&egress, "10.2.2.3", 443));
+    assert_true(allows(&egress, "fd00::1", 443));
+    assert_false(allows(&egress, "127.0.0.1", 443));
+    assert_false(allows(&egress, "169.254.169.254", 80));
+    assert_ok(load(w, ARGS("--data-dir", "/d", "--system-ranges", "10.1.0.0/33"), &s, &err));
+    assert_code(pst_start_egress(&egress, s.config, w->arena, &err), PST_E_INVALID);
+    assert_string_equal(err.param, "system_ranges");
+    pst_config_unref(s.config);
+}
+
+static void nobody_is_sent_to_our_own_listener(void **state)
+{
+    static const struct {
+        const char *listen;
+        const char *address;
+    } cases[] = {
+        {"127.0.0.1:7400", "127.0.0.1"},
+        {"[::1]:7400", "::1"},
+        {"0.0.0.0:7400", "127.0.0.1"},
+        {"localhost:7400", "127.0.0.1"},
+    };
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_settings s;
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        struct pst_egress egress;
+        assert_ok(load(w, ARGS("--data-dir", "/d", "--dev"), &s, &err));
+        assert_ok(pst_start_egress(&egress, s.config, w->arena, &err));
+        pst_config_unref(s.config);
+        assert_true(allows(&egress, cases[i].address, 7400));
+        assert_ok(
+            pst_start_own_address(&egress, pst_str_from(cases[i].listen), 7400, w->arena, &err));
+        assert_false(allows(&egress, cases[i].address, 7400));
+        assert_true(allows(&egress, cases[i].address, 7401));
+    }
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(the_file_of_the_user_is_found_and_another_may_be_named),
+        TEST(a_file_with_a_secret_has_to_be_private),
+        TEST(the_data_directory_is_made_private_or_refused),
+        TEST(the_root_key_is_made_once_and_never_replaced),
+        TEST(a_rotation_that_was_broken_off_is_finished),
+        TEST(connections_may_go_where_the_options_say),
+        TEST(nobody_is_sent_to_our_own_listener),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
