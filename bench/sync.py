@@ -19,6 +19,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -42,25 +43,38 @@ def children_cpu():
     return used.ru_utime + used.ru_stime
 
 
-def drain_with_curl(sim, orders):
-    """The rows in pages of the size Penstock asks for, over one kept connection."""
-    base = (f"{sim.url}/PSIGW/RESTListeningConnector/PSFT_EP/ExecuteQuery.v1/PUBLIC/PST_PURCHASE_ORDERS/JSON/NONFILE"
-            f"?isconnectedquery=N&maxrows={PAGE_ROWS}&json_resp=true"
-            "&prompt_uniquepromptname=FROMDTTM,TODTTM,LAST_BUSINESS_UNIT,LAST_PO_ID,LAST_LINE_NBR,LAST_SCHED_NBR"
-            "&prompt_fieldvalue=,,")
-    lines = []
-    for unit, number in sim.page_keys("PST_PURCHASE_ORDERS", PAGE_ROWS):
-        lines.append(f'url = "{base}{unit},{number},99999,999"\noutput = "/dev/null"\n')
-    config = f'silent\nuser = "{sim.USER}:{sim.PASSWORD}"\n' \
-             'write-out = "%{size_download} %{http_code}\\n"\n' + "next\n".join(lines)
-    del orders
+QUERY = ("/PSIGW/RESTListeningConnector/PSFT_EP/ExecuteQuery.v1/PUBLIC/PST_PURCHASE_ORDERS/JSON/NONFILE"
+         f"?isconnectedquery=N&maxrows={PAGE_ROWS}&json_resp=true"
+         "&prompt_uniquepromptname=FROMDTTM,TODTTM,LAST_BUSINESS_UNIT,LAST_PO_ID,LAST_LINE_NBR,LAST_SCHED_NBR"
+         "&prompt_fieldvalue=,,")
+KEY = ("A.BUSINESS_UNIT", "A.PO_ID", "B.LINE_NBR", "C.SCHED_NBR")
+
+
+def page_addresses(sim):
+    """The addresses of all pages in order, read from the last row of each."""
+    key, addresses = ["", "", "", ""], []
+    while True:
+        addresses.append(sim.url + QUERY + ",".join(key))
+        text = sim.session.get(addresses[-1], auth=(sim.USER, sim.PASSWORD), timeout=600).text
+        last = text.rfind('"A.BUSINESS_UNIT"')
+        if last < 0:
+            return addresses
+        key = [re.search(rf'"{re.escape(name)}":"?([^",}}]*)', text[last:]).group(1) for name in KEY]
+
+
+def drain_with_curl(sim):
+    """The pages that Penstock would ask for, over one kept connection, to nowhere."""
+    config = 'silent\nwrite-out = "%{size_download} %{http_code}\\n"\n' + "next\n".join(
+        f'url = "{address}"\noutput = "/dev/null"\nuser = "{sim.USER}:{sim.PASSWORD}"\nsilent\n'
+        'write-out = "%{size_download} %{http_code}\\n"\n' for address in page_addresses(sim))
     before, started = children_cpu(), time.monotonic()
     done = subprocess.run(["curl", "--config", "-"], input=config, capture_output=True, text=True, check=True)
     seconds = time.monotonic() - started
     answers = [line.split() for line in done.stdout.splitlines()]
     if {status for _, status in answers} != {"200"}:
         raise SystemExit(f"curl got {sorted({status for _, status in answers})}")
-    return {"seconds": seconds, "bytes": sum(int(size) for size, _ in answers), "cpu_seconds": children_cpu() - before}
+    return {"seconds": seconds, "bytes": sum(int(size) for size, _ in answers), "pages": len(answers),
+            "cpu_seconds": children_cpu() - before}
 
 
 def measure(server, run):
@@ -81,7 +95,7 @@ def run(options, place):
     try:
         rows = sim.count("PST_PURCHASE_ORDERS")
         result = {"rows": rows, "orders": options.orders, "page_rows": PAGE_ROWS, "machine": platform.processor() or
-                  platform.machine(), "cores": os.cpu_count(), "curl": drain_with_curl(sim, options.orders)}
+                  platform.machine(), "cores": os.cpu_count(), "curl": drain_with_curl(sim)}
         api = server.api(new_organization(server))
         connection = None
 

@@ -44,6 +44,7 @@ CHECK = [
      ([PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/tools"], {}), "pytest", 60, False),
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
     ("tidy", "clang-tidy", ([PYTHON, "tools/tidy.py"], {}), "one", 480, False),
+    ("docs", "generated pages are up to date", ([PYTHON, "tools/docs.py", "--check"], {}), "line", 60, False),
     ("unit", "unit tests", meson("dev", "--no-suite", "conformance"), "meson", 180, False),
     ("conformance", "database and connector suites", meson("dev", "--suite", "conformance"), "meson", 180, False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
