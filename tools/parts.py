@@ -43,7 +43,7 @@ CHECK = [
     ("tools", "the checks find what they are for",
      ([PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/tools"], {}), "pytest", 60, False),
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
-    ("tidy", "clang-tidy", ([PYTHON, "tools/tidy.py"], {}), "one", 480, False),
+    ("tidy", "clang-tidy", ([PYTHON, "tools/tidy.py"], {}), "one", 900, False),
     ("docs", "generated pages are up to date", ([PYTHON, "tools/docs.py", "--check"], {}), "line", 60, False),
     ("unit", "unit tests", meson("dev", "--no-suite", "conformance"), "meson", 180, False),
     ("conformance", "database and connector suites", meson("dev", "--suite", "conformance"), "meson", 180, False),
