@@ -26,7 +26,7 @@
     {.name = "fields",                                                                             \
      .type = PST_PARAM_LIST,                                                                       \
      .max = 2000,                                                                                  \
-     .description = "Only these fields (and `id`), separated by commas.",                          \
+     .description = "Only these fields (and `id`), separated by commas; all others are left out.", \
      .example = "number,status,total_amount"}
 #define INCLUDE_PARAM                                                                              \
     {.name = "include",                                                                            \
