@@ -149,6 +149,14 @@ void pst_api_put_schedule(struct pst_json_writer *w, pst_str schedule)
     pst_json_add_raw(w, "schedule", PST_STR("{\"manual\":true}"));
 }
 
+pst_wall pst_api_next_run_at(const struct pst_api_call *call, const struct pst_connection *c)
+{
+    /* Nothing runs until the user switches it on, or changes the credentials. */
+    if (c->status == PST_CONNECTION_INACTIVE || c->status == PST_CONNECTION_AUTHENTICATION_REQUIRED)
+        return PST_WALL_NONE;
+    return pst_sync_next_run_at(c->schedule, pst_id_str(&c->id), call->now);
+}
+
 /* config without what the manifest marks as never to be shown again. */
 static void put_config(struct pst_json_writer *w, const struct pst_api_call *call,
                        const struct pst_connection *c)
@@ -203,10 +211,7 @@ void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call
         pst_json_add_null(w, "status_reason");
     pst_json_add_bool(w, "syncing", syncing);
     pst_json_add_bool(w, "initial_sync_done", c->initial_sync_done);
-    pst_json_add_wall(w, "next_run_at",
-                      c->status == PST_CONNECTION_INACTIVE
-                          ? PST_WALL_NONE
-                          : pst_sync_next_run_at(c->schedule, pst_id_str(&c->id), call->now));
+    pst_json_add_wall(w, "next_run_at", pst_api_next_run_at(call, c));
     pst_json_add_i64(w, "last_seq", c->last_seq);
     pst_json_add_i64(w, "version", c->version);
     pst_json_add_wall(w, "created_at", c->created_at);

@@ -208,6 +208,8 @@ void pst_api_put_sync(struct pst_json_writer *w, const struct pst_api_call *call
                       const struct pst_sync *sync, const struct pst_sync_progress *progress);
 void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call *call,
                             const struct pst_connection *c, bool syncing);
+/* When its schedule runs it next; none while nothing may run. */
+pst_wall pst_api_next_run_at(const struct pst_api_call *call, const struct pst_connection *c);
 void pst_api_put_error(struct pst_json_writer *w, pst_str code, pst_str message); /* "error" */
 void pst_api_put_schedule(struct pst_json_writer *w, pst_str schedule); /* "schedule" */
 

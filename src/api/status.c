@@ -18,9 +18,10 @@ static const char *status_of(const struct pst_stream_state *s)
         return "never";
     if (s->sync_pk)
         return s->running ? "running" : "queued";
-    if (pst_wall_is_none(s->last_attempt_at))
-        return "never";
-    return s->error_code.len ? "failed" : "completed";
+    if (s->error_code.len)
+        return "failed";
+    /* A first run that was cancelled has attempted it, and read it never. */
+    return pst_wall_is_none(s->last_success_at) ? "never" : "completed";
 }
 
 static void put_entity_status(struct pst_json_writer *w, const struct pst_entity *entity,
@@ -75,9 +76,7 @@ pst_code pst_api_sync_status(struct pst_api_call *call, struct pst_err *err)
     PST_TRY(pst_streams_list(call->reader, c->pk, call->arena, &states, &count, err));
     PST_TRY(pst_syncs_count_open(call->reader, c->pk, &queued, &running, err));
     size_t runs = pst_sync_progress(call->api->options.sync, c->pk, progress, 1);
-    pst_wall next = c->status == PST_CONNECTION_INACTIVE
-                        ? PST_WALL_NONE
-                        : pst_sync_next_run_at(c->schedule, pst_id_str(&c->id), call->now);
+    pst_wall next = pst_api_next_run_at(call, c);
 
     pst_api_begin(call, &w);
     pst_json_add_str(&w, "connection_id", pst_id_str(&c->id));

@@ -310,8 +310,11 @@ static pst_code free_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t s
         " last_full_at = CASE (SELECT mode FROM sync WHERE pk = ?2) WHEN 'full' THEN ?3"
         " ELSE last_full_at END"
         " WHERE pk = ?1 AND sync_pk = ?2");
+    /* A run may fail before it begins its streams; it has attempted them all the same. */
     static const pst_str failed =
-        PST_STR_INIT("UPDATE stream SET sync_pk = NULL, error_code = ?3, error_message = ?4"
+        PST_STR_INIT("UPDATE stream SET sync_pk = NULL, error_code = ?3, error_message = ?4,"
+                     " last_attempt_at = max(coalesce(last_attempt_at, 0),"
+                     " coalesce((SELECT started_at FROM sync WHERE pk = ?2), ?5))"
                      " WHERE pk = ?1 AND sync_pk = ?2");
     static const pst_str cancelled =
         PST_STR_INIT("UPDATE stream SET sync_pk = NULL WHERE pk = ?1 AND sync_pk = ?2");
@@ -327,6 +330,7 @@ static pst_code free_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t s
     } else if (o->status == PST_SYNC_FAILED) {
         pst_stmt_bind_str(st, 3, pst_str_from(pst_code_name(o->failure->code)));
         pst_stmt_bind_str(st, 4, pst_str_from(o->failure->msg));
+        pst_stmt_bind_wall(st, 5, now);
     }
     return pst_stmt_run(st, NULL, err);
 }

@@ -502,6 +502,11 @@ def test_refused_credentials_are_not_tried_again_by_anybody(world):
     wait_until(lambda: api.get(path)["status"] == "authentication_required", "the refusal to show")
     api.fails("POST", f"{path}/syncs", 409, "REAUTHORIZATION_REQUIRED")
     api.fails("POST", f"{path}/test", 409, "REAUTHORIZATION_REQUIRED")
+    freshness = api.get(f"{path}/sync-status")
+    assert freshness["next_run_at"] is None and api.get(path)["next_run_at"] is None
+    for entity in freshness["entities"]:
+        assert entity["status"] == "failed" and entity["error"]["code"] == "REAUTHORIZATION_REQUIRED", entity
+        assert entity["last_attempt_at"] and not entity["last_success_at"] and not entity["next_run_at"], entity
     api.patch(path, json={"credentials": {"password": world.sim.PASSWORD}})
     wait_until(lambda: api.get(path)["status"] == "online", "the new credentials to be tried", 20 * slowness())
     assert api.post(f"{path}/test")["ok"] is True

@@ -203,6 +203,9 @@ static void one_failed_stream_fails_the_run_and_the_others_move_on(void **state)
     assert_str(get(w, pk).error_message, "no permission for the query");
     assert_true(stream(w, w->suppliers).synced_to.us == at(90).us);
     assert_true(pst_wall_is_none(stream(w, w->orders).synced_to));
+    /* It failed before it was begun, and was attempted all the same. */
+    assert_true(stream(w, w->orders).last_attempt_at.us == sync.started_at.us);
+    assert_true(stream(w, w->suppliers).last_attempt_at.us == at(61).us);
     assert_int_equal(stream(w, w->orders).sync_pk, 0);
     assert_code(WRITE(w, pst_syncs_end(w->writer, pk, &fine, true, at(64), &status, &w->err)),
                 PST_E_CONFLICT);
