@@ -13,7 +13,12 @@
 #include "os/service.h"
 #include "store/store.h"
 
-enum { ARENA_BYTES = 1 << 20, CARE_MS = 10 * 60 * 1000, FIRST_CARE_MS = 60 * 1000 };
+enum {
+    ARENA_BYTES = 1 << 20,
+    FIRST_CARE_MS = 10 * 1000,
+    CARE_MS = 60 * 1000,
+    CARE_PAUSE_MS = 20, /* between batches, for other writers */
+};
 
 /* ---- building, in the order of struct pst_app ---- */
 
@@ -264,8 +269,8 @@ static void wait_for_stop(struct pst_app *app, int signals)
             break;
         case PST_SIGNAL_NONE:
             if (pst_mono_ms_until(pst_mono_now(), next_care) == 0) {
-                pst_care_run(app);
-                next_care = pst_mono_after_ms(pst_mono_now(), CARE_MS);
+                bool more = pst_care_step(app);
+                next_care = pst_mono_after_ms(pst_mono_now(), more ? CARE_PAUSE_MS : CARE_MS);
             }
             break;
         }

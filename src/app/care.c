@@ -4,7 +4,7 @@
 #include "os/clock.h"
 #include "store/store.h"
 
-enum { BATCH_ROWS = 2000, BATCHES_MAX = 500, PAUSE_MS = 20 };
+enum { BATCH_ROWS = 2000 };
 
 /* Days; changes have an option of their own. */
 enum { SYNCS_DAYS = 90, HISTORY_DAYS = 400, AUDIT_DAYS = 400, REJECTED_DAYS = 90 };
@@ -31,22 +31,19 @@ static pst_code purge(struct pst_db_conn *conn, void *arg, struct pst_err *err)
     return pst_connections_purge(conn, BATCH_ROWS, &job->left, err);
 }
 
-static void run_batches(struct pst_app *app, pst_db_write_fn fn, struct care_job *job,
-                        const char *what)
+/* Whether more is due. Trouble is logged and tried again at the next round. */
+static bool run_batch(struct pst_app *app, pst_db_write_fn fn, struct care_job *job,
+                      const char *trouble)
 {
     struct pst_err err;
-    job->left = true;
-    for (int i = 0; i < BATCHES_MAX && job->left && !atomic_load(&app->stopping); i++) {
-        if (pst_db_write(app->db, fn, job, &err) != PST_OK) {
-            pst_log_err(PST_LOG_WARN, what, &err, NULL);
-            return;
-        }
-        if (job->left)
-            pst_sleep_ms(PAUSE_MS);
-    }
+    job->left = false;
+    if (pst_db_write(app->db, fn, job, &err) == PST_OK)
+        return job->left;
+    pst_log_err(PST_LOG_WARN, trouble, &err, NULL);
+    return false;
 }
 
-void pst_care_run(struct pst_app *app)
+bool pst_care_step(struct pst_app *app)
 {
     PST_AUTO(config) struct pst_config *config = pst_app_config(app);
     pst_wall now = pst_wall_now();
@@ -59,6 +56,6 @@ void pst_care_run(struct pst_app *app)
                                .deleted_records = PST_WALL_NONE,
                                .rejected = days_before(now, REJECTED_DAYS),
                            }};
-    run_batches(app, retain, &job, "old rows could not be removed");
-    run_batches(app, purge, &job, "data of deleted connections could not be removed");
+    bool more = run_batch(app, retain, &job, "old rows could not be removed");
+    return run_batch(app, purge, &job, "data of deleted connections could not be removed") || more;
 }

@@ -122,9 +122,9 @@ void pst_threads_stop(struct pst_app *app);
 
 /* ---- care.c: what the main thread does beside waiting for signals ---- */
 
-/* Remove what is older than its retention, and data of deleted connections, in bounded batches;
- * returns early when the server shall stop. */
-void pst_care_run(struct pst_app *app);
+/* Remove one bounded batch of what is older than its retention, and of the data of deleted
+ * connections; true when more is due, so that the caller may look at signals in between. */
+bool pst_care_step(struct pst_app *app);
 
 /* ---- reload.c ---- */
 
