@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "os/clock.h"
+#include "os/rand.h"
 #include "server/internal.h"
 
 enum {
@@ -98,14 +99,18 @@ static void welcome(struct pst_loop *loop, const struct pst_listener *l, int fd,
 /* No descriptor left: use the reserve for one client, then leave the rest in the backlog. */
 static void refuse_one(struct pst_loop *loop, const struct pst_listener *l)
 {
-    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-                               "Retry-After: 1\r\nConnection: close\r\n\r\n";
+    char text[256];
+    struct pst_id id = pst_rand_id("req_");
+    int len = snprintf(text, sizeof(text),
+                       "HTTP/1.1 503 Service Unavailable\r\nX-Request-Id: %s\r\nRetry-After: 1\r\n"
+                       "Content-Length: 0\r\nConnection: close\r\n\r\n",
+                       id.text);
     if (loop->reserve_fd >= 0)
         (void)close(loop->reserve_fd);
     loop->reserve_fd = -1;
     int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        ssize_t ignored = send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL);
+        ssize_t ignored = send(fd, text, (size_t)len, MSG_NOSIGNAL);
         (void)ignored;
         (void)shutdown(fd, SHUT_WR);
         (void)close(fd);

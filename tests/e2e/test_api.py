@@ -628,6 +628,25 @@ def test_head_is_like_get_without_a_body(world):
     assert head.headers["Content-Length"] == str(len(get.content))
 
 
+def test_a_stop_answers_those_who_wait(programs, place):
+    server = programs(Server(place))
+    api = server.api(new_organization(server))
+    made = api.post("/v1/connections", status=201, json={
+        "name": "x", "connector": "peoplesoft", "config": {"base_url": "http://127.0.0.1:9"}, "enabled": False,
+        "credentials": {"username": "x", "password": "y"}})
+    got = []
+    waiting = threading.Thread(target=lambda: got.append(
+        api.call("GET", f"/v1/connections/{made['id']}/changes", params={"wait": 30})))
+    waiting.start()
+    wait_until(lambda: "penstock_http_suspended 1" in server.api().call("GET", "/metrics").text, "the long-poll")
+    begin = time.monotonic()
+    server.stop(expect=0)
+    waiting.join(timeout=5 * slowness())
+    assert time.monotonic() - begin < 5 * slowness()
+    assert got and got[0].json() == {"data": [], "next_after": 0, "last_seq": 0}
+    assert got[0].headers["Connection"] == "close"
+
+
 # ---- whatever is sent ----
 
 ODD_TEXT = ["", "0", "-1", "9223372036854775808", "1e9", "null", "true", "%", "'", '"', "\\", "../..", "a" * 300, "ä",
