@@ -10,6 +10,7 @@ enum {
     CALL_MS = 120000,
     OPENAPI_MAX = 4 << 20,
     SOURCE_LEVEL = 1, /* of zstd; only reading happens here */
+    SCRATCH_BYTES = 64 << 20, /* one record, parsed */
 };
 
 const char pst_api_common_headers[] = "Penstock-Version: " PST_VERSION "\r\n"
@@ -82,6 +83,7 @@ static pst_code open_loops(struct pst_api *api, struct pst_err *err)
     for (unsigned i = 0; i < api->options.loops; i++) {
         PST_TRY(pst_db_reader_new(api->options.db, &api->loops[i].reader, err));
         PST_TRY(pst_zip_new(&api->loops[i].zip, SOURCE_LEVEL, err));
+        PST_TRY(pst_arena_new(&api->loops[i].scratch, SCRATCH_BYTES, err));
     }
     return PST_OK;
 }
@@ -117,6 +119,7 @@ static void close_loop(struct pst_api_loop *loop)
     for (size_t i = 0; i < PST_COUNT(loop->dicts); i++)
         pst_zip_dict_free(loop->dicts[i].dict);
     pst_zip_free(loop->zip);
+    pst_arena_free(loop->scratch);
     pst_db_reader_free(loop->reader);
 }
 

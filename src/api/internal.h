@@ -112,6 +112,7 @@ struct pst_api_waiter {
 struct pst_api_loop {
     struct pst_db_conn *reader;
     struct pst_zip *zip;
+    struct pst_arena *scratch; /* of one record */
     struct {
         int64_t id;
         struct pst_zip_dict *dict;
@@ -236,7 +237,8 @@ struct pst_api_shape {
 };
 pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call,
                             struct pst_err *err);
-/* Append one record as JSON to the answer's body (behind a comma, unless it is the first). */
+/* Append one record as JSON to the answer's body (behind a comma, unless it is the first).
+ * Errors: LIMIT when the page is full, which then is as it was before; NO_MEMORY. */
 pst_code pst_api_write_record(void *shape, const struct pst_record_row *row, struct pst_err *err);
 
 /* waiters.c: requests that wait for changes of a connection */

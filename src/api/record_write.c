@@ -5,7 +5,8 @@
 #include "base/alloc.h"
 #include "store/dictionaries.h"
 
-enum { SOURCE_MAX = 16 << 20 };
+/* A page of large records ends early, so that what one request holds in memory has a bound. */
+enum { SOURCE_MAX = 16 << 20, PAGE_BYTES = 8 << 20 };
 
 /* Members of the envelope that `fields` may name, beside the model's. */
 static const char *const envelope[] = {
@@ -119,7 +120,9 @@ static pst_code add_chosen(const struct pst_api_shape *s, struct pst_buf *b, pst
     yyjson_val *value = NULL;
     size_t i = 0;
     size_t n = 0;
-    PST_TRY(pst_json_read(data, NULL, s->call->arena, &doc, err));
+    struct pst_arena *scratch = s->call->api->loops[s->call->req->loop].scratch;
+    pst_arena_reset(scratch);
+    PST_TRY(pst_json_read(data, NULL, scratch, &doc, err));
     yyjson_obj_foreach(yyjson_doc_get_root(doc), i, n, key, value)
     {
         struct pst_json_writer w;
@@ -175,13 +178,9 @@ static pst_code add_source(struct pst_api_call *call, struct pst_buf *b,
                               b, err);
 }
 
-pst_code pst_api_write_record(void *shape, const struct pst_record_row *row, struct pst_err *err)
+static pst_code add_record(struct pst_api_shape *s, struct pst_buf *b,
+                           const struct pst_record_row *row, struct pst_err *err)
 {
-    struct pst_api_shape *s = shape;
-    struct pst_buf *b = &s->call->res->body;
-    if (!s->is_first)
-        pst_buf_add_char(b, ',');
-    s->is_first = false;
     pst_buf_add_char(b, '{');
     add_envelope(s, b, row);
     if (s->fields) {
@@ -193,5 +192,25 @@ pst_code pst_api_write_record(void *shape, const struct pst_record_row *row, str
     if (s->with_source)
         PST_TRY(add_source(s->call, b, row, err));
     pst_buf_add_char(b, '}');
-    return PST_OK;
+    return pst_buf_check(b, err);
+}
+
+pst_code pst_api_write_record(void *shape, const struct pst_record_row *row, struct pst_err *err)
+{
+    struct pst_api_shape *s = shape;
+    struct pst_buf *b = &s->call->res->body;
+    size_t begin = b->len;
+    if (s->is_first) {
+        s->is_first = false;
+        return add_record(s, b, row, err);
+    }
+    pst_buf_add_char(b, ',');
+    pst_code code = add_record(s, b, row, err);
+    if (code == PST_OK && b->len > PAGE_BYTES)
+        code = PST_FAIL(err, PST_E_LIMIT, "the page is full");
+    if (code == PST_E_LIMIT) {
+        b->fail = PST_OK;
+        b->len = begin;
+    }
+    return code;
 }

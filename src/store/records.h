@@ -156,6 +156,7 @@ struct pst_record_query {
 };
 
 /* Calls row for each record of the page in order; the slices in it are valid during the call.
+ * A row that refuses with LIMIT what is not the page's first record ends the page before it.
  * *more: there are further ones; *last is where the page ended (also when the scan budget of
  * 10,000 rows ended it early, so a page may be short, even empty, and have more behind it).
  *

@@ -355,11 +355,19 @@ pst_code pst_records_list(struct pst_db_conn *conn, const struct pst_record_quer
             *more = true;
             return PST_OK;
         }
-        read_position(st, &w, last);
         if (is_match) {
+            struct pst_err refusal;
+            pst_code code = row_fn(self, &row, &refusal);
+            if (code == PST_E_LIMIT && given > 0) {
+                *more = true;
+                return PST_OK;
+            }
+            if (code != PST_OK)
+                *err = refusal;
+            PST_TRY(code);
             given++;
-            PST_TRY(row_fn(self, &row, err));
         }
+        read_position(st, &w, last);
         PST_TRY(pst_stmt_step(st, &has_row, err));
     }
     return PST_OK;

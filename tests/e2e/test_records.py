@@ -1,6 +1,7 @@
 """Reading records: the store against the source, lists, filters, cursors, fields, single records."""
 import json
 import pathlib
+import sqlite3
 import sys
 
 import pytest
@@ -187,3 +188,21 @@ def test_two_walks_agree_while_nothing_changes(synced):
     api, connection = synced
     for entity in ENTITIES:
         assert listed(api, connection, entity) == listed(api, connection, entity)
+
+
+@pytest.mark.parametrize("params", [{}, {"fields": "number,status"}], ids=["whole", "trimmed"])
+def test_a_page_of_large_records_ends_early(synced, server, params):
+    """Orders of half a megabyte: the answer stays within a bound, and the walk loses nothing."""
+    api, connection = synced
+    path = path_of(connection, "purchase_orders")
+    want = [r["id"] for r in api.pages(path, limit=500)]
+    server.stop()
+    with sqlite3.connect(server.data / "penstock.db") as db:
+        db.execute("UPDATE rec_purchase_orders SET data = substr(data, 1, length(data) - 1) || ?",
+                   (f',"padding":"{"x" * (500 << 10)}"}}',))
+    server.start()
+    api = server.api(api.token)
+    first = api.call("GET", path, params={"limit": 500, **params})
+    assert first.status_code == 200 and len(first.content) < 9 << 20, first.text[:300]
+    assert (len(first.json()["data"]) < len(want)) == (not params)
+    assert [r["id"] for r in api.pages(path, limit=500, **params)] == want

@@ -108,6 +108,29 @@ static void a_reader_that_has_enough_ends_the_list(void **state)
     assert_list(w, &q, "A B C D E", false); /* nothing is left open */
 }
 
+/* Takes two rows. */
+static pst_code fill_up(void *self, const struct pst_record_row *row, struct pst_err *err)
+{
+    int *calls = self;
+    (void)row;
+    return ++*calls <= 2 ? PST_OK : PST_FAIL(err, PST_E_LIMIT, "the page is full");
+}
+
+static void a_full_page_ends_before_the_record_that_did_not_fit(void **state)
+{
+    struct world *w = *state;
+    int calls = 0;
+    bool more = false;
+    (void)fill(w);
+    struct pst_record_query q = world_query(w, 5);
+    struct pst_record_position last;
+    assert_read(w, pst_records_list(w->reader, &q, fill_up, &calls, &last, &more, &w->err));
+    assert_int_equal(calls, 3);
+    assert_true(more);
+    q.after = last;
+    assert_list(w, &q, "C D E", false);
+}
+
 static void a_limit_outside_1_to_500_is_refused(void **state)
 {
     struct world *w = *state;
@@ -421,6 +444,7 @@ int main(void)
         CASE(pages_follow_first_appearance),
         CASE(pages_follow_updated_at_both_ways),
         CASE(a_reader_that_has_enough_ends_the_list),
+        CASE(a_full_page_ends_before_the_record_that_did_not_fit),
         CASE(a_limit_outside_1_to_500_is_refused),
         CASE(equal_stamps_are_neither_lost_nor_doubled_at_a_page_end),
         CASE(rows_that_change_during_a_walk_keep_their_place),
