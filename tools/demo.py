@@ -3,14 +3,17 @@
 
     ./dev demo [--port N] [--sim-port N] [--records N] [--fresh]
 
-Starts both, creates an organization, a key and a connection, runs the first full sync with a
+Builds, starts both, creates an organization, a key and a connection, runs the first full sync with a
 progress bar, changes some rows in the simulator, syncs what changed, shows it, and waits for
 Ctrl-C. Run again, it goes on with the same store. Only Python's own library is used.
 """
 import argparse
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -25,19 +28,38 @@ PLACE = ROOT / "build/demo"
 DATA = PLACE / "data"
 KEY_FILE = DATA / "demo.key"
 SETTINGS = PLACE / "demo.json"
+LOCK = ROOT / "build/demo.lock"
+BUILD_LOG = ROOT / "build/logs/demo-build.log"
 RECORDS = 200000
 PENSTOCK = BUILD / "src/cli/penstock"
 PEOPLESIM = BUILD / "peoplesim/peoplesim"
 USER, PASSWORD = "PSAPI", "sim-demo-password"
 START_SECONDS = 30
+USAGE = 64  # the exit status of a wrong command line, as everywhere in the project
 
 
 class Stop(Exception):
     """Ctrl-C, or something that ends the demo; its text is for the user."""
 
 
-def say(text=""):
-    print(text, flush=True)
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\n")
+
+
+def number(low, high):
+    """What argparse calls to read a whole number from low to high."""
+    def read(text):
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from {low} to {high}")
+        return int(text)
+    return read
+
+
+def say(text="", end="\n"):
+    with contextlib.suppress(OSError):  # the terminal may be gone; stopping goes on
+        print(text, end=end, flush=True)
 
 
 def interrupted(_signal, _frame):
@@ -82,6 +104,7 @@ class Demo:
         """Starts a program in a process group of its own (Ctrl-C is for this script, which then
         stops the others in order) and waits until probe() works."""
         log_path = PLACE / f"{name}.log"
+        before = log_path.stat().st_size if log_path.exists() else 0
         with open(log_path, "ab") as log:
             child = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log,
                                      stderr=subprocess.STDOUT, cwd=PLACE, start_new_session=True,
@@ -94,12 +117,14 @@ class Demo:
             except OSError:
                 pass
             if child.poll() is not None or time.monotonic() > deadline:
-                tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-8:])
-                raise Stop(f"{name} did not start; the end of {log_path}:\n{tail}")
+                said = log_path.read_bytes()[before:].decode(errors="replace").splitlines()[-8:]
+                raise Stop(f"{name} did not start; the end of {log_path}:\n" + "\n".join(said))
             time.sleep(0.05)
 
     def stop(self):
-        """In reverse order, gracefully; True when all ended with 0."""
+        """In reverse order, gracefully; True when all ended with 0. Another Ctrl-C changes nothing."""
+        for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signal_number, signal.SIG_IGN)
         fine = True
         for name, child in reversed(self.children):
             if child.poll() is None:
@@ -155,7 +180,8 @@ class Demo:
 
     def key(self):
         if not KEY_FILE.exists():
-            self.penstock("organizations", "create", "Demo")
+            if not self.penstock("organizations")["data"]:
+                self.penstock("organizations", "create", "Demo")
             made = self.penstock("keys", "create", "--organization", "Demo", "--name", "demo")
             descriptor = os.open(KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as out:
@@ -163,13 +189,13 @@ class Demo:
         return KEY_FILE.read_text().strip()
 
     def connection(self, key):
-        """The demo's connection, and whether it was made just now."""
+        """The demo's connection, and whether its first sync is still to be done."""
         found = call(self.url + "/v1/connections", key=key)["data"]
         config = {"base_url": self.sim_url, "time_zone": "UTC"}
         if found:
             connection = found[0]["id"]
             call(f"{self.url}/v1/connections/{connection}", "PATCH", {"config": config}, key)
-            return connection, False
+            return connection, not found[0]["initial_sync_done"]
         made = call(self.url + "/v1/connections", "POST", {
             "name": "Simulated PeopleSoft", "connector": "peoplesoft", "config": config,
             "credentials": {"username": USER, "password": PASSWORD}, "schedule": "1m", "history_days": 0}, key)
@@ -221,30 +247,71 @@ Ctrl-C stops both programs. ./dev demo goes on with the same store, ./dev demo -
             time.sleep(0.3)
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="./dev demo", description="Penstock beside a simulated PeopleSoft.")
-    parser.add_argument("--port", type=int, default=7400, help="of the API (7400)")
-    parser.add_argument("--sim-port", type=int, default=7401, help="of the simulator (7401, or a free one)")
-    parser.add_argument("--records", type=int, help=f"about how many rows the simulator's orders have ({RECORDS:,})")
+def build():
+    """The release build, as a line that counts on a terminal; it takes minutes the first time only."""
+    BUILD_LOG.parent.mkdir(parents=True, exist_ok=True)
+    say(f"building (the output is in {BUILD_LOG.relative_to(ROOT)}) ...")
+    with open(BUILD_LOG, "w", encoding="utf-8") as log, \
+            subprocess.Popen([ROOT / "dev", "build", "release"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, errors="replace") as child:
+        for line in child.stdout:
+            log.write(line)
+            step = re.match(r"\[(\d+)/(\d+)\]", line)
+            if step and sys.stdout.isatty():
+                say(f"\r  {step[1]} of {step[2]} steps", end="" if step[1] != step[2] else "\n")
+    if child.returncode != 0:
+        raise Stop("\n".join(BUILD_LOG.read_text(errors="replace").splitlines()[-40:]) + "\nthe build failed")
+
+
+def hold_place():
+    """Two demos at a time would share a store; the lock goes with the process."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    lock = open(LOCK, "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Stop("a demo is running in this directory already; stop it with Ctrl-C first") from None
+    return lock
+
+
+def parse_arguments():
+    port = number(1, 65535)
+    parser = Parser(prog="./dev demo", description="Penstock beside a simulated PeopleSoft.")
+    parser.add_argument("--port", type=port, default=7400, metavar="N", help="of the API (7400)")
+    parser.add_argument("--sim-port", type=port, default=7401, metavar="N",
+                        help="of the simulator (7401, or a free one)")
+    parser.add_argument("--records", type=number(100, 10**7), metavar="N",
+                        help=f"about how many order lines' schedules the simulator has ({RECORDS:,})")
     parser.add_argument("--fresh", action="store_true", help="forget the store of last time")
     options = parser.parse_args()
-    signal.signal(signal.SIGINT, interrupted)
-    signal.signal(signal.SIGTERM, interrupted)
-    if options.fresh:
-        shutil.rmtree(PLACE, ignore_errors=True)
-    DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if options.port == options.sim_port:
+        parser.error(f"--port and --sim-port are both {options.port}")
+    return options
+
+
+def main():
+    options = parse_arguments()
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_number, interrupted)
     demo = Demo(options)
     status = 0
     try:
+        lock = hold_place()  # noqa: F841  (held until the end)
+        build()
+        if options.fresh:
+            shutil.rmtree(PLACE, ignore_errors=True)
+        DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
         demo.run()
     except KeyboardInterrupt:
         say("\nstopping ...")
     except Stop as stop:
-        say(str(stop))
+        print(stop, file=sys.stderr, flush=True)
         status = 1
+    was_started = bool(demo.children)
     if not demo.stop():
         status = 1
-    say("stopped." if status == 0 else "stopped, not cleanly.")
+    if was_started:
+        say("stopped." if status == 0 else "stopped, not cleanly.")
     return status
 
 

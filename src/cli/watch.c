@@ -13,6 +13,8 @@ enum {
     LOOK_MS = 200,
     PLAIN_MS = 5000, /* between lines where there is no terminal */
     BAR_CELLS = 20,
+    BAR_CELLS_MIN = 4,
+    BAR_FRAME = 3, /* two brackets and a space */
     STREAMS_MAX = 64,
     LOOK_BYTES = 16 << 20,
 };
@@ -110,12 +112,10 @@ static void count_streams(yyjson_val *streams, size_t *ended, size_t *all)
     *all = n;
 }
 
-/* "[#####...............] 2/4 purchase_orders  12,345 records  8,120/s  12 s" */
-static void add_progress(struct watch *w, struct pst_buf *b)
+/* Records, rate and time: "2/4 purchase_orders  12,345 records  8,120/s  12 s" */
+static void add_figures(struct watch *w, struct pst_buf *b, size_t ended, size_t all)
 {
     yyjson_val *root = w->reply.root;
-    size_t ended = 0;
-    size_t all = 0;
     pst_str entity = pst_value_str(root, "progress.entity");
     int64_t elapsed = pst_mono_ms_until(w->started, pst_mono_now());
     int64_t records = pst_value_i64(root, "progress.records");
@@ -128,22 +128,37 @@ static void add_progress(struct watch *w, struct pst_buf *b)
     }
     if (rate == 0 && elapsed > 0)
         rate = (records - w->first_read) * 1000 / elapsed;
-    count_streams(pst_value_at(root, "entities"), &ended, &all);
-    size_t cells = all > 0 ? ended * BAR_CELLS / all : 0;
-    pst_buf_add_char(b, '[');
-    for (size_t i = 0; i < BAR_CELLS; i++)
-        pst_buf_add_char(b, i < cells ? '#' : '.');
-    pst_buf_addf(b, "] %zu/%zu ", ended < all ? ended + 1 : all, all);
-    if (entity.len > 0)
-        pst_buf_add_str(b, entity);
-    else
-        pst_buf_add_str(b, pst_value_str(root, "status"));
+    pst_buf_addf(b, "%zu/%zu ", ended < all ? ended + 1 : all, all);
+    pst_buf_add_str(b, entity.len > 0 ? entity : pst_value_str(root, "status"));
     pst_buf_add_lit(b, "  ");
     pst_format_count(b, records);
     pst_buf_add_lit(b, " records  ");
     pst_format_count(b, rate < 0 ? 0 : rate);
     pst_buf_add_lit(b, "/s  ");
     pst_format_span(b, elapsed);
+}
+
+/* "[#####...............] " and the figures. Where the line is narrow the bar shrinks and then
+ * goes: the figures say more. */
+static void add_progress(struct watch *w, struct pst_buf *b)
+{
+    size_t ended = 0;
+    size_t all = 0;
+    size_t width = pst_terminal_width() - 1; /* the last column would wrap */
+    PST_AUTO(buf) struct pst_buf figures = {0};
+    pst_buf_init(&figures, 1024);
+    count_streams(pst_value_at(w->reply.root, "entities"), &ended, &all);
+    add_figures(w, &figures, ended, all);
+    size_t room = width > figures.len + BAR_FRAME ? width - figures.len - BAR_FRAME : 0;
+    size_t bar = room < BAR_CELLS ? room : BAR_CELLS;
+    size_t cells = all > 0 ? ended * bar / all : 0;
+    if (bar >= BAR_CELLS_MIN) {
+        pst_buf_add_char(b, '[');
+        for (size_t i = 0; i < bar; i++)
+            pst_buf_add_char(b, i < cells ? '#' : '.');
+        pst_buf_add_lit(b, "] ");
+    }
+    pst_buf_add_str(b, pst_buf_str(&figures));
 }
 
 static void draw(struct watch *w)
