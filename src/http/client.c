@@ -331,12 +331,14 @@ static pst_code keep_body(struct pst_http *http, struct pst_transfer *t, struct 
 
 static pst_code open_handle(struct pst_http *http, struct pst_err *err)
 {
-    if (http->easy)
-        return PST_OK;
-    http->easy = curl_easy_init();
-    http->jar = curl_share_init();
+    bool has_jar = http->jar != NULL;
+    if (!http->easy)
+        http->easy = curl_easy_init();
+    if (!has_jar)
+        http->jar = curl_share_init();
     if (http->easy && http->jar &&
-        curl_share_setopt(http->jar, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE) == CURLSHE_OK)
+        (has_jar ||
+         curl_share_setopt(http->jar, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE) == CURLSHE_OK))
         return PST_OK;
     pst_http_reset(http);
     return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for an HTTP client");
@@ -357,9 +359,14 @@ static pst_code perform(struct pst_http *http, const struct pst_http_request *re
      * the one option that a reset forgets without freeing it. */
     (void)curl_easy_setopt(http->easy, CURLOPT_COOKIEFILE, NULL);
     curl_easy_reset(http->easy);
-    if (rc != CURLE_OK || t->stop != PST_OK)
-        return pst_transfer_fail(t, rc, url, http->message, err);
-    return keep_body(http, t, err);
+    if (rc == CURLE_OK && t->stop == PST_OK)
+        return keep_body(http, t, err);
+    pst_code code = pst_transfer_fail(t, rc, url, http->message, err);
+    /* A call that failed before it was connected leaves curl 7.88's handle with a buffer, for which
+     * it refuses every later call. The cookies are the jar's and stay. */
+    curl_easy_cleanup(http->easy);
+    http->easy = NULL;
+    return code;
 }
 
 pst_code pst_http_call(struct pst_http *http, const struct pst_http_request *request,

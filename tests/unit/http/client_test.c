@@ -382,6 +382,29 @@ static void a_closed_port_and_an_unknown_name_are_told_apart(void **state)
     end(&f);
 }
 
+static void a_call_works_after_one_that_failed_and_the_cookies_stay(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = OK_HEAD "Set-Cookie: JSESSIONID=abc; Path=/\r\nContent-Length: 0\r\n\r\n"}};
+    static const char *const DEAD[] = {"http://no.such.invalid/", "http://127.0.0.1:1/"};
+    struct peer p;
+    struct fixture f;
+    peer_start(&p, A, 1);
+    begin(&f, NULL);
+    for (size_t i = 0; i < PST_COUNT(DEAD); i++) {
+        struct pst_err err = f.err;
+        assert_ok(get(&f, &p, (struct pst_http_request){0}));
+        for (int k = 0; k < 2; k++) /* the same failure again, not one of our own */
+            assert_code(get(&f, &p, (struct pst_http_request){.url = pst_str_from(DEAD[i])}),
+                        PST_E_UNREACHABLE);
+        assert_ok(get(&f, &p, (struct pst_http_request){0}));
+        assert_non_null(strstr(p.last, "Cookie: JSESSIONID=abc\r\n"));
+    }
+    end(&f);
+    peer_stop(&p);
+}
+
 static void wrong_requests_are_refused_before_anything_is_sent(void **state)
 {
     (void)state;
@@ -453,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_refused_address_is_never_connected_to),
         cmocka_unit_test(behind_a_proxy_an_address_in_the_url_is_still_decided_on),
         cmocka_unit_test(a_closed_port_and_an_unknown_name_are_told_apart),
+        cmocka_unit_test(a_call_works_after_one_that_failed_and_the_cookies_stay),
         cmocka_unit_test(wrong_requests_are_refused_before_anything_is_sent),
         cmocka_unit_test(every_failed_allocation_is_reported_and_nothing_leaks),
     };
