@@ -21,6 +21,13 @@ FIELD_KEYS = {"type", "description", "example", "filterable", "values", "fields"
 ENTITY_KEYS = {"name", "singular", "title", "domain", "description", "fields"}
 DOMAINS = {"common", "finance", "supply_chain", "human_capital", "crm", "maintenance"}
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
+# What a reference may point at: the product's entities (product page, 3), read already or not.
+TARGETS = set("""
+    business_units locations departments currencies units_of_measure
+    gl_accounts journal_entries supplier_invoices payments customers customer_invoices
+    suppliers items inventory_levels purchase_requisitions purchase_orders receipts
+    employees jobs positions companies contacts cases opportunities assets work_orders
+""".split())
 # Members that every record has beside the model's fields (product page, 2.1).
 ENVELOPE = {"id", "source_id", "display_name", "created_at", "updated_at", "deleted_at", "synced_at", "seq",
             "custom_fields", "source"}
@@ -77,7 +84,7 @@ def check_keys(where, value, allowed, needed):
             raise Wrong(f"{where}: '{key}' is missing")
 
 
-def check_field(where, name, field, top, entities):
+def check_field(where, name, field, top):
     if not isinstance(name, str) or not NAME.match(name):
         raise Wrong(f"{where}: a name is lower-case words joined by '_'")
     check_keys(where, field, FIELD_KEYS, ["type", "description"])
@@ -87,15 +94,19 @@ def check_field(where, name, field, top, entities):
     for key, wanted in (("values", "enum"), ("fields", "array"), ("target", "reference")):
         if (key in field) != (kind == wanted):
             raise Wrong(f"{where}: '{key}' belongs to the type {wanted}, and that type needs it")
+    if kind == "reference" and field["target"] not in TARGETS:
+        raise Wrong(f"{where}: unknown target '{field['target']}'")
     if field.get("filterable") and (not top or kind in ("array", "text")):
         raise Wrong(f"{where}: only short top-level fields can be filterable")
     if kind == "enum":
+        if not isinstance(field["values"], dict):
+            raise Wrong(f"{where}: values are 'name: description'")
         for value, text in field["values"].items():
             if not isinstance(value, str) or not NAME.match(value) or not isinstance(text, str):
                 raise Wrong(f"{where}: values are 'name: description'")
     if kind == "array":
         for inner, rule in field["fields"].items():
-            check_field(f"{where}.{inner}", inner, rule, False, entities)
+            check_field(f"{where}.{inner}", inner, rule, False)
 
 
 def with_twins(fields):
@@ -161,7 +172,7 @@ def load(path):
         for name, field in e["fields"].items():
             if name in ENVELOPE:
                 raise Wrong(f"fields.{name}: every record has that member already")
-            check_field(f"fields.{name}", name, field, True, None)
+            check_field(f"fields.{name}", name, field, True)
         e["fields"] = with_twins(e["fields"])
         if sum(1 for f in e["fields"].values() if f.get("filterable")) > MAX_FILTERS:
             raise Wrong(f"fields: more than {MAX_FILTERS} filterable ones")

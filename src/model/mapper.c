@@ -258,6 +258,9 @@ pst_code pst_mapper_apply(struct pst_mapper *p, const struct pst_document *doc,
         return pst_arena_dup(arena, &out->reject, doc->fault, err);
     PST_TRY(ready_rows(p, doc->row_count, err));
     pst_code rc = map_document(p, &why);
+    if (p->out.fail == PST_E_LIMIT)
+        rc = PST_FAIL(&why, PST_E_INVALID, "the unified record would be larger than %d MiB",
+                      PST_MAPPED_BYTES >> 20);
     if (rc == PST_E_INVALID) {
         *out = (struct pst_mapped){.created = PST_WALL_NONE};
         return pst_arena_dup(arena, &out->reject, pst_str_from(why.msg), err);

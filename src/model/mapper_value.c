@@ -70,17 +70,29 @@ static pst_code put_text(struct pst_mapper *m, const struct pst_rule *rule, pst_
     return filter_text(m, rule, text, err);
 }
 
-/* A whole number, also when it is written with a fraction of zeros. */
+/* A whole number, also when it is written like "5.00" or "1E+2". */
+static bool read_integer(pst_str text, int64_t *out)
+{
+    struct pst_decimal d;
+    struct pst_err why;
+    if (pst_parse_i64(out, text, INT64_MIN, INT64_MAX))
+        return true;
+    if (pst_decimal_parse(&d, text, &why) != PST_OK)
+        return false;
+    for (; d.scale > 0; d.scale--) {
+        if (d.coefficient % 10 != 0)
+            return false;
+        d.coefficient /= 10;
+    }
+    *out = (int64_t)d.coefficient;
+    return d.coefficient == *out;
+}
+
 static pst_code put_integer(struct pst_mapper *m, const struct pst_rule *rule, unsigned column,
                             pst_str text, struct pst_err *err)
 {
     int64_t v = 0;
-    size_t dot = pst_str_index(text, '.');
-    for (size_t i = dot + 1; i < text.len; i++) {
-        if (text.ptr[i] != '0')
-            return refuse(m, rule, column, "a whole number", err);
-    }
-    if (!pst_parse_i64(&v, pst_str_sub(text, 0, dot), INT64_MIN, INT64_MAX))
+    if (!read_integer(text, &v))
         return refuse(m, rule, column, "a whole number", err);
     pst_buf_add_i64(&m->out, v);
     filter_int(m, rule, v);
@@ -274,6 +286,14 @@ static int compare_cells(struct pst_mapper *m, const struct pst_rule *rule, pst_
     return (p > q) - (p < q);
 }
 
+/* For the message about a cell that cannot be compared. */
+static const char *expected_of(enum pst_field_type type)
+{
+    if (type == PST_TYPE_DATE)
+        return "a date";
+    return type == PST_TYPE_DATETIME ? "a date and time" : "a number";
+}
+
 static pst_code extreme_value(struct pst_mapper *m, const struct pst_rule *rule,
                               struct pst_group group, bool *null, struct pst_err *err)
 {
@@ -285,7 +305,7 @@ static pst_code extreme_value(struct pst_mapper *m, const struct pst_rule *rule,
             continue;
         int order = best ? compare_cells(m, rule, cell->text, best->text, &ok) : 0;
         if (!ok)
-            return refuse(m, rule, rule->columns[0], pst_field_type_name(rule->type), err);
+            return refuse(m, rule, rule->columns[0], expected_of(rule->type), err);
         if (!best || (rule->kind == PST_RULE_MIN ? order < 0 : order > 0))
             best = cell;
     }
@@ -351,11 +371,14 @@ static bool row_is_blank(const struct pst_mapper *m, const struct pst_rule *rule
     return true;
 }
 
-/* Whether b comes after a in the order keys have: shorter numbers first, texts by bytes. */
+/* Whether b comes after a in the order keys have: shorter numbers first, texts by bytes. Numbers
+ * and texts have no common order. */
 static bool ascends(const struct pst_mapper *m, const struct pst_rule *rule, uint32_t a, uint32_t b)
 {
     const struct pst_cell *x = pst_mapper_cell(m, a, rule->columns[0]);
     const struct pst_cell *y = pst_mapper_cell(m, b, rule->columns[0]);
+    if ((x->kind == PST_CELL_NUMBER) != (y->kind == PST_CELL_NUMBER))
+        return false;
     if (x->kind == PST_CELL_NUMBER && x->text.len != y->text.len)
         return x->text.len < y->text.len;
     return pst_str_cmp(x->text, y->text) < 0;
@@ -440,8 +463,8 @@ pst_code pst_mapper_value(struct pst_mapper *m, const struct pst_rule *rule, str
     case PST_RULE_TEMPLATE:
         return template_value(m, rule, group.rows[0], null, err);
     case PST_RULE_CONST:
-        pst_buf_add_str(&m->out, rule->constant);
-        return PST_OK;
+        pst_json_quote(&m->out, rule->constant);
+        return filter_text(m, rule, rule->constant, err);
     case PST_RULE_GROUP:
         return group_value(m, rule, group, err);
     }

@@ -89,6 +89,11 @@ static pst_code compile_group(struct pst_rule_compiler *c, const struct pst_fiel
                               yyjson_val *spec, pst_str path, unsigned depth, struct pst_rule *rule,
                               struct pst_err *err)
 {
+    static const char *const allowed[] = {"group_by", "fields", NULL};
+    char what[96];
+    if (!pst_str_copy(what, sizeof(what), path))
+        (void)pst_str_copy(what, sizeof(what), PST_STR("rule"));
+    PST_TRY(pst_json_only(spec, what, allowed, err));
     if (depth >= PST_MAPPING_DEPTH)
         return PST_FAIL(err, PST_E_LIMIT, "%.*s: more than %d levels of arrays", PST_STR_ARG(path),
                         PST_MAPPING_DEPTH);
@@ -121,8 +126,7 @@ static pst_code compile_field(struct pst_rule_compiler *c, const struct level *l
         return pst_rule_twin(c, spec, path, rule, err);
     if (field->type == PST_TYPE_ARRAY)
         return compile_group(c, field, spec, path, depth, rule, err);
-    PST_TRY(pst_rule_parse(c, field, spec, path, rule, err));
-    return PST_OK;
+    return pst_rule_parse(c, field, spec, path, rule, err);
 }
 
 static pst_code compile_level(struct pst_rule_compiler *c, const struct level *l, unsigned depth,
@@ -204,6 +208,7 @@ static pst_code compile_custom(struct pst_rule_compiler *c, yyjson_val *specs,
     if (!yyjson_is_obj(specs))
         return PST_FAIL(err, PST_E_INVALID, "custom_fields: an object is needed");
     PST_TRY(pst_arena_array(c->arena, &rules, yyjson_obj_size(specs), sizeof(*rules), err));
+    c->in_custom = true;
     yyjson_obj_foreach(specs, i, max, key, spec)
     {
         pst_str name = {yyjson_get_str(key), yyjson_get_len(key)};

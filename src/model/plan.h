@@ -62,7 +62,7 @@ struct pst_rule {
     size_t when_count;
     const struct pst_rule_piece *pieces;
     size_t piece_count;
-    pst_str constant; /* CONST: the JSON value */
+    pst_str constant; /* CONST: the text */
     const struct pst_rule *rules; /* GROUP: members of its objects */
     size_t rule_count;
     int filter; /* index of the filter it fills, or -1 */

@@ -204,10 +204,8 @@ static pst_code parse_template(struct pst_rule_compiler *c, yyjson_val *v, pst_s
 static pst_code parse_const(struct pst_rule_compiler *c, const struct pst_field *field,
                             yyjson_val *v, pst_str path, struct pst_rule *rule, struct pst_err *err)
 {
-    PST_AUTO(buf) struct pst_buf b = {.max = PST_MAPPING_BYTES / 4};
-    struct pst_json_writer w;
-    pst_str text;
     const char *name = NULL;
+    pst_str text;
     bool text_type = field->type == PST_TYPE_STRING || field->type == PST_TYPE_TEXT;
     if (field->type == PST_TYPE_ENUM)
         PST_TRY(enum_value(field, v, path, &name, err));
@@ -215,10 +213,7 @@ static pst_code parse_const(struct pst_rule_compiler *c, const struct pst_field 
         return PST_FAIL(err, PST_E_INVALID,
                         "%.*s.const: only text and enum fields take a constant, and it is a text",
                         PST_STR_ARG(path));
-    pst_json_init(&w, &b);
-    pst_json_put_str(&w, name ? pst_str_from(name) : text);
-    PST_TRY(pst_json_finish(&w, err));
-    return pst_arena_dup(c->arena, &rule->constant, pst_buf_str(&b), err);
+    return pst_arena_dup(c->arena, &rule->constant, name ? pst_str_from(name) : text, err);
 }
 
 /* ---- the verb ---------------------------------------------------------------------------- */
@@ -278,12 +273,22 @@ static bool verb_fits(enum pst_rule_kind kind, enum pst_field_type type)
     return true;
 }
 
-static pst_code check_members(yyjson_val *spec, pst_str path, struct pst_err *err)
+/* A member that would have no effect is a mistake of who wrote it. */
+static pst_code check_members(const struct pst_rule_compiler *c, const struct pst_field *field,
+                              yyjson_val *spec, pst_str path, struct pst_err *err)
 {
-    static const char *const allowed[] = {"column", "first",    "sum",   "min", "max",
-                                          "ref",    "template", "const", "map", "when",
-                                          "source", "required", "type",  NULL};
+    static const char *const of_all[] = {"column", "first",    "sum",   "min",      "max",
+                                         "ref",    "template", "const", "required", NULL};
+    static const char *const of_enums[] = {"column",   "first", "const",  "map",
+                                           "required", "when",  "source", NULL};
+    static const char *const of_custom[] = {"column",   "first", "sum",      "min",  "max", "ref",
+                                            "template", "const", "required", "type", NULL};
+    const char *const *allowed = of_all;
     char what[96];
+    if (field->type == PST_TYPE_ENUM)
+        allowed = of_enums;
+    else if (c->in_custom)
+        allowed = of_custom;
     if (!pst_str_copy(what, sizeof(what), path))
         (void)pst_str_copy(what, sizeof(what), PST_STR("rule"));
     return pst_json_only(spec, what, allowed, err);
@@ -298,10 +303,11 @@ pst_code pst_rule_parse(struct pst_rule_compiler *c, const struct pst_field *fie
     if (yyjson_is_str(spec)) {
         rule->kind = PST_RULE_COLUMN;
     } else {
-        PST_TRY(check_members(spec, path, err));
+        PST_TRY(check_members(c, field, spec, path, err));
         PST_TRY(find_verb(spec, path, &verb, &value, err));
         rule->kind = verb->kind;
-        (void)pst_json_bool(member(spec, "required"), &rule->required);
+        if (pst_json_opt_bool(spec, "required", &rule->required, err) != PST_OK)
+            return pst_err_wrap(err, "%.*s", PST_STR_ARG(path));
     }
     if (!verb_fits(rule->kind, field->type))
         return PST_FAIL(err, PST_E_INVALID, "%.*s: '%s' does not give a %s", PST_STR_ARG(path),

@@ -10,6 +10,7 @@ struct pst_rule_compiler {
     pst_str *columns; /* in the arena, PST_MAPPING_COLUMNS of room */
     size_t column_count;
     struct pst_map column_numbers; /* name -> number + 1 */
+    bool in_custom; /* custom fields: a rule may name its type */
 };
 
 /* `,"name":` (without the comma where first), and the name for messages. */

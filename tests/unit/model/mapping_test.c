@@ -186,20 +186,31 @@ static void every_type_converts_or_rejects(void **state)
         {"integer", " 12 ", "12"},
         {"integer", "#12.000", "12"},
         {"integer", "#-3", "-3"},
+        {"integer", "#1E+2", "100"},
+        {"integer", "#1.50e1", "15"},
+        {"integer", "+5", "5"},
+        {"integer", "007", "7"},
+        {"integer", "-9223372036854775808", "-9223372036854775808"},
+        {"integer", "9223372036854775807.0", "9223372036854775807"},
+        {"integer", "9223372036854775808.0", NULL},
         {"integer", "#12.5", NULL},
+        {"integer", "#1.55e1", NULL},
         {"integer", "x", NULL},
         {"integer", "#99999999999999999999", NULL},
         {"decimal", "#39000.000", "\"39000.000\""},
         {"decimal", "#.5", "\"0.5\""},
         {"decimal", "#1E+2", "\"100\""},
         {"decimal", "#-0", "\"-0\""},
+        {"decimal", "0012.50", "\"12.50\""},
         {"decimal", "12,5", NULL},
+        {"decimal", "01111111111111111111111111111111111111", NULL},
         {"decimal", "1234567890123456789012345678901", "\"1234567890123456789012345678901\""},
         {"decimal", "11111111111111111111111111111111111111111111111111111111111111111", NULL},
         {"boolean", "Y", "true"},
         {"boolean", "n", "false"},
         {"boolean", "Yes", "true"},
         {"boolean", "#0", "false"},
+        {"boolean", " false ", "false"},
         {"boolean", "maybe", NULL},
         {"date", "2026-11-24", "\"2026-11-24\""},
         {"date", "2026-11-24-10.00.00.000000", "\"2026-11-24\""},
@@ -288,7 +299,105 @@ static void sums_minima_and_maxima_leave_blanks_out(void **state)
     fixture_row(&p, "1|US001|I|N||||||#1|#1|#1|#1|2026-01-01|x");
     fixture_row(&p, "1|US001|I|N||||||#1|#2|#1|#1|never|x");
     map_page("purchase_orders", order_stream, "", &p, a, &m);
-    assert_non_null(strstr(m.reject.ptr, "due_date: C.DUE_DT is not date"));
+    assert_non_null(strstr(m.reject.ptr, "due_date: C.DUE_DT is not a date"));
+}
+
+static void what_cannot_be_compared_rejects(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *first, *second, *want;
+    } cases[] = {
+        {"integer", "#1", "x", "x: A.CUSTOM is not a number"},
+        {"decimal", "x", "#1", "x: A.CUSTOM is not a number"},
+        {"date", "2026-01-01", "x", "x: A.CUSTOM is not a date"},
+        {"datetime", "x", "2026-01-01", "x: A.CUSTOM is not a date and time"},
+    };
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        struct pst_err err;
+        PST_AUTO(arena) struct pst_arena *a = NULL;
+        struct fixture_page p;
+        struct pst_mapped m;
+        char rows[2][200];
+        char over[200];
+        assert_ok(pst_arena_new(&a, 1 << 22, &err));
+        fixture_columns(&p, order_columns);
+        (void)snprintf(rows[0], 200, "1|US001|I|N||||||#1|#1|#1|#1||%s", cases[i].first);
+        (void)snprintf(rows[1], 200, "1|US001|I|N||||||#1|#2|#1|#1||%s", cases[i].second);
+        fixture_row(&p, rows[0]);
+        fixture_row(&p, rows[1]);
+        (void)snprintf(over, sizeof(over), "custom_fields: {x: {max: A.CUSTOM, type: %s}}",
+                       cases[i].type);
+        map_page("purchase_orders", order_stream, over, &p, a, &m);
+        assert_str(m.reject, cases[i].want);
+    }
+}
+
+static void constants_can_be_filtered_by(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(arena) struct pst_arena *a = NULL;
+    struct fixture_page p;
+    struct pst_mapped m;
+    const struct pst_entity *e = pst_model_entity(PST_STR("purchase_orders"));
+    assert_ok(pst_arena_new(&a, 1 << 22, &err));
+    fixture_columns(&p, order_columns);
+    fixture_row(&p, "1|US001|I|N||||||#1|#1|#1|#1||x");
+    map_page("purchase_orders", order_stream,
+             "fields: {status: {const: closed}, buyer: {const: 'the \"desk\"'}}", &p, a, &m);
+    assert_member(m, "status", "\"closed\"");
+    assert_member(m, "source_status", "null");
+    assert_member(m, "buyer", "\"the \\\"desk\\\"\"");
+    assert_str(m.filters[pst_model_field(e, PST_STR("status"))->filter].text, "closed");
+    assert_str(m.filters[pst_model_field(e, PST_STR("buyer"))->filter].text, "the \"desk\"");
+}
+
+static void numbers_and_texts_side_by_side_are_gathered_by_value(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(arena) struct pst_arena *a = NULL;
+    struct fixture_page p;
+    struct pst_mapped m;
+    assert_ok(pst_arena_new(&a, 1 << 22, &err));
+    fixture_columns(&p, order_columns);
+    fixture_row(&p, "1|US001|I|N||||||#2|#1|#1|#1||x");
+    fixture_row(&p, "1|US001|I|N||||||10|#1|#1|#1||x");
+    fixture_row(&p, "1|US001|I|N||||||#2|#3|#1|#1||x");
+    map_page("purchase_orders", order_stream, "", &p, a, &m);
+    pst_str lines = member(a, m.data, "lines");
+    char *two = strstr(lines.ptr, "{\"number\":2,");
+    assert_non_null(two);
+    assert_null(strstr(two + 1, "{\"number\":2,"));
+    assert_non_null(strstr(two, "{\"number\":10,"));
+}
+
+static void a_record_too_large_to_store_is_rejected_by_itself(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(arena) struct pst_arena *a = NULL;
+    struct fixture_page p;
+    struct pst_mapped m;
+    char rows[16][16];
+    static char text[1 << 20];
+    memset(text, 'x', sizeof(text));
+    assert_ok(pst_arena_new(&a, 64 << 20, &err));
+    for (int lines = 15; lines <= 16; lines++) {
+        fixture_columns(&p, "A.PO_ID|B.LINE_NBR|B.TEXT");
+        for (int i = 1; i <= lines; i++) {
+            (void)snprintf(rows[i - 1], sizeof(rows[0]), "1|#%d|", i);
+            fixture_row(&p, rows[i - 1]);
+            p.cells[i * 3 - 1].text = (pst_str){text, sizeof(text)};
+        }
+        map_page("purchase_orders",
+                 "fields: {number: A.PO_ID, lines: {group_by: [B.LINE_NBR], fields: "
+                 "{number: B.LINE_NBR, description: B.TEXT}}}",
+                 "", &p, a, &m);
+        assert_str(m.reject, lines == 15 ? "" : "the unified record would be larger than 16 MiB");
+        assert_int_equal(m.data.len > 15U << 20, lines == 15);
+    }
 }
 
 static void rows_out_of_order_are_still_gathered_by_value(void **state)
@@ -485,10 +594,28 @@ static void mistakes_in_a_mapping_are_told_with_their_path(void **state)
         {"fields: {weight: {const: x}}", "", "const"},
         {"fields: {status: {const: x}}", "", "'x' is not a value"},
         {"fields: {number: {first: []}}", "", "1 to 16 source columns"},
+        {"fields: {number: {first: [a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q]}}", "", "1 to 16"},
+        {"fields: {number: [A]}", "", "must be an object, not array"},
+        {"fields: {number: {column: A, required: 1}}", "", "'required' must be true or false"},
+        {"fields: {number: {column: A, map: {}}}", "", "'map' is not a member"},
+        {"fields: {number: {column: A, source: B}}", "", "'source' is not a member"},
+        {"fields: {weight: {column: A, type: integer}}", "", "'type' is not a member"},
+        {"fields: {status: {column: A, map: {}, sum: B}}", "", "'sum' is not a member"},
+        {"fields: {status: {column: A, map: {}, when: [{if: {A: x}, value: active}, {if: {}}]}}",
+         "", "when: {if:"},
+        {"fields: {status: {map: {}, source: B}}", "", "one of column, first"},
+        {"fields: {number: {template: '{a}{b}{c}{d}{e}{f}{g}{h}{i}{j}{k}{l}{m}{n}{o}{p}{q}'}}", "",
+         "1 to 16 columns"},
+        {"fields: {number: {template: '{}'}}", "", "the name of a source column"},
+        {"fields: 3", "", "fields: an object is needed"},
         {"fields: {number: A}", "custom_fields: 1", "custom_fields: an object"},
         {"fields: {number: A}", "custom_fields: {Bad: A}", "'Bad' is no name"},
         {"fields: {number: A}", "custom_fields: {x: {column: A, type: money}}",
          "'money' is none of"},
+        {"fields: {number: A}", "custom_fields: {1x: A}", "'1x' is no name"},
+        {"fields: {number: A}", "custom_fields: {'': A}", "'' is no name"},
+        {"fields: {number: A}", "custom_fields: {x: null}", "must be an object, not null"},
+        {"fields: {number: A}", "[]", "the mapping must be an object"},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
         struct pst_err err;
@@ -540,6 +667,10 @@ int main(void)
         cmocka_unit_test(every_type_converts_or_rejects),
         cmocka_unit_test(what_must_be_there_and_is_not_rejects),
         cmocka_unit_test(sums_minima_and_maxima_leave_blanks_out),
+        cmocka_unit_test(what_cannot_be_compared_rejects),
+        cmocka_unit_test(constants_can_be_filtered_by),
+        cmocka_unit_test(numbers_and_texts_side_by_side_are_gathered_by_value),
+        cmocka_unit_test(a_record_too_large_to_store_is_rejected_by_itself),
         cmocka_unit_test(rows_out_of_order_are_still_gathered_by_value),
         cmocka_unit_test(columns_are_found_without_their_alias_when_that_is_clear),
         cmocka_unit_test(the_source_hash_sees_every_change_and_no_position),
