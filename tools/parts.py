@@ -43,7 +43,7 @@ CHECK = [
     ("tools", "the checks find what they are for",
      ([PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/tools"], {}), "pytest", 60, False),
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
-    ("tidy", "clang-tidy", ([PYTHON, "tools/tidy.py"], {}), "one", 900, False),
+    ("tidy", "clang-tidy", ([PYTHON, "tools/tidy.py"], {}), "one", 480, False),
     ("docs", "generated pages are up to date", ([PYTHON, "tools/docs.py", "--check"], {}), "line", 60, False),
     ("unit", "unit tests", meson("dev", "--no-suite", "conformance"), "meson", 180, False),
     ("conformance", "database and connector suites", meson("dev", "--suite", "conformance"), "meson", 180, False),
@@ -52,6 +52,8 @@ CHECK = [
     ("e2e", "end to end, against the real programs", pytest("dev"), "pytest", 480, False),
 ]
 PROVE = [
+    ("build", "build, warnings are errors", build("dev"), "one", 600, True),
+    ("analyze", "clang's analyzer", ([PYTHON, "tools/tidy.py", "--analyze"], {}), "one", 1200, False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
     ("e2e-asan", "end to end under ASan and UBSan", pytest("asan"), "pytest", 900, False),
     ("build-tsan", "build with TSan", build("tsan"), "one", 600, True),

@@ -273,7 +273,7 @@ void pst_print_pretty(yyjson_val *v)
     pst_terminal_print(pst_buf_str(&out));
 }
 
-static void print_formatted(void (*print)(pst_str), const char *fmt, va_list ap)
+static void PST_PRINTF(2, 0) print_formatted(void (*print)(pst_str), const char *fmt, va_list ap)
 {
     char text[4096];
     int n = vsnprintf(text, sizeof(text), fmt, ap);
