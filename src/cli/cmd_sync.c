@@ -117,6 +117,18 @@ static pst_code start(struct pst_cli *cli, pst_str connection, struct pst_reply 
     return pst_client_call(cli, "POST", &target, pst_buf_str(&body), CALL_MS, reply, err);
 }
 
+static pst_code print_value(yyjson_val *v, struct pst_err *err)
+{
+    PST_AUTO(buf) struct pst_buf b = {0};
+    struct pst_json_writer w;
+    pst_buf_init(&b, PST_BODY_BYTES);
+    pst_json_init(&w, &b);
+    pst_json_put_val(&w, v);
+    PST_TRY(pst_json_finish(&w, err));
+    pst_print_json(pst_buf_str(&b));
+    return PST_OK;
+}
+
 static pst_code run(struct pst_cli *cli, struct pst_err *err)
 {
     pst_str connection = {0};
@@ -135,9 +147,8 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
     if (pst_config_bool(cli->options, WAIT))
         return pst_watch_sync(cli, connection, pst_value_str(sync, "id"), err);
     if (cli->json)
-        pst_print_json(reply.text);
-    else
-        pst_printf("%.*s\n", PST_STR_ARG(pst_value_str(sync, "id")));
+        return print_value(sync, err);
+    pst_printf("%.*s\n", PST_STR_ARG(pst_value_str(sync, "id")));
     return PST_OK;
 }
 

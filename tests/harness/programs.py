@@ -217,12 +217,24 @@ class Server(Program):
         super().__init__(directory, name, arguments, **(env or {}))
 
     def start(self, ready=True):
+        self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         super().start()
         if ready:
             self.port = self.wait_port()
             self.url = f"http://127.0.0.1:{self.port}"
             wait_until(self.is_ready, "penstock to be ready", 20 * slowness())
         return self
+
+    def wait_port(self, seconds=20):
+        """The port of the API, from the log: a server keeps its /proc/PID/fd to itself."""
+        def port():
+            if not self.alive():
+                raise RuntimeError(f"penstock ended with {self.child.poll()}:\n{self.log()[-3000:]}")
+            with open(self.log_path, "rb") as log:
+                log.seek(self.log_start)
+                found = re.search(rb'"msg":"serving".*?"port":(\d+)', log.read())
+            return int(found.group(1)) if found else None
+        return wait_until(port, "penstock to listen", seconds * slowness())
 
     def is_ready(self):
         if not self.alive():
