@@ -18,6 +18,16 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "threads: exercises several threads; part of the TSan run")
 
 
+# Files all of whose tests have syncs, the scheduler, long-polls and requests run side by side.
+THREADED_FILES = {"test_changes.py", "test_operation.py", "test_sync.py"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in THREADED_FILES:
+            item.add_marker("threads")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failed test shows the end of every log of its directory."""
