@@ -4,6 +4,9 @@
 #include "base/num.h"
 #include "codec/tz.h"
 
+/* A source's clock that went back was most likely set to winter time: what changed since then
+ * carries stamps of the hour that is lived through twice. */
+#define CLOCK_BACK_US (3600LL * PST_US_PER_S)
 #define DAY_US (24LL * 3600 * PST_US_PER_S)
 
 static pst_wall earlier(pst_wall t, int64_t us)
@@ -33,7 +36,9 @@ struct pst_window pst_plan_window(const struct pst_window_input *in)
                            .as_of = in->source_now};
     if (!in->full && in->stream->has_stamp && !pst_wall_is_none(in->synced_to)) {
         w.mode = PST_FETCH_INCREMENTAL;
-        w.from = earlier(in->synced_to, in->overlap_ms * 1000);
+        w.from = in->source_now.us < in->synced_to.us
+                     ? earlier(in->source_now, CLOCK_BACK_US + in->overlap_ms * 1000)
+                     : earlier(in->synced_to, in->overlap_ms * 1000);
         w.to = in->source_now;
     } else if (in->stream->windowed && in->stream->has_stamp && in->history_days > 0) {
         w.from = in->history_days > INT64_MAX / DAY_US

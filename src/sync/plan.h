@@ -25,6 +25,10 @@ struct pst_window {
     pst_wall from, to, as_of; /* as in struct pst_fetch */
 };
 
+/* An incremental window begins at the checkpoint less the overlap. Where the source's clock went
+ * back since (the hour that comes twice in autumn, in systems that keep local time), it begins
+ * an hour and the overlap before the source's now: stamps of that hour count again, and what is
+ * stamped ahead of the clock is read when the clock gets there. */
 struct pst_window pst_plan_window(const struct pst_window_input *in);
 
 /* Whether a window that was stored with a run is that of a full read. */

@@ -19,6 +19,10 @@ static void windows_follow_the_stream_the_mode_and_the_checkpoint(void **state)
     } cases[] = {
         {"incremental reaches back by the overlap", true, true, false, false, 100 * DAY, 90,
          PST_FETCH_INCREMENTAL, 100 * DAY - 600 * S, 200 * DAY},
+        {"a clock that went back: the hour before counts again", true, true, false, false,
+         200 * DAY + 1, 90, PST_FETCH_INCREMENTAL, 200 * DAY - 4200 * S, 200 * DAY},
+        {"a clock that stood still", true, true, false, false, 200 * DAY, 90, PST_FETCH_INCREMENTAL,
+         200 * DAY - 600 * S, 200 * DAY},
         {"never read: a full window", true, true, false, false, NONE, 90, PST_FETCH_FULL, 110 * DAY,
          NONE},
         {"never read, master data: everything", false, true, false, false, NONE, 90, PST_FETCH_FULL,
