@@ -292,7 +292,7 @@ static void a_wait_ends_at_its_deadline(void **state)
     fixture_start(&f, NULL, 1);
     pst_mono begin = pst_mono_now();
     char *answer = ask(&f, "GET /wait?ms=150" HOST);
-    assert_in_range((pst_mono_now().ns - begin.ns) / PST_NS_PER_MS, 145, 600);
+    assert_in_range((pst_mono_now().ns - begin.ns) / PST_NS_PER_MS, 145, 2900);
     assert_string_equal(body_of(answer), "deadline");
     pst_free(answer);
     fixture_stop(&f, 1000);
@@ -405,7 +405,7 @@ static void what_is_not_done_at_the_end_of_the_grace_is_cut(void **state)
     pst_sleep_ms(100);
     pst_mono begin = pst_mono_now();
     fixture_stop(&f, 200);
-    assert_in_range((pst_mono_now().ns - begin.ns) / PST_NS_PER_MS, 190, 1500);
+    assert_in_range((pst_mono_now().ns - begin.ns) / PST_NS_PER_MS, 190, 2900);
     assert_int_equal(atomic_load(&f.released), 1);
     (void)close(fd);
 }
