@@ -28,7 +28,7 @@ struct pst_stmt; /* a prepared statement of one connection, cached by it */
 struct pst_db_options {
     const char *path; /* SQLite file; created 0600 when absent and `create` */
     bool create;
-    int64_t cache_bytes; /* page cache per connection */
+    int64_t cache_bytes; /* page cache of the writer; a reader has an eighth of it */
     int64_t busy_ms; /* wait for a lock held by another process */
     uint32_t queue_length; /* writer jobs waiting before pst_db_write blocks; 0 = 256 */
     int64_t check_bytes; /* after an unclean stop a file up to this size is checked by open;

@@ -18,6 +18,7 @@ enum {
     WAL_BLOCKING_PAUSE_MS = 10000,
     WAL_KEPT_BYTES = 64 << 20, /* what stays allocated of the log once it starts over */
     CACHE_BYTES = 8 << 20,
+    READER_SHARE = 8, /* of the writer's cache */
     BUSY_MS = 5000,
 };
 
@@ -157,6 +158,10 @@ static pst_code set_up(struct pst_db_conn *conn, struct pst_err *err)
     const struct pst_db_options *o = &conn->db->options;
     int64_t busy = o->busy_ms > 0 ? o->busy_ms : BUSY_MS;
     int64_t cache = o->cache_bytes > 0 ? o->cache_bytes : CACHE_BYTES;
+    /* There is one writer and a reader per thread; what they read again lies in the system's
+     * page cache anyway. */
+    if (!conn->is_writer)
+        cache /= READER_SHARE;
     char sql[64];
     PST_TRY(harden(conn, err));
     (void)sqlite3_extended_result_codes(conn->handle, 1);
