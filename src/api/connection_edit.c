@@ -24,6 +24,7 @@ struct edit {
     struct pst_api_streams streams; /* what a first sync reads */
     struct pst_connection result; /* the row after the change */
     bool queued; /* a sync was queued with it */
+    bool syncing; /* one is queued or running */
 };
 
 /* ---- JSON texts ---- */
@@ -242,6 +243,16 @@ static pst_code queue_sync(struct pst_db_conn *conn, struct edit *e, const struc
     return code;
 }
 
+static pst_code read_result(struct pst_db_conn *conn, struct edit *e, int64_t pk,
+                            struct pst_err *err)
+{
+    int64_t queued = 0;
+    int64_t running = 0;
+    PST_TRY(pst_syncs_count_open(conn, pk, &queued, &running, err));
+    e->syncing = queued + running > 0;
+    return pst_connections_get_pk(conn, pk, e->call->arena, &e->result, err);
+}
+
 static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct edit *e = arg;
@@ -272,7 +283,7 @@ static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     PST_TRY(pst_api_audit(conn, call, "connection.create", pst_id_str(&c.id), PST_STR(""), err));
     if (e->enabled)
         PST_TRY(queue_sync(conn, e, &c, err));
-    return pst_connections_get_pk(conn, c.pk, call->arena, &e->result, err);
+    return read_result(conn, e, c.pk, err);
 }
 
 static pst_code answer(struct edit *e, struct pst_err *err)
@@ -280,11 +291,14 @@ static pst_code answer(struct edit *e, struct pst_err *err)
     struct pst_json_writer w;
     struct pst_api_call *call = e->call;
     call->connection = e->result;
-    pst_sync_connection_changed(call->api->options.sync, e->result.pk);
+    if (e->result.status == PST_CONNECTION_INACTIVE)
+        pst_sync_cancel_connection(call->api->options.sync, e->result.pk);
+    else
+        pst_sync_connection_changed(call->api->options.sync, e->result.pk);
     if (e->queued)
         pst_sync_work_added(call->api->options.sync);
     pst_api_begin(call, &w);
-    pst_api_put_connection(&w, call, &e->result, e->queued);
+    pst_api_put_connection(&w, call, &e->result, e->syncing);
     pst_json_end_object(&w);
     return pst_json_finish(&w, err);
 }
@@ -353,7 +367,8 @@ static pst_code change_status(struct pst_db_conn *conn, struct edit *e,
         return PST_OK;
     PST_TRY(pst_connections_set_status(conn, c->pk, to, reason, pst_id_str(&e->call->req->id),
                                        e->call->now, NULL, err));
-    return to == PST_CONNECTION_PENDING ? queue_sync(conn, e, c, err) : PST_OK;
+    return to == PST_CONNECTION_PENDING ? queue_sync(conn, e, c, err)
+                                        : pst_syncs_cancel_all(conn, c->pk, e->call->now, err);
 }
 
 static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -371,7 +386,7 @@ static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     PST_TRY(pst_connections_patch(conn, now.pk, &e->patch, version, call->now, err));
     PST_TRY(change_status(conn, e, &now, err));
     PST_TRY(pst_api_audit(conn, call, "connection.update", pst_id_str(&now.id), PST_STR(""), err));
-    return pst_connections_get_pk(conn, now.pk, call->arena, &e->result, err);
+    return read_result(conn, e, now.pk, err);
 }
 
 pst_code pst_api_update_connection(struct pst_api_call *call, struct pst_err *err)
@@ -413,7 +428,7 @@ pst_code pst_api_delete_connection(struct pst_api_call *call, struct pst_err *er
         return PST_FAIL(err, PST_E_NOT_FOUND, "there is no connection '%s'",
                         call->connection.id.text);
     PST_TRY(pst_db_write(call->api->options.db, delete_in_job, call, err));
-    pst_sync_connection_changed(call->api->options.sync, call->connection.pk);
+    pst_sync_cancel_connection(call->api->options.sync, call->connection.pk);
     call->res->status = 204;
     return PST_OK;
 }

@@ -131,6 +131,10 @@ void pst_contacts_observe(void *self, const struct pst_contact *contact)
                   .code = contact->code,
                   .reason = contact->err ? contact->err->msg : NULL},
     };
+    /* A run knows whether the credentials it was refused with are still those in force; its end
+     * says so (sync/worker.c). */
+    if (contact->code == PST_E_REAUTH && contact->sync_id.len > 0)
+        return;
     if (contact->connection_id.len == 0 || !is_news(c, &job))
         return;
     if (pst_db_write(c->db, apply_contact, &job, &err) != PST_OK) {

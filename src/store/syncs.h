@@ -112,6 +112,11 @@ pst_code pst_syncs_release(struct pst_db_conn *conn, int64_t sync_pk, struct pst
 pst_code pst_syncs_cancel(struct pst_db_conn *conn, int64_t connection_pk, pst_str id, pst_wall now,
                           struct pst_err *err);
 
+/* The same for every run of a connection that is deleted (by pst_connections_delete) or switched
+ * off. */
+pst_code pst_syncs_cancel_all(struct pst_db_conn *conn, int64_t connection_pk, pst_wall now,
+                              struct pst_err *err);
+
 /* ---- running; CONFLICT when the run is not running, CANCELLED when it shall stop ---- */
 
 /* Fix the window of a stream: once per run; a resumed run reads what was fixed. */

@@ -9,10 +9,6 @@ enum { PST_SYNC_COUNTERS = 12 };
 /* The counters in the order of their columns. */
 int64_t pst_sync_counts_at(const struct pst_sync_counts *counts, size_t i);
 
-/* A deleted connection's queued runs end now, its running ones are asked to stop. */
-pst_code pst_syncs_cancel_all(struct pst_db_conn *conn, int64_t connection_pk, pst_wall now,
-                              struct pst_err *err);
-
 /* Errors: CONFLICT when the run is not running or its connection was deleted, CANCELLED when
  * it was asked to stop. */
 pst_code pst_syncs_check_running(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err);

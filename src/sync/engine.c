@@ -105,6 +105,24 @@ void pst_sync_cancel(struct pst_sync_engine *e, int64_t connection_pk, int64_t s
     pst_sync_note(e, PST_NOTE_FINISHED, connection_pk);
 }
 
+void pst_sync_cancel_connection(struct pst_sync_engine *e, int64_t connection_pk)
+{
+    for (unsigned i = 0; i < e->options.workers; i++)
+        if (atomic_load(&e->slots[i].connection_pk) == connection_pk)
+            atomic_store(&e->slots[i].cancel, true);
+    pst_sync_note(e, PST_NOTE_CHANGED, connection_pk);
+}
+
+struct pst_id pst_sync_new_id(const struct pst_sync_engine *e)
+{
+    uint8_t raw[PST_ID_RAW];
+    uint64_t random[2];
+    for (size_t i = 0; i < 2; i++)
+        random[i] = e->options.host.random(e->options.host.self);
+    pst_id_v7(raw, pst_sync_wall(e), (const uint8_t *)random);
+    return pst_id_format("sync_", raw);
+}
+
 /* ---- looks ---- */
 
 static void read_slot(struct pst_sync_engine *e, struct pst_sync_slot *slot,

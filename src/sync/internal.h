@@ -58,6 +58,7 @@ static inline pst_wall pst_sync_wall(const struct pst_sync_engine *e)
 {
     return e->options.host.wall(e->options.host.self);
 }
+struct pst_id pst_sync_new_id(const struct pst_sync_engine *e);
 /* Any thread: tell the scheduler. */
 void pst_sync_note(struct pst_sync_engine *e, enum pst_sync_note_kind kind, int64_t connection_pk);
 /* Scheduler: all notes so far, oldest first; to be freed one by one. */

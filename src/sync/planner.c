@@ -159,18 +159,10 @@ static void run_queued(struct pst_db_job *job)
 {
     struct run_job *run = job->done_arg;
     struct planner *p = run->planner;
+    const struct pst_sync_host *host = &p->e->options.host;
+    /* With the last job the scheduler may go on, and end: p is not looked at afterwards. */
     if (atomic_fetch_sub(&p->jobs_open, 1) == 1)
-        p->e->options.host.ring(p->e->options.host.self, PST_SYNC_BELL_SCHEDULER);
-}
-
-static struct pst_id new_sync_id(const struct planner *p)
-{
-    uint8_t raw[PST_ID_RAW];
-    uint64_t random[2];
-    for (size_t i = 0; i < 2; i++)
-        random[i] = p->e->options.host.random(p->e->options.host.self);
-    pst_id_v7(raw, pst_sync_wall(p->e), (const uint8_t *)random);
-    return pst_id_format("sync_", raw);
+        host->ring(host->self, PST_SYNC_BELL_SCHEDULER);
 }
 
 static pst_code prepare_run(struct planner *p, const struct pst_sched_run *run, struct run_job *job,
@@ -184,7 +176,7 @@ static pst_code prepare_run(struct planner *p, const struct pst_sched_run *run, 
         return PST_FAIL(err, PST_E_UNSUPPORTED, "no connector '%.*s'", PST_STR_ARG(c.connector));
     bool is_initial = run->kind == PST_RUN_INITIAL;
     job->request = (struct pst_sync_request){
-        .id = new_sync_id(p),
+        .id = pst_sync_new_id(p->e),
         .connection_pk = run->connection,
         .trigger = is_initial ? PST_SYNC_INITIAL : PST_SYNC_SCHEDULED,
         .mode = is_initial ? PST_SYNC_FULL : PST_SYNC_INCREMENTAL,

@@ -89,12 +89,9 @@ static bool has_turn(const struct pst_run *run)
 
 static pst_code wait_for_turn(struct pst_run *run, struct pst_err *err)
 {
-    bool had_to_wait = false;
-    while (!has_turn(run)) {
-        had_to_wait = true;
+    while (!has_turn(run))
         PST_TRY(pst_run_sleep(run, SLEEP_SLICE_MS, err));
-    }
-    return had_to_wait ? load_connection(run, err) : PST_OK;
+    return PST_OK;
 }
 
 /* The source's own time, asked once, and the first request of the run: alone. */
@@ -246,8 +243,8 @@ static pst_code read_streams(struct pst_run *run, struct pst_err *err)
 
 pst_code pst_run_execute(struct pst_run *run, struct pst_err *err)
 {
-    PST_TRY(load_connection(run, err));
     PST_TRY(wait_for_turn(run, err));
+    PST_TRY(load_connection(run, err)); /* as the run before left it */
     PST_TRY(admit(&run->connection, err));
     PST_TRY(open_system(run, err));
     PST_TRY(see_coverage(run, err));

@@ -135,6 +135,9 @@ void pst_sync_work_added(struct pst_sync_engine *e);
 void pst_sync_connection_changed(struct pst_sync_engine *e, int64_t connection_pk);
 /* Break off the run if a worker has it; the store was told before (pst_syncs_cancel). */
 void pst_sync_cancel(struct pst_sync_engine *e, int64_t connection_pk, int64_t sync_pk);
+/* The same for every run of a connection that was deleted or switched off (pst_syncs_cancel_all),
+ * and pst_sync_connection_changed. */
+void pst_sync_cancel_connection(struct pst_sync_engine *e, int64_t connection_pk);
 
 /* A run in progress, as of now; what is committed stands in the store. */
 struct pst_sync_progress {

@@ -80,6 +80,7 @@ struct end_job {
     pst_wall now;
     enum pst_sync_status status;
     bool must_pause; /* the status of the connection changed */
+    bool has_successor; /* another run was queued in its place */
 };
 
 /* Refused credentials: nothing may be tried with them again, also by a run that is queued
@@ -99,14 +100,47 @@ static pst_code note_refusal(struct pst_db_conn *conn, struct end_job *job, stru
                                       run->sync->request_id, job->now, &job->must_pause, err);
 }
 
+/* The connection was changed and put to `pending` while this run still went by what it was
+ * before, and held the streams: what was to try the new settings could not be queued then. */
+static pst_code queue_successor(struct pst_db_conn *conn, struct end_job *job, struct pst_err *err)
+{
+    const struct pst_run *run = job->run;
+    const struct pst_entity *entities[PST_ENTITIES_MAX];
+    struct pst_sync_request request = {.id = pst_sync_new_id(run->w->e),
+                                       .connection_pk = run->sync->connection_pk,
+                                       .trigger = run->sync->trigger,
+                                       .mode = run->sync->mode,
+                                       .entities = entities,
+                                       .request_id = run->sync->request_id,
+                                       .now = job->now};
+    struct pst_connection now = {0};
+    bool is_refused = job->status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH;
+    if (!run->is_open || (job->status != PST_SYNC_CANCELLED && !is_refused))
+        return PST_OK;
+    pst_code rc = pst_connections_get_pk(conn, run->sync->connection_pk, run->w->arena, &now, err);
+    if (rc == PST_E_NOT_FOUND)
+        return PST_OK;
+    PST_TRY(rc);
+    if (now.version == run->connection.version || now.status != PST_CONNECTION_PENDING)
+        return PST_OK;
+    for (size_t i = 0; i < run->sync->stream_count; i++)
+        if (run->sync->streams[i].entity)
+            entities[request.entity_count++] = run->sync->streams[i].entity;
+    int64_t pk = 0;
+    rc = pst_syncs_create(conn, &request, &pk, NULL, err);
+    job->has_successor = rc == PST_OK && pk != 0;
+    return rc == PST_E_SYNC_IN_PROGRESS ? PST_OK : rc;
+}
+
 static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct end_job *job = arg;
     if (job->outcome.status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH &&
         job->run->is_open)
         PST_TRY(note_refusal(conn, job, err));
-    return pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all, job->now,
-                         &job->status, err);
+    PST_TRY(pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all, job->now,
+                          &job->status, err));
+    return queue_successor(conn, job, err);
 }
 
 static pst_code release_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -155,6 +189,8 @@ static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
         report(run, PST_SYNC_FAILED, &err);
     else
         report(run, job.status, job.outcome.status == PST_SYNC_FAILED ? failure : NULL);
+    if (job.has_successor)
+        pst_sync_work_added(e);
     if (job.must_pause)
         pst_sync_note(e, PST_NOTE_CHANGED, run->sync->connection_pk);
     if (run->sync->trigger != PST_SYNC_MANUAL)

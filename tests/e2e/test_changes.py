@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import reference  # noqa: E402  (after the path is set)
-from harness import Simulator  # noqa: E402
+from harness import Simulator, slowness, wait_until  # noqa: E402
 from harness.setup import connect_to, new_organization, source_rows, synced, wait_sync  # noqa: E402
 
 ENTITIES = sorted(reference.KEYS)
@@ -268,3 +268,33 @@ def test_two_connections_side_by_side_do_not_mix(server, programs, place):
         assert_equals_source(api, connection, sim)
     ids = [{r["id"] for r in listed(api, c, "purchase_orders")} for c in connections]
     assert not ids[0] & ids[1]
+
+
+def test_switching_off_ends_a_run_and_switching_on_again_starts_one(ready, sim):
+    api, connection = ready
+    path = f"/v1/connections/{connection}"
+    sim.control("POST", "/sim/latency", json={"ms": 5000})
+    running = api.post(f"{path}/syncs", json={"mode": "full"}, status=202)["id"]
+    wait_until(lambda: api.get(f"{path}/syncs/{running}")["status"] == "running", "the run to begin")
+    assert api.patch(path, json={"name": "ERP 2"})["syncing"] is True
+    begun = time.monotonic()
+    assert api.patch(path, json={"enabled": False})["status"] == "inactive"
+    sim.control("POST", "/sim/latency", json={})
+    assert api.patch(path, json={"enabled": True})["status"] == "pending"
+    assert wait_sync(api, connection, running)["status"] == "cancelled"
+    assert time.monotonic() - begun < 4 * slowness(), "the call in flight was not broken off"
+    wait_until(lambda: api.get(path)["status"] == "online", "the connection to be tried again")
+    assert wait_sync(api, connection)["status"] == "completed"
+
+
+def test_credentials_that_change_under_a_refused_run_are_tried(server, sim):
+    api = server.api(new_organization(server))
+    sim.control("POST", "/sim/latency", json={"ms": 1500})
+    connection = connect_to(api, sim, schedule="manual", credentials={"username": sim.USER, "password": "wrong-one"})
+    path = f"/v1/connections/{connection}"
+    wait_until(lambda: api.get(f"{path}/syncs")["data"][0]["status"] == "running", "the run to begin")
+    time.sleep(0.3)
+    api.patch(path, json={"credentials": {"password": sim.PASSWORD}})
+    sim.control("POST", "/sim/latency", json={})
+    wait_until(lambda: api.get(path)["initial_sync_done"], "the new credentials to be tried")
+    assert "authentication_required" not in [h["status"] for h in api.get(f"{path}/history")["data"]]

@@ -419,7 +419,9 @@ static pst_code patch(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     const struct toy_world *w = arg;
     const struct pst_connection_patch p = {.set_credentials = true, .credentials = PST_STR("new")};
-    return pst_connections_patch(conn, w->connection_pk, &p, 0, w->wall, err);
+    PST_TRY(pst_connections_patch(conn, w->connection_pk, &p, 0, w->wall, err));
+    return pst_connections_set_status(conn, w->connection_pk, PST_CONNECTION_PENDING,
+                                      PST_STR("new credentials"), PST_STR(""), w->wall, NULL, err);
 }
 
 static void patch_now(struct toy_world *w, unsigned call)
@@ -437,6 +439,11 @@ static void a_refusal_of_credentials_that_were_replaced_meanwhile_is_no_verdict(
     struct pst_sync s = toy_sync(w, PST_SYNC_FULL, BOTH);
     assert_int_equal(s.status, PST_SYNC_FAILED);
     assert_int_equal(toy_number(w, "SELECT status = 'pending' FROM connection"), 1);
+    /* Whoever changed them could queue no run while this one held the streams. */
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 2);
+    s = toy_get(w, toy_number(w, "SELECT max(pk) FROM sync"));
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.stream_count, 2);
 }
 
 static void an_entitys_own_failure_leaves_the_others_their_result(void **state)
