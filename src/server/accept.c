@@ -72,12 +72,11 @@ static pst_code admit(struct pst_loop *loop, const struct pst_peer *peer, bool *
     }
     if (peer->local)
         return PST_OK;
-    *counted = pst_server_peers_enter(loop->server->peers, peer->address, limits->per_address_max);
-    if (*counted)
-        return PST_OK;
-    pst_code code = PST_FAIL(err, PST_E_RATE_LIMIT, "more than %zu connections from one address",
-                             limits->per_address_max);
-    err->retry_after_s = 1;
+    pst_code code =
+        pst_server_peers_enter(loop->server->peers, peer->address, limits->per_address_max, err);
+    *counted = code == PST_OK;
+    if (code != PST_OK)
+        err->retry_after_s = 1;
     return code;
 }
 

@@ -145,8 +145,9 @@ pst_mono pst_server_timer_next(const struct pst_timers *t); /* may be early, nev
 struct pst_peers;
 pst_code pst_server_peers_new(struct pst_peers **out, struct pst_err *err);
 void pst_server_peers_free(struct pst_peers *p);
-/* Count one more unless that would pass max. Any thread. */
-bool pst_server_peers_enter(struct pst_peers *p, const char *address, size_t max);
+/* Count one more. Any thread. Errors: RATE_LIMIT (that would pass max), NO_MEMORY. */
+pst_code pst_server_peers_enter(struct pst_peers *p, const char *address, size_t max,
+                                struct pst_err *err);
 void pst_server_peers_leave(struct pst_peers *p, const char *address);
 
 /* ---- loops and the server ---- */

@@ -55,27 +55,28 @@ static struct peer **find(struct pst_peers *p, const char *address)
     return slot;
 }
 
-static bool enter(struct pst_peers *p, const char *address, size_t max)
+static pst_code enter(struct pst_peers *p, const char *address, size_t max, struct pst_err *err)
 {
     struct peer **slot = find(p, address);
     if (!*slot) {
         *slot = pst_calloc(1, sizeof(**slot));
         if (!*slot)
-            return false;
+            return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for another connection");
         (void)pst_str_copy((*slot)->address, PST_PEER_TEXT, pst_str_from(address));
     }
     if ((*slot)->count >= max)
-        return false;
+        return PST_FAIL(err, PST_E_RATE_LIMIT, "more than %zu connections from one address", max);
     (*slot)->count++;
-    return true;
+    return PST_OK;
 }
 
-bool pst_server_peers_enter(struct pst_peers *p, const char *address, size_t max)
+pst_code pst_server_peers_enter(struct pst_peers *p, const char *address, size_t max,
+                                struct pst_err *err)
 {
     (void)pthread_mutex_lock(&p->lock);
-    bool entered = enter(p, address, max);
+    pst_code code = enter(p, address, max, err);
     (void)pthread_mutex_unlock(&p->lock);
-    return entered;
+    return code;
 }
 
 void pst_server_peers_leave(struct pst_peers *p, const char *address)

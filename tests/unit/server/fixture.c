@@ -162,6 +162,16 @@ static pst_code cutting(void *self, struct pst_request *req, struct pst_response
     return PST_OK;
 }
 
+/* The n-th allocation of this loop's thread from now on fails, and those behind it do not. */
+static pst_code faulting(void *self, struct pst_request *req, struct pst_response *res,
+                         struct pst_err *err)
+{
+    (void)self, (void)err;
+    pst_buf_add_lit(&res->body, "from now on");
+    pst_alloc_fail_at((long)number_param(req, "n", 0));
+    return PST_OK;
+}
+
 static pst_code peer(void *self, struct pst_request *req, struct pst_response *res,
                      struct pst_err *err)
 {
@@ -207,6 +217,7 @@ static struct pst_route routes[] = {
     {PST_METHOD_GET, "/header", splitting}, {PST_METHOD_GET, "/cut", cutting},
     {PST_METHOD_GET, "/reset", cutting},    {PST_METHOD_GET, "/stall", cutting},
     {PST_METHOD_GET, "/mute", cutting},     {PST_METHOD_GET, "/peer", peer},
+    {PST_METHOD_GET, "/fault", faulting},
 };
 
 void fixture_start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops)

@@ -33,7 +33,8 @@ struct fixture {
  * GET /wait?ms=N (suspends; answers with the reason of its wake-up), GET /held?ms=N (held),
  * GET /stream?parts=N, GET /size/{bytes}, GET /header, GET /cut?after=N, GET /reset?after=N,
  * GET /stall?after=N, GET /mute (cut before the head),
- * GET /peer. limits: as in the server's options; loops: 1..LOOPS_MAX. */
+ * GET /peer, GET /fault?n=N (the loop's n-th allocation from then on fails). limits: as in the
+ * server's options; loops: 1..LOOPS_MAX. */
 void fixture_start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops);
 void fixture_stop(struct fixture *f, int64_t grace_ms); /* waits for the loops' end */
 

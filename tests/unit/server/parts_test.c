@@ -152,16 +152,16 @@ static void addresses_are_counted_apart(void **state)
     assert_ok(pst_server_peers_new(&p, &err));
     for (int i = 0; i < 3000; i++) { /* more than there are buckets */
         (void)snprintf(address, sizeof(address), "10.0.%d.%d", i / 250, i % 250);
-        assert_true(pst_server_peers_enter(p, address, 2));
-        assert_true(pst_server_peers_enter(p, address, 2));
-        assert_false(pst_server_peers_enter(p, address, 2));
+        assert_ok(pst_server_peers_enter(p, address, 2, &err));
+        assert_ok(pst_server_peers_enter(p, address, 2, &err));
+        assert_code(pst_server_peers_enter(p, address, 2, &err), PST_E_RATE_LIMIT);
     }
     pst_server_peers_leave(p, "10.0.0.0");
-    assert_true(pst_server_peers_enter(p, "10.0.0.0", 2));
+    assert_ok(pst_server_peers_enter(p, "10.0.0.0", 2, &err));
     pst_server_peers_leave(p, "192.0.2.1"); /* never entered: nothing happens */
     pst_server_peers_leave(p, "10.0.0.1");
     pst_server_peers_leave(p, "10.0.0.1");
-    assert_true(pst_server_peers_enter(p, "10.0.0.1", 1));
+    assert_ok(pst_server_peers_enter(p, "10.0.0.1", 1, &err));
     pst_server_peers_free(p);
     pst_server_peers_free(NULL);
 }
@@ -173,9 +173,9 @@ static void without_memory_an_address_is_not_let_in(void **state)
     struct pst_peers *p = NULL;
     assert_ok(pst_server_peers_new(&p, &err));
     pst_alloc_fail_at(0);
-    assert_false(pst_server_peers_enter(p, "10.0.0.1", 5));
+    assert_code(pst_server_peers_enter(p, "10.0.0.1", 5, &err), PST_E_NO_MEMORY);
     pst_alloc_fail_at(-1);
-    assert_true(pst_server_peers_enter(p, "10.0.0.1", 5));
+    assert_ok(pst_server_peers_enter(p, "10.0.0.1", 5, &err));
     pst_server_peers_free(p);
 }
 

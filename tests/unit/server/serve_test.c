@@ -410,6 +410,43 @@ static void what_is_not_done_at_the_end_of_the_grace_is_cut(void **state)
     (void)close(fd);
 }
 
+/* A loop that finds no memory refuses or drops one request and serves the next. Each step runs
+ * with one allocation failing, further behind every time. */
+static void a_loop_survives_every_allocation_fault(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL, 1);
+    static const char *const requests[] = {
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "GET /size/100000" HOST,
+        "GET /stream?parts=2" HOST,
+        "GET /wait?ms=1" HOST,
+        "GET /nothing" HOST,
+    };
+    for (size_t i = 0; i < PST_COUNT(requests) * 12; i++) {
+        char fault[64];
+        (void)snprintf(fault, sizeof(fault), "GET /fault?n=%zu%s", i / PST_COUNT(requests), HOST);
+        pst_free(ask(&f, fault));
+        int fd = client_connect(&f);
+        client_say(fd, requests[i % PST_COUNT(requests)]);
+        char *answer = client_read_answer(fd, 2000);
+        int status = status_of(answer);
+        if (status != 0 && status != 200 && status != 404 && status != 503 && status != 500)
+            fail_msg("%s: %s", requests[i % PST_COUNT(requests)], answer);
+        pst_free(answer);
+        (void)close(fd);
+        pst_free(ask(&f, "GET /fault?n=999999" HOST)); /* what is left of the fault is over */
+        pst_free(ask(&f, "GET /marker" HOST));
+        answer = ask(&f, "GET /marker" HOST);
+        assert_int_equal(status_of(answer), 200);
+        pst_free(answer);
+    }
+    fixture_stop(&f, 1000);
+}
+
 /* ---- several loops ---- */
 
 struct many {
@@ -534,6 +571,7 @@ int main(void)
         cmocka_unit_test(a_held_request_beyond_its_deadline_is_answered_by_the_server),
         cmocka_unit_test(a_stop_wakes_waits_closes_the_idle_and_ends),
         cmocka_unit_test(what_is_not_done_at_the_end_of_the_grace_is_cut),
+        cmocka_unit_test(a_loop_survives_every_allocation_fault),
         cmocka_unit_test(several_loops_serve_several_clients),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
         cmocka_unit_test(a_new_server_survives_every_allocation_fault),
