@@ -136,6 +136,9 @@ void pst_server_stop(struct pst_server *server, int64_t grace_ms)
     int64_t before = atomic_load(&server->stop_ns);
     while (stop.ns < before && !atomic_compare_exchange_weak(&server->stop_ns, &before, stop.ns))
         continue;
+    /* Closing would race with the loops; shut down, the listeners refuse whoever comes now. */
+    for (size_t i = 0; i < server->listener_count; i++)
+        (void)shutdown(server->listeners[i].fd, SHUT_RDWR);
     for (unsigned i = 0; i < server->loop_count; i++)
         pst_server_wake(&server->loops[i]);
 }

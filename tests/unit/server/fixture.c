@@ -4,6 +4,7 @@
 #include "tests/unit/test.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -275,6 +276,17 @@ int client_connect(const struct fixture *f)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     client_connect_fd(f, fd);
     return fd;
+}
+
+int client_try(const struct fixture *f)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)pst_server_port(f->server, 0)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0 ? 0 : errno;
+    (void)close(fd);
+    return rc;
 }
 
 int client_connect_local(const struct fixture *f)

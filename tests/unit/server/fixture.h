@@ -40,6 +40,7 @@ void fixture_stop(struct fixture *f, int64_t grace_ms); /* waits for the loops' 
 
 int client_connect(const struct fixture *f);
 void client_connect_fd(const struct fixture *f, int fd); /* a socket made before */
+int client_try(const struct fixture *f); /* errno of connecting, 0 = it worked */
 int client_connect_local(const struct fixture *f);
 void client_send(int fd, const char *bytes, size_t len);
 void client_say(int fd, const char *text);

@@ -395,6 +395,25 @@ static void a_stop_wakes_waits_closes_the_idle_and_ends(void **state)
     (void)close(idle);
 }
 
+static void who_comes_during_a_stop_is_refused_by_the_system(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, NULL, 2);
+    int fd = client_connect(&f);
+    client_say(fd, "GET /held" HOST);
+    assert_true(wait_for(&f.waiting, 1));
+    pst_server_stop(f.server, 5000); /* goes on while the request is held */
+    pst_sleep_ms(50);
+    assert_int_equal(client_try(&f), ECONNREFUSED);
+    pst_server_resume(f.server, f.ticket);
+    char *answer = client_read_answer(fd, 3000);
+    assert_string_equal(body_of(answer), "resumed");
+    pst_free(answer);
+    (void)close(fd);
+    fixture_stop(&f, 5000);
+}
+
 static void what_is_not_done_at_the_end_of_the_grace_is_cut(void **state)
 {
     (void)state;
@@ -570,6 +589,7 @@ int main(void)
         cmocka_unit_test(a_held_request_is_answered_with_what_the_other_thread_wrote),
         cmocka_unit_test(a_held_request_beyond_its_deadline_is_answered_by_the_server),
         cmocka_unit_test(a_stop_wakes_waits_closes_the_idle_and_ends),
+        cmocka_unit_test(who_comes_during_a_stop_is_refused_by_the_system),
         cmocka_unit_test(what_is_not_done_at_the_end_of_the_grace_is_cut),
         cmocka_unit_test(a_loop_survives_every_allocation_fault),
         cmocka_unit_test(several_loops_serve_several_clients),
