@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests: the real simulator and server in a directory per test, looked
 through at the end for sanitizer reports and leaked secrets."""
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -15,6 +16,8 @@ SECRETS = {Simulator.PASSWORD}
 
 
 def pytest_configure(config):
+    # A shell that runs this in the background has SIGINT ignored, and programs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "threads: exercises several threads; part of the TSan run")
 
 
