@@ -73,7 +73,7 @@ static pst_code set_up(struct pst_db_conn *conn, void *arg, struct pst_err *err)
     PST_TRY(pst_arena_new(&arena, 1 << 20, err));
     PST_TRY(pst_organizations_create(conn, &org, err));
     c.organization_pk = org.pk;
-    PST_TRY(pst_connections_create(conn, &c, err));
+    PST_TRY(pst_connections_create(conn, &c, PST_STR(""), err));
     b->connection_pk = c.pk;
     struct pst_sync_request request = {.id = pst_id_format("sync_", raw),
                                        .connection_pk = c.pk,

@@ -279,7 +279,7 @@ static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
         .deleted_at = PST_WALL_NONE,
     };
     PST_TRY(seal_credentials(conn, e, &c, &c.credentials, err));
-    PST_TRY(pst_connections_create(conn, &c, err));
+    PST_TRY(pst_connections_create(conn, &c, pst_id_str(&call->req->id), err));
     PST_TRY(pst_api_audit(conn, call, "connection.create", pst_id_str(&c.id), PST_STR(""), err));
     if (e->enabled)
         PST_TRY(queue_sync(conn, e, &c, err));
@@ -299,6 +299,10 @@ static pst_code answer(struct edit *e, struct pst_err *err)
         pst_sync_work_added(call->api->options.sync);
     pst_api_begin(call, &w);
     pst_api_put_connection(&w, call, &e->result, e->syncing);
+    if (e->patch.set_mapping && e->result.last_seq > 0)
+        pst_json_add_z(&w, "notice",
+                       "The mapping holds for rows that are read from now on; a full sync applies "
+                       "it to the rest.");
     pst_json_end_object(&w);
     return pst_json_finish(&w, err);
 }

@@ -73,7 +73,8 @@ const struct pst_api_schema pst_api_schemas[] = {
      ",'entities':" NAMES ",'metadata':" OBJECT ",'mapping':" OBJECT ",'serve_stale':" FLAG
      ",'enabled':" FLAG ",'status':" STATUS ",'status_since':" TIME ",'status_reason':"
      TEXT_OR_NULL ",'syncing':" FLAG ",'initial_sync_done':" FLAG ",'next_run_at':" TIME_OR_NULL
-     ",'last_seq':" COUNT ",'version':" COUNT ",'created_at':" TIME ",'updated_at':" TIME "}}"},
+     ",'last_seq':" COUNT ",'version':" COUNT ",'created_at':" TIME ",'updated_at':" TIME
+     ",'notice':" TEXT "}}"},
     {"ConnectionPage", PAGE("Connection")},
     {"NewConnection", "{'type':'object','additionalProperties':false,'required':['name',"
      "'connector','config','credentials'],'properties':{'connector':" TEXT "," SETTINGS "}}"},

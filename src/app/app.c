@@ -97,6 +97,7 @@ static void report_sync(void *self, const struct pst_sync_report *report)
     const struct pst_log_field fields[] = {
         PST_F_ID("sync_id", &report->sync_id),
         PST_F_ID("connection_id", &report->connection_id),
+        PST_F_STR("request_id", report->request_id),
         PST_F_Z("status", pst_sync_status_name(report->status)),
         PST_F_Z("mode", pst_sync_mode_name(report->mode)),
         PST_F_Z("trigger", pst_sync_trigger_name(report->trigger)),

@@ -147,7 +147,8 @@ void pst_contacts_observe(void *self, const struct pst_contact *contact)
         return;
     PST_LOG(PST_LOG_INFO, "connection status", PST_F_STR("connection_id", contact->connection_id),
             PST_F_Z("status", pst_conn_status_name(job.health.status)),
-            PST_F_Z("reason", job.health.reason), PST_F_STR("sync_id", contact->sync_id));
+            PST_F_Z("reason", job.health.reason), PST_F_STR("sync_id", contact->sync_id),
+            PST_F_STR("request_id", contact->request_id));
     if (c->sync)
         pst_sync_connection_changed(c->sync, job.pk);
 }

@@ -186,8 +186,8 @@ static pst_code admit(const struct pst_connection *c, struct pst_err *err)
 }
 
 static pst_code open_system(void *self, unsigned worker, const struct pst_connection *c,
-                            pst_str sync_id, const atomic_bool *cancel, struct pst_sync_system *out,
-                            struct pst_err *err)
+                            pst_str sync_id, pst_str request_id, const atomic_bool *cancel,
+                            struct pst_sync_system *out, struct pst_err *err)
 {
     PST_AUTO(opened) struct opened *o = NULL;
     struct pst_systems *s = self;
@@ -206,6 +206,7 @@ static pst_code open_system(void *self, unsigned worker, const struct pst_connec
     struct pst_gate_run_options run = {
         .connection_id = pst_id_str(&c->id),
         .sync_id = sync_id,
+        .request_id = request_id,
         .connector = entry->ops,
         .http = kit->http,
         .cancel = cancel ? cancel : s->options.stopping,

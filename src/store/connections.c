@@ -84,7 +84,7 @@ static pst_code add_history(struct pst_db_conn *conn, int64_t pk, enum pst_conne
 }
 
 pst_code pst_connections_create(struct pst_db_conn *conn, struct pst_connection *c,
-                                struct pst_err *err)
+                                pst_str request_id, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     uint8_t raw[PST_ID_RAW];
@@ -119,7 +119,7 @@ pst_code pst_connections_create(struct pst_db_conn *conn, struct pst_connection 
     c->last_seq = 0;
     c->status_since = c->updated_at = c->created_at;
     pst_db_notify(conn, PST_TOPIC_CONNECTIONS);
-    return add_history(conn, c->pk, c->status, c->status_reason, PST_STR(""), c->created_at, err);
+    return add_history(conn, c->pk, c->status, c->status_reason, request_id, c->created_at, err);
 }
 
 /* ---- reading ---- */

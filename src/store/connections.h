@@ -54,10 +54,10 @@ struct pst_connection {
 
 /* From c: everything but pk, organization_id, last_seq, version, updated_at, deleted_at, purge
  * and the times of the schedule. status is PENDING or INACTIVE, status_since created_at.
- * Writes the first history row; fills pk. Errors: CONFLICT (the id exists, or there is no such
- * organization). */
+ * Writes the first history row, caused by request_id; fills pk. Errors: CONFLICT (the id exists, or
+ * there is no such organization). */
 pst_code pst_connections_create(struct pst_db_conn *conn, struct pst_connection *c,
-                                struct pst_err *err);
+                                pst_str request_id, struct pst_err *err);
 
 /* By id within an organization (organization_pk 0 = any). Deleted ones are NOT_FOUND. */
 pst_code pst_connections_get(struct pst_db_conn *conn, int64_t organization_pk, pst_str id,

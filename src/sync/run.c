@@ -217,7 +217,8 @@ static pst_code open_system(struct pst_run *run, struct pst_err *err)
 {
     const struct pst_sync_systems *systems = &run->w->e->options.systems;
     PST_TRY(systems->open(systems->self, run->w->index, &run->connection,
-                          pst_id_str(&run->sync->id), &run->w->slot->cancel, &run->system, err));
+                          pst_id_str(&run->sync->id), run->sync->request_id, &run->w->slot->cancel,
+                          &run->system, err));
     run->is_open = true;
     return PST_OK;
 }

@@ -69,12 +69,13 @@ struct pst_sync_system {
 
 struct pst_sync_systems {
     /* Unseal the credentials, find the connector, begin a gate run and open the adapter.
+     * request_id: the API request that caused it, "" = none.
      * worker: index of the calling worker, for an HTTP handle per worker. cancel: breaks off
      * calls in flight. On failure nothing is left open. Errors: INVALID (configuration),
      * UNSUPPORTED (no such connector in this build), NO_MEMORY, and what unsealing says. */
     pst_code (*open)(void *self, unsigned worker, const struct pst_connection *connection,
-                     pst_str sync_id, const atomic_bool *cancel, struct pst_sync_system *out,
-                     struct pst_err *err);
+                     pst_str sync_id, pst_str request_id, const atomic_bool *cancel,
+                     struct pst_sync_system *out, struct pst_err *err);
     void (*close)(void *self, struct pst_sync_system *system);
     void *self;
 };
@@ -82,6 +83,7 @@ struct pst_sync_systems {
 /* How a run ended; for the log and the metrics of app. Borrowed for the call. */
 struct pst_sync_report {
     struct pst_id sync_id, connection_id;
+    pst_str request_id; /* that caused it, "" = none */
     enum pst_sync_status status; /* QUEUED: handed back because of a stop */
     enum pst_sync_mode mode;
     enum pst_sync_trigger trigger;

@@ -156,6 +156,7 @@ static void report(const struct pst_run *run, enum pst_sync_status status,
     const struct pst_sync_report r = {
         .sync_id = run->sync->id,
         .connection_id = run->connection.id,
+        .request_id = run->sync->request_id,
         .status = status,
         .mode = run->sync->mode,
         .trigger = run->sync->trigger,

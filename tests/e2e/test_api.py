@@ -438,12 +438,16 @@ def test_a_connection_lives_from_post_to_purge(world):
     assert wait_sync(api, connection["id"])["status"] == "completed"
     assert [e["entity"] for e in api.get(f"{path}/sync-status")["entities"]] == ["suppliers"]
     assert api.get(path)["status"] == "online"
+    caused = [(h["status"], h["request_id"]) for h in api.get(f"{path}/history")["data"]]
+    assert caused == [(s, made.headers["X-Request-Id"]) for s in ("online", "pending")]
 
     changed = api.patch(path, json={"name": "Renamed", "metadata": {"tenant": None, "plan": "big"},
                                     "config": {"page_size": 100}})
     assert changed["name"] == "Renamed" and changed["metadata"] == {"plan": "big"}
     assert changed["config"]["base_url"] == world.sim.url and changed["config"]["page_size"] == 100
-    assert changed["version"] > connection["version"]
+    assert changed["version"] > connection["version"] and "notice" not in changed
+    mapped = api.patch(path, json={"mapping": {"suppliers": {"custom_fields": {"alias": "VENDOR_NAME_SHORT"}}}})
+    assert "full sync" in mapped["notice"]
 
     off = api.patch(path, json={"enabled": False})
     assert off["status"] == "inactive" and not off["enabled"] and off["next_run_at"] is None

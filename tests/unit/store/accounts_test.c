@@ -240,7 +240,8 @@ static void a_connection_is_read_as_it_was_written(void **state)
     struct pst_connection orphan = w->conn;
     orphan.id = world_id("conn_", 5);
     orphan.organization_pk = 99;
-    assert_code(WRITE(w, pst_connections_create(w->writer, &orphan, &w->err)), PST_E_CONFLICT);
+    assert_code(WRITE(w, pst_connections_create(w->writer, &orphan, PST_STR(""), &w->err)),
+                PST_E_CONFLICT);
 }
 
 static void a_patch_writes_only_what_it_names(void **state)
@@ -331,7 +332,7 @@ static void plans_and_lists_leave_deleted_connections_out(void **state)
     bool more = false;
     struct pst_connection other = w->conn;
     other.id = world_id("conn_", 2);
-    assert_write(w, pst_connections_create(w->writer, &other, &w->err));
+    assert_write(w, pst_connections_create(w->writer, &other, PST_STR(""), &w->err));
     assert_write(w, pst_connections_set_plan(w->writer, w->conn.pk, at(900), at(0), &w->err));
     assert_read(w, pst_connections_plan(w->reader, 0, 1, take_plan, &plans, &more, &w->err));
     assert_int_equal(plans.count, 1);

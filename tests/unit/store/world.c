@@ -85,7 +85,7 @@ int world_set_up(void **state)
         .status = PST_CONNECTION_PENDING,
         .created_at = at(0),
     };
-    assert_write(w, pst_connections_create(w->writer, &w->conn, &w->err));
+    assert_write(w, pst_connections_create(w->writer, &w->conn, PST_STR(""), &w->err));
     *state = w;
     return 0;
 }

@@ -164,14 +164,15 @@ static const struct pst_connector_ops toy_ops = {
 };
 
 static pst_code open_toy(void *self, unsigned worker, const struct pst_connection *connection,
-                         pst_str sync_id, const atomic_bool *cancel, struct pst_sync_system *out,
-                         struct pst_err *err)
+                         pst_str sync_id, pst_str request_id, const atomic_bool *cancel,
+                         struct pst_sync_system *out, struct pst_err *err)
 {
     struct toy_world *w = self;
     struct pst_connector *c = NULL;
     (void)worker;
     (void)connection;
     (void)sync_id;
+    (void)request_id;
     PST_TRY(pst_new((void **)&c, sizeof *c, err));
     c->world = w;
     *out = (struct pst_sync_system){
@@ -374,7 +375,7 @@ static pst_code create_connection(struct pst_db_conn *conn, void *arg, struct ps
                                .deleted_at = PST_WALL_NONE};
     PST_TRY(pst_organizations_create(conn, &org, err));
     c.organization_pk = org.pk;
-    PST_TRY(pst_connections_create(conn, &c, err));
+    PST_TRY(pst_connections_create(conn, &c, PST_STR(""), err));
     return PST_OK;
 }
 
