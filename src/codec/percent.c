@@ -79,6 +79,18 @@ void pst_source_id_add(struct pst_buf *buf, pst_str part, bool is_first)
     pst_buf_add(buf, part.len ? part.ptr + clean : "", part.len - clean);
 }
 
+/* Only the two escapes that pst_source_id_add makes, so that one key has one spelling. */
+static pst_code check_part(pst_str part, struct pst_err *err)
+{
+    for (size_t i = pst_str_index(part, '%'); i < part.len; i++) {
+        pst_str escape = pst_str_sub(part, i, 3);
+        if (part.ptr[i] == '%' && !pst_str_is(escape, "%25") && !pst_str_is(escape, "%7C"))
+            return PST_FAIL(err, PST_E_INVALID,
+                            "a '%%' in a source id must be followed by 25 or 7C");
+    }
+    return PST_OK;
+}
+
 pst_code pst_source_id_split(struct pst_arena *arena, pst_str id, pst_str *parts, size_t max,
                              size_t *count, struct pst_err *err)
 {
@@ -88,6 +100,7 @@ pst_code pst_source_id_split(struct pst_arena *arena, pst_str id, pst_str *parts
         if (n == max)
             return PST_FAIL(err, PST_E_INVALID, "a source id of more than %zu parts", max);
         pst_str part = pst_str_split(&rest, '|');
+        PST_TRY(check_part(part, err));
         PST_TRY(pst_percent_decode(arena, &parts[n], part, false, err));
         n++;
     } while (rest.ptr);

@@ -50,7 +50,9 @@ static pst_code check_names(const struct level *l, yyjson_val *rules, struct pst
 {
     size_t i, max;
     yyjson_val *key, *val;
-    if (rules && !yyjson_is_obj(rules))
+    if (!rules)
+        return PST_OK;
+    if (!yyjson_is_obj(rules))
         return PST_FAIL(err, PST_E_INVALID, "%.*s: an object is needed", PST_STR_ARG(l->path));
     yyjson_obj_foreach(rules, i, max, key, val)
     {
@@ -233,25 +235,17 @@ static pst_code compile_custom(struct pst_rule_compiler *c, yyjson_val *specs,
 
 /* ---- description and version ------------------------------------------------------------ */
 
-static void describe_fields(struct pst_json_writer *w, yyjson_val *rules, yyjson_val *overrides)
+/* Members of `rules` that `but` does not have; either may be NULL. */
+static void describe_rules(struct pst_json_writer *w, yyjson_val *rules, yyjson_val *but)
 {
-    size_t i, max;
-    yyjson_val *key, *val;
-    pst_json_add_object(w, "fields");
-    yyjson_obj_foreach(rules, i, max, key, val)
-    {
+    yyjson_obj_iter it = yyjson_obj_iter_with(rules);
+    for (yyjson_val *key = yyjson_obj_iter_next(&it); key; key = yyjson_obj_iter_next(&it)) {
         pst_str name = {yyjson_get_str(key), yyjson_get_len(key)};
-        if (pst_json_get(overrides, name))
+        if (pst_json_get(but, name))
             continue;
         pst_json_put_name(w, name);
-        pst_json_put_val(w, val);
+        pst_json_put_val(w, yyjson_obj_iter_get_val(key));
     }
-    yyjson_obj_foreach(overrides, i, max, key, val)
-    {
-        pst_json_put_name(w, (pst_str){yyjson_get_str(key), yyjson_get_len(key)});
-        pst_json_put_val(w, val);
-    }
-    pst_json_end_object(w);
 }
 
 static pst_code describe(struct pst_mapping *m, yyjson_val *stream, yyjson_val *overrides,
@@ -264,15 +258,12 @@ static pst_code describe(struct pst_mapping *m, yyjson_val *stream, yyjson_val *
     pst_json_begin_object(&w);
     pst_json_add_val(&w, "display_name", member(stream, "display_name"));
     pst_json_add_val(&w, "created_at", member(stream, "created_at"));
-    describe_fields(&w, member(stream, "fields"), member(overrides, "fields"));
+    pst_json_add_object(&w, "fields");
+    describe_rules(&w, member(stream, "fields"), member(overrides, "fields"));
+    describe_rules(&w, member(overrides, "fields"), NULL);
+    pst_json_end_object(&w);
     pst_json_add_object(&w, "custom_fields");
-    size_t i, max;
-    yyjson_val *key, *val;
-    yyjson_obj_foreach(member(overrides, "custom_fields"), i, max, key, val)
-    {
-        pst_json_put_name(&w, (pst_str){yyjson_get_str(key), yyjson_get_len(key)});
-        pst_json_put_val(&w, val);
-    }
+    describe_rules(&w, member(overrides, "custom_fields"), NULL);
     pst_json_end_object(&w);
     pst_json_end_object(&w);
     PST_TRY(pst_json_finish(&w, err));

@@ -134,7 +134,10 @@ static void source_ids_join_and_split(void **state)
     assert_str(parts[1], "");
     assert_str(parts[2], "50% /\xC3\xA4");
     assert_code(pst_source_id_split(a, pst_buf_str(&b), parts, 2, &count, &err), PST_E_INVALID);
-    assert_code(pst_source_id_split(a, PST_STR("a%zz"), parts, 3, &count, &err), PST_E_INVALID);
+    static const char *const bad[] = {"a%zz", "a%7c", "a%20", "a%", "a%2", "x|%7C%", "a%2|5"};
+    for (size_t i = 0; i < PST_COUNT(bad); i++)
+        assert_code(pst_source_id_split(a, pst_str_from(bad[i]), parts, 3, &count, &err),
+                    PST_E_INVALID);
 }
 
 static void base64_round_trips_and_is_strict(void **state)
