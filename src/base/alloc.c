@@ -1,6 +1,7 @@
 /* base/alloc.c: malloc with a fault counter. */
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -58,6 +59,13 @@ pst_code pst_new(void **out, size_t size, struct pst_err *err)
         return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for %zu bytes", size);
     *out = p;
     return PST_OK;
+}
+
+void pst_alloc_trim(void)
+{
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
 }
 
 void pst_alloc_fail_at(long n)

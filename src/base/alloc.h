@@ -24,6 +24,10 @@ void pst_free(void *ptr); /* NULL is a no-op */
 /* pst_calloc that reports: *out is a `void **` to a zeroed object. Errors: NO_MEMORY. */
 pst_code pst_new(void **out, size_t size, struct pst_err *err);
 
+/* Give back to the system what is free, of all threads; takes milliseconds. For the end of work
+ * that needed much. */
+void pst_alloc_trim(void);
+
 /* Tests only: let the n-th allocation from now (0 is the first) of this thread fail; -1
  * switches off. pst_alloc_failed: whether it did since the last pst_alloc_fail_at. */
 void pst_alloc_fail_at(long n);

@@ -6,12 +6,31 @@
 #define SCRATCH_ARENA (64U << 20)
 #define JSON_MAX (256U << 20)
 #define LOOK_MS 30000
+#define TRIM_ROWS 5000
+
+static pst_code make_lots(struct pst_sync_worker *w, struct pst_err *err)
+{
+    for (size_t i = 0; i < PST_COUNT(w->lots); i++)
+        PST_TRY(pst_lot_new(&w->lots[i], err));
+    return PST_OK;
+}
+
+/* A worker that waits keeps nothing of the pages of its last run. */
+static void drop_lots(struct pst_sync_worker *w, const struct pst_run *run)
+{
+    for (size_t i = 0; i < PST_COUNT(w->lots); i++) {
+        pst_lot_free(w->lots[i]);
+        w->lots[i] = NULL;
+    }
+    if (run->counts.rows < TRIM_ROWS)
+        return;
+    pst_buf_fini(&w->json);
+    pst_alloc_trim();
+}
 
 static void worker_fini(struct pst_sync_worker *w)
 {
     pst_bindings_fini(&w->bindings);
-    for (size_t i = 0; i < PST_COUNT(w->lots); i++)
-        pst_lot_free(w->lots[i]);
     pst_zip_free(w->zip);
     pst_db_reader_free(w->reader);
     pst_arena_free(w->arena);
@@ -24,8 +43,6 @@ static pst_code worker_init(struct pst_sync_worker *w, struct pst_err *err)
     pst_buf_init(&w->json, JSON_MAX);
     PST_TRY(pst_arena_new(&w->arena, RUN_ARENA, err));
     PST_TRY(pst_arena_new(&w->scratch, SCRATCH_ARENA, err));
-    for (size_t i = 0; i < PST_COUNT(w->lots); i++)
-        PST_TRY(pst_lot_new(&w->lots[i], err));
     PST_TRY(pst_zip_new(&w->zip, PST_ZIP_LEVEL, err));
     return pst_db_reader_new(w->e->options.db, &w->reader, err);
 }
@@ -207,10 +224,13 @@ static void carry_through(struct pst_sync_worker *w, struct pst_sync *sync)
     if (sync->cancel_requested)
         rc = PST_FAIL(&err, PST_E_CANCELLED, "the sync was cancelled");
     else
+        rc = make_lots(w, &err);
+    if (rc == PST_OK)
         rc = pst_run_execute(&run, &err);
     if (run.is_open)
         w->e->options.systems.close(w->e->options.systems.self, &run.system);
     end(&run, rc, &err);
+    drop_lots(w, &run);
     close_slot(w);
 }
 
