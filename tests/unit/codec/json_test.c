@@ -287,7 +287,7 @@ static void what_was_written_reads_back_the_same(void **state)
 static void wrong_order_is_noticed(void **state)
 {
     (void)state;
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 15; i++) {
         struct pst_err err;
         PST_AUTO(buf) struct pst_buf b = {0};
         struct pst_json_writer w;
@@ -335,6 +335,18 @@ static void wrong_order_is_noticed(void **state)
             for (int k = 0; k <= PST_JSON_WRITE_DEPTH; k++)
                 pst_json_begin_array(&w);
             break;
+        case 11:
+            pst_json_put_str(&w, PST_STR("a"));
+            pst_json_put_str(&w, PST_STR("b"));
+            break;
+        case 12:
+            pst_json_put_null(&w);
+            pst_json_put_null(&w);
+            break;
+        case 13:
+            pst_json_put_null(&w);
+            pst_json_begin_array(&w);
+            break;
         default:
             pst_json_begin_object(&w);
             pst_json_begin_array(&w);
@@ -343,6 +355,45 @@ static void wrong_order_is_noticed(void **state)
         if (pst_json_finish(&w, &err) != PST_E_INTERNAL)
             fail_msg("case %d passed", i);
     }
+}
+
+/* A document that was read without PST's reader has numbers that lost their digits. */
+static void numbers_that_are_no_text_are_not_written(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(buf) struct pst_buf b = {0};
+    struct pst_json_writer w;
+    yyjson_doc *doc = yyjson_read("[1.10]", 6, 0);
+    assert_non_null(doc);
+    pst_buf_init(&b, 100);
+    pst_json_init(&w, &b);
+    pst_json_put_val(&w, yyjson_doc_get_root(doc));
+    assert_code(pst_json_finish(&w, &err), PST_E_INTERNAL);
+    yyjson_doc_free(doc);
+}
+
+static void reading_survives_every_allocation_fault(void **state)
+{
+    (void)state;
+    int64_t live = pst_alloc_live();
+    static char text[8 << 10] = "[";
+    size_t len = 1;
+    for (int i = 0; i < 40; i++) /* many names in one object, and more values than expected */
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s\"n%d\":[0,0,0,0,0,0]",
+                                i ? "," : "{", i);
+    (void)snprintf(text + len, sizeof(text) - len, "}]");
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        PST_AUTO(arena) struct pst_arena *a = NULL;
+        yyjson_doc *doc = NULL;
+        pst_code rc = pst_arena_new(&a, 1 << 20, &err);
+        if (rc == PST_OK)
+            rc = pst_json_read(pst_str_from(text), NULL, a, &doc, &err);
+        assert_true((rc == PST_E_NO_MEMORY) == pst_alloc_failed());
+    }
+    assert_int_equal(pst_alloc_live(), live);
 }
 
 static void a_full_buffer_is_reported_as_a_limit(void **state)
@@ -370,6 +421,8 @@ int main(void)
         cmocka_unit_test(text_is_escaped_and_made_valid),
         cmocka_unit_test(what_was_written_reads_back_the_same),
         cmocka_unit_test(wrong_order_is_noticed),
+        cmocka_unit_test(numbers_that_are_no_text_are_not_written),
+        cmocka_unit_test(reading_survives_every_allocation_fault),
         cmocka_unit_test(a_full_buffer_is_reported_as_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,9 @@ static void yaml_becomes_json(void **state)
         {"1: one\n~: none\n", "{\"1\":\"one\",\"~\":\"none\"}"},
         {"t: |\n  two\n  lines\n", "{\"t\":\"two\\nlines\\n\"}"},
         {"a:\n", "{\"a\":null}"},
+        {"[0x1g, 0o8, 0o, 0xFFFFFFFFFFFFFFFF, 1e+, .e1, +.5, -5.e-3, +, .]",
+         "[\"0x1g\",\"0o8\",\"0o\",18446744073709551615,\"1e+\",\".e1\",0.5,-5.0e-3,\"+\",\".\"]"},
+        {"[Null, NULL, True, TRUE, False, tRUE]", "[null,null,true,true,false,\"tRUE\"]"},
         {"x: 0x\ny: 0b1\nz: -x\nw: 1e\n", "{\"x\":\"0x\",\"y\":\"0b1\",\"z\":\"-x\",\"w\":\"1e\"}"},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
@@ -47,6 +50,12 @@ static void yaml_mistakes_are_told_with_their_place(void **state)
         {"a: 1\n---\nb: 2\n", "second document"},
         {"a: [1\n", "line"},
         {"a: \"\xFF\"\n", "byte"},
+        {"a: -.INF\n", "infinity"},
+        {"a: .nan\n", "infinity"},
+        {"a: -01.5\n", "leading zeros"},
+        {"a: b: c\n", "line 1, column"},
+        {"? {x: 1}\n: 2\n", "must be a scalar"},
+        {"&x a: 1\n", "anchors"},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
         struct pst_err err;
@@ -243,6 +252,15 @@ static void compression_keeps_to_the_buffers_maximum(void **state)
     memset(bytes, 'x', sizeof(bytes));
     pst_buf_reset(&small);
     assert_ok(pst_zip_compress(z, NULL, (pst_str){bytes, sizeof(bytes)}, &small, &err));
+
+    PST_AUTO(buf) struct pst_buf back = {0};
+    pst_buf_init(&back, sizeof(bytes) - 1);
+    assert_code(pst_zip_decompress(z, NULL, pst_buf_str(&small), 1000, &back, &err), PST_E_LIMIT);
+    pst_buf_reset(&back);
+    assert_code(pst_zip_train(NULL, 0, sizeof(bytes) - 1, &back, &err), PST_E_INVALID);
+    pst_str sample = {bytes, sizeof(bytes)};
+    assert_code(pst_zip_train(&sample, 1, 4096, &back, &err), PST_E_LIMIT);
+    assert_code(pst_zip_compress(z, NULL, sample, &back, &err), PST_E_LIMIT);
     pst_alloc_fail_at(0);
     assert_code(pst_zip_new(&z, 1, &err), PST_E_NO_MEMORY);
     pst_alloc_fail_at(-1);

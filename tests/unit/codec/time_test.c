@@ -137,6 +137,62 @@ static void damaged_zone_files_do_no_harm(void **state)
     }
 }
 
+/* A TZif file of version 2 with one offset, no changes, and this text behind it. */
+static size_t small_zone(char out[200], int offset_s, const char *footer)
+{
+    size_t at = 0;
+    for (int block = 0; block < 2; block++) {
+        memset(out + at, 0, 51);
+        memcpy(out + at, "TZif2", 5);
+        out[at + 39] = 1; /* one type */
+        out[at + 43] = 1; /* one byte of names */
+        for (int i = 0; i < 4; i++)
+            out[at + 44 + (size_t)i] = (char)(offset_s >> (24 - 8 * i));
+        at += 51;
+    }
+    memcpy(out + at, footer, strlen(footer));
+    return at + strlen(footer);
+}
+
+static void the_rule_behind_the_table_is_needed(void **state)
+{
+    (void)state;
+    static const struct {
+        int offset_s;
+        const char *footer;
+        const char *july; /* UTC of noon in July 2026; NULL: refused */
+    } cases[] = {
+        {3600, "\n\n", "2026-07-01T11:00:00Z"},
+        {3600, "\nCET-1\n", "2026-07-01T11:00:00Z"},
+        {3600, "\nCET-1", "2026-07-01T11:00:00Z"},
+        {3600, "\nCET-1CEST,M3.5.0,M10.5.0/3\n", "2026-07-01T10:00:00Z"},
+        {3600, "\nAAA-2\n", "2026-07-01T10:00:00Z"},
+        {36000, "\nAEST-10AEDT,M10.1.0,M4.1.0/3\n", "2026-07-01T02:00:00Z"},
+        {3600, "", NULL},
+        {3600, "\n", NULL},
+        {3600, "xx", NULL},
+        {3600, "\nnonsense!\n", NULL},
+        {700 * 3600, "\n\n", NULL},
+        {-700 * 3600, "\n\n", NULL},
+    };
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        struct pst_err err;
+        PST_AUTO(tz) struct pst_tz *tz = NULL;
+        char file[200];
+        char out[PST_WALL_TEXT];
+        size_t len = small_zone(file, cases[i].offset_s, cases[i].footer);
+        pst_code rc = pst_tz_parse(&tz, PST_STR("small"), (pst_str){file, len}, &err);
+        if (!cases[i].july) {
+            assert_code(rc, PST_E_CORRUPT);
+            continue;
+        }
+        assert_int_equal(rc, PST_OK);
+        text_of(out, tz, "2026-07-01 12:00");
+        if (strcmp(out, cases[i].july) != 0)
+            fail_msg("case %zu gives %s", i, out);
+    }
+}
+
 static void zones_survive_every_allocation_fault(void **state)
 {
     (void)state;
@@ -419,6 +475,7 @@ int main(void)
         cmocka_unit_test(every_quarter_hour_survives_the_way_to_local_and_back),
         cmocka_unit_test(bad_zones_are_refused),
         cmocka_unit_test(damaged_zone_files_do_no_harm),
+        cmocka_unit_test(the_rule_behind_the_table_is_needed),
         cmocka_unit_test(zones_survive_every_allocation_fault),
         cmocka_unit_test(posix_rules_are_read),
         cmocka_unit_test(timestamps_are_read_in_all_their_forms),

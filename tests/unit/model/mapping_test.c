@@ -400,6 +400,60 @@ static void a_record_too_large_to_store_is_rejected_by_itself(void **state)
     }
 }
 
+static void an_unreadable_time_of_creation_is_no_reason_to_reject(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *entered;
+        bool known;
+    } cases[] = {{"2026-02-28", true}, {"soon", false}, {"", false}, {"\\0", false}};
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        struct pst_err err;
+        PST_AUTO(arena) struct pst_arena *a = NULL;
+        struct fixture_page p;
+        struct pst_mapped m;
+        char row[200];
+        assert_ok(pst_arena_new(&a, 1 << 22, &err));
+        fixture_columns(&p, order_columns);
+        (void)snprintf(row, sizeof(row), "1|US001|I|N|||||%s|#1|#1|#1|#1||x", cases[i].entered);
+        fixture_row(&p, row);
+        map_page("purchase_orders", order_stream, "", &p, a, &m);
+        assert_str(m.reject, "");
+        assert_int_equal(pst_wall_is_none(m.created), !cases[i].known);
+    }
+}
+
+/* Every member of a line may be refused or missing, too, and is named with its path. */
+static void what_is_wrong_in_a_line_names_the_line(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {
+        {"number: {column: B.LINE_NBR, required: true}, unit: {column: A.X, required: true}", "",
+         "unit: A.X is not filled, and it must be"},
+        {"number: A.X", "first", "number: A.X is not a whole number"},
+        {"item_id: {ref: [A.X]}", "x", ""},
+        {"item_id: {ref: [A.X]}", "", ""},
+        {"description: {template: '{A.X}!'}", " ", ""},
+        {"received_quantity: {sum: A.X}, schedules: null", "", ""},
+    };
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        struct pst_err err;
+        PST_AUTO(arena) struct pst_arena *a = NULL;
+        struct fixture_page p;
+        struct pst_mapped m;
+        char stream[300];
+        char row[100];
+        assert_ok(pst_arena_new(&a, 1 << 22, &err));
+        (void)snprintf(stream, sizeof(stream),
+                       "fields: {lines: {group_by: [B.LINE_NBR], fields: {%s}}}", cases[i][0]);
+        (void)snprintf(row, sizeof(row), "#1|%s", cases[i][1]);
+        fixture_columns(&p, "B.LINE_NBR|A.X");
+        fixture_row(&p, row);
+        map_page("purchase_orders", stream, "", &p, a, &m);
+        assert_str(m.reject, cases[i][2]);
+    }
+}
+
 static void rows_out_of_order_are_still_gathered_by_value(void **state)
 {
     (void)state;
@@ -671,6 +725,8 @@ int main(void)
         cmocka_unit_test(constants_can_be_filtered_by),
         cmocka_unit_test(numbers_and_texts_side_by_side_are_gathered_by_value),
         cmocka_unit_test(a_record_too_large_to_store_is_rejected_by_itself),
+        cmocka_unit_test(an_unreadable_time_of_creation_is_no_reason_to_reject),
+        cmocka_unit_test(what_is_wrong_in_a_line_names_the_line),
         cmocka_unit_test(rows_out_of_order_are_still_gathered_by_value),
         cmocka_unit_test(columns_are_found_without_their_alias_when_that_is_clear),
         cmocka_unit_test(the_source_hash_sees_every_change_and_no_position),
