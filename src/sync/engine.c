@@ -110,6 +110,8 @@ void pst_sync_cancel_connection(struct pst_sync_engine *e, int64_t connection_pk
     for (unsigned i = 0; i < e->options.workers; i++)
         if (atomic_load(&e->slots[i].connection_pk) == connection_pk)
             atomic_store(&e->slots[i].cancel, true);
+    /* Of those that never began nobody else will tell the scheduler that they are over. */
+    pst_sync_note(e, PST_NOTE_FINISHED, connection_pk);
     pst_sync_note(e, PST_NOTE_CHANGED, connection_pk);
 }
 

@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import reference  # noqa: E402  (after the path is set)
-from harness import Simulator, slowness, wait_until  # noqa: E402
+from harness import Server, Simulator, slowness, wait_until  # noqa: E402
 from harness.setup import connect_to, new_organization, source_rows, synced, wait_sync  # noqa: E402
 
 ENTITIES = sorted(reference.KEYS)
@@ -298,3 +298,25 @@ def test_credentials_that_change_under_a_refused_run_are_tried(server, sim):
     sim.control("POST", "/sim/latency", json={})
     wait_until(lambda: api.get(path)["initial_sync_done"], "the new credentials to be tried")
     assert "authentication_required" not in [h["status"] for h in api.get(f"{path}/history")["data"]]
+
+
+def test_a_schedule_goes_on_after_its_queued_run_was_switched_off(programs, place, sim):
+    """The only worker is busy with another connection, so the scheduled run is still waiting."""
+    server = programs(Server(place, sync_workers=1))
+    api = server.api(new_organization(server))
+    ticking = connect_to(api, sim, schedule="1s")
+    assert wait_sync(api, ticking)["status"] == "completed"
+    other = connect_to(api, sim, schedule="manual")
+    assert wait_sync(api, other)["status"] == "completed"
+    sim.control("POST", "/sim/latency", json={"ms": 3000})
+    api.post(f"/v1/connections/{other}/syncs", json={"mode": "full"}, status=202)
+    path = f"/v1/connections/{ticking}"
+    wait_until(lambda: api.get(f"{path}/syncs")["data"][0]["status"] == "queued", "a run to wait for the worker")
+    api.patch(path, json={"enabled": False})
+    assert api.get(f"{path}/syncs")["data"][0]["status"] == "cancelled"
+    sim.control("POST", "/sim/latency", json={})
+    assert wait_sync(api, other)["status"] == "completed"
+    on = api.patch(path, json={"enabled": True})["updated_at"]
+    wait_until(lambda: len([s for s in api.get(f"{path}/syncs")["data"]
+                            if s["status"] == "completed" and s["requested_at"] > on]) > 2,
+               "the schedule to go on")
