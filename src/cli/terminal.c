@@ -141,8 +141,10 @@ pst_code pst_terminal_password(struct pst_secret **out, const char *prompt, stru
     silent.c_lflag |= ECHONL;
     char text[PASSWORD_MAX];
     size_t len = 0;
-    write_all(fd, pst_str_from(prompt));
+    /* Silence first: it drops what was typed before, and nothing typed after the prompt may be
+     * dropped or shown. */
     (void)tcsetattr(fd, TCSAFLUSH, &silent);
+    write_all(fd, pst_str_from(prompt));
     bool ok = read_line(fd, text, sizeof(text), &len);
     (void)tcsetattr(fd, TCSAFLUSH, &before);
     (void)close(fd);

@@ -198,6 +198,47 @@ def test_on_a_terminal_there_is_a_progress_bar(acme, sim):
     assert b"\r[" in text and b"records" in text and b"/s" in text and b"completed: " in text
 
 
+def on_terminal(server, arguments, answers):
+    """Run a command on a terminal of its own; answers: (what it asks, what is typed). Returns
+    (exit status, everything that stood on the screen)."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.chdir(server.directory)
+        os.execve(binary("penstock"), ["penstock", *arguments, "--data-dir", str(server.data)],
+                  environment(server.directory))
+    screen, waiting = b"", list(answers)
+    while True:
+        try:
+            more = os.read(master, 4096)
+        except OSError:
+            break
+        if not more:
+            break
+        screen += more
+        if waiting and waiting[0][0].encode() in screen:
+            os.write(master, waiting.pop(0)[1].encode() + b"\n")
+    os.close(master)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), screen.decode(errors="replace")
+
+
+def test_a_password_is_asked_for_without_echo(acme, sim):
+    sim.control("POST", "/sim/account", json={"password": "another-9d41"})
+    assert acme.cli("sync", "acme", check=False).returncode == 77
+    status, screen = on_terminal(acme, ["connections", "update", "acme", "--ask-password"],
+                                 [("Password: ", "another-9d41")])
+    assert status == 0 and "another-9d41" not in screen
+    wait_until(lambda: acme.cli("connections", "get", "acme", json_output=True)["status"] == "online", "the probe")
+
+
+def test_deleting_is_asked_about(acme):
+    status, screen = on_terminal(acme, ["connections", "delete", "acme"], [("[y/N]", "n")])
+    assert status == 75 and "nothing was changed" in screen
+    status, _ = on_terminal(acme, ["connections", "delete", "acme"], [("[y/N]", "y")])
+    assert status == 0
+    assert acme.cli("connections", json_output=True)["data"] == []
+
+
 # ---- looking at data ----
 
 def test_status_sums_up(acme):
