@@ -454,6 +454,21 @@ static void what_is_wrong_in_a_line_names_the_line(void **state)
     }
 }
 
+static void overrides_of_null_change_nothing(void **state)
+{
+    (void)state;
+    static const char *const same[] = {"null", "{}", "fields: null", "custom_fields: null"};
+    uint64_t version = 0;
+    for (size_t i = 0; i < PST_COUNT(same); i++) {
+        struct pst_err err;
+        struct pst_mapping *m = NULL;
+        assert_ok(fixture_mapping(&m, "purchase_orders", order_stream, same[i], berlin, &err));
+        assert_true(i == 0 || pst_mapping_version(m) == version);
+        version = pst_mapping_version(m);
+        pst_mapping_free(m);
+    }
+}
+
 static void rows_out_of_order_are_still_gathered_by_value(void **state)
 {
     (void)state;
@@ -727,6 +742,7 @@ int main(void)
         cmocka_unit_test(a_record_too_large_to_store_is_rejected_by_itself),
         cmocka_unit_test(an_unreadable_time_of_creation_is_no_reason_to_reject),
         cmocka_unit_test(what_is_wrong_in_a_line_names_the_line),
+        cmocka_unit_test(overrides_of_null_change_nothing),
         cmocka_unit_test(rows_out_of_order_are_still_gathered_by_value),
         cmocka_unit_test(columns_are_found_without_their_alias_when_that_is_clear),
         cmocka_unit_test(the_source_hash_sees_every_change_and_no_position),
