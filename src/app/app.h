@@ -6,6 +6,7 @@
  *   server 1..n       one event loop each
  *   scheduler         which connection is due
  *   sync 1..n         one sync at a time, each with a fetch thread that reads ahead
+ *   work 1..n         API requests that change something, and so wait for the writer
  *   call 1..n         calls to connected systems that API requests cause
  *
  * Stopping: no new requests and no new pages; what is in hand is finished or checkpointed; a
