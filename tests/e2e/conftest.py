@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests: the real simulator and server in a directory per test, looked
 through at the end for sanitizer reports and leaked secrets."""
 import pathlib
+import re
 import signal
 import sys
 
@@ -13,6 +14,7 @@ from harness.programs import sanitizer_reports  # noqa: E402
 
 # Text that must never appear in what Penstock writes for people: its logs and its commands' output.
 SECRETS = {Simulator.PASSWORD}
+KEY = re.compile(rb"\b(?:psk|pct)_[0-9a-z]{30,}")
 
 
 def pytest_configure(config):
@@ -44,12 +46,15 @@ def pytest_runtest_makereport(item, call):
 
 
 def leaks(directory):
+    """Secrets in logs and outputs, and passwords in clear in the store or its backups."""
     found = []
-    for log in sorted(pathlib.Path(directory).rglob("*.log")):
-        if log.name.startswith("peoplesim"):
+    for path in sorted(pathlib.Path(directory).rglob("*")):
+        if not path.is_file() or path.name.startswith("peoplesim") or path.suffix not in (".log", ".db", ".db-wal"):
             continue
-        text = log.read_text(errors="replace")
-        found += [f"{log.name} has the secret '{secret[:6]}...'" for secret in SECRETS if secret in text]
+        content = path.read_bytes()
+        found += [f"{path.name} has the secret '{secret[:6]}...'" for secret in SECRETS if secret.encode() in content]
+        if path.name.startswith("penstock") and path.suffix == ".log":
+            found += [f"{path.name} has the key {key[:8].decode()}..." for key in KEY.findall(content)]
     return found
 
 

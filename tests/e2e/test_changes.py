@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import reference  # noqa: E402  (after the path is set)
-from harness import Server, Simulator, slowness, wait_until  # noqa: E402
+from harness import Server, Simulator, instant, slowness, wait_until  # noqa: E402
 from harness.setup import connect_to, new_organization, source_rows, synced, wait_sync  # noqa: E402
 
 ENTITIES = sorted(reference.KEYS)
@@ -318,5 +318,5 @@ def test_a_schedule_goes_on_after_its_queued_run_was_switched_off(programs, plac
     assert wait_sync(api, other)["status"] == "completed"
     on = api.patch(path, json={"enabled": True})["updated_at"]
     wait_until(lambda: len([s for s in api.get(f"{path}/syncs")["data"]
-                            if s["status"] == "completed" and s["requested_at"] > on]) > 2,
+                            if s["status"] == "completed" and instant(s["requested_at"]) > instant(on)]) > 2,
                "the schedule to go on")

@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import reference  # noqa: E402  (after the path is set)
+from harness import instant  # noqa: E402
 from harness.setup import connect_to, new_organization, source_rows, wait_sync  # noqa: E402
 
 ENTITIES = sorted(reference.KEYS)
@@ -112,10 +113,10 @@ def test_filters_give_exactly_what_matches(synced):
          lambda o: o["business_unit"] == some["business_unit"] and o["status"] == some["status"]),
         ({"order_date_after": middle}, lambda o: o["order_date"] >= middle),
         ({"order_date_before": middle}, lambda o: o["order_date"] < middle),
-        ({"updated_after": some["updated_at"]}, lambda o: o["updated_at"] >= some["updated_at"]),
-        ({"updated_before": some["updated_at"]}, lambda o: o["updated_at"] < some["updated_at"]),
-        ({"created_after": some["created_at"]}, lambda o: o["created_at"] >= some["created_at"]),
-        ({"synced_after": some["synced_at"]}, lambda o: o["synced_at"] >= some["synced_at"]),
+        ({"updated_after": some["updated_at"]}, lambda o: instant(o["updated_at"]) >= instant(some["updated_at"])),
+        ({"updated_before": some["updated_at"]}, lambda o: instant(o["updated_at"]) < instant(some["updated_at"])),
+        ({"created_after": some["created_at"]}, lambda o: instant(o["created_at"]) >= instant(some["created_at"])),
+        ({"synced_after": some["synced_at"]}, lambda o: instant(o["synced_at"]) >= instant(some["synced_at"])),
         ({"status": "denied", "number": "no such number"}, lambda o: False),
         ({"deleted": "only"}, lambda o: False),
         ({"deleted": "include"}, lambda o: True),

@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import reference  # noqa: E402  (after the path is set)
-from harness import Server, Simulator, wait_until  # noqa: E402
+from harness import Server, Simulator, instant, wait_until  # noqa: E402
 from harness.programs import slowness  # noqa: E402
 from harness.setup import connect_to, new_organization, source_rows, start_sync, synced, wait_sync  # noqa: E402
 
@@ -401,7 +401,7 @@ def test_a_schedule_brings_changes_without_being_asked(server, sim):
     runs = api.get(f"/v1/connections/{connection}/syncs", params={"limit": 50})["data"]
     assert {r["trigger"] for r in runs} == {"initial", "scheduled"}
     assert sum(r["trigger"] == "initial" for r in runs) == 1
-    spans = sorted((r["started_at"], r["ended_at"]) for r in runs if r["ended_at"])
+    spans = sorted((instant(r["started_at"]), instant(r["ended_at"])) for r in runs if r["ended_at"])
     assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:])), "runs overlapped"
     status = api.get(f"/v1/connections/{connection}/sync-status")
     assert status["next_run_at"] is not None

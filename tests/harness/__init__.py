@@ -6,6 +6,6 @@ ASan+UBSan and under TSan.
 """
 from .api import Api, Problem
 from .programs import Program, Server, Simulator, binary, slowness
-from .wait import wait_until
+from .wait import instant, wait_until
 
-__all__ = ["Api", "Problem", "Program", "Server", "Simulator", "binary", "slowness", "wait_until"]
+__all__ = ["Api", "Problem", "Program", "Server", "Simulator", "binary", "instant", "slowness", "wait_until"]

@@ -1,5 +1,11 @@
-"""Waiting for something to become true, with a deadline and a reason."""
+"""Waiting for something to become true, with a deadline and a reason; and comparing times."""
 import time
+from datetime import datetime
+
+
+def instant(text):
+    """A time of the API to compare with: as texts 05Z would come behind 05.3Z."""
+    return datetime.fromisoformat(text)
 
 
 def wait_until(condition, what, timeout=20.0, every=0.03):
