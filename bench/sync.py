@@ -34,7 +34,7 @@ os.environ.setdefault("PST_BUILD", "build/release")
 from harness import Server, Simulator  # noqa: E402
 from harness.setup import connect_to, new_organization, start_sync, wait_sync  # noqa: E402
 
-PAGE_ROWS = 5000
+PAGE_ROWS = 2000
 HOUR = 3600
 
 
@@ -79,19 +79,19 @@ def drain_with_curl(sim):
 
 def measure(server, run):
     """run() to the end of a sync; its time, CPU and counts."""
-    cpu, started = server.cpu_seconds(), time.monotonic()
+    before, started = server.cpu_by_thread(), time.monotonic()
     ended = run()
     seconds = time.monotonic() - started
+    threads = {name: spent - before.get(name, 0) for name, spent in server.cpu_by_thread().items()}
     if ended["status"] != "completed":
         raise SystemExit(f"the sync ended so: {json.dumps(ended, indent=1)}")
-    counts = ended["entities"][0]
-    return {"seconds": seconds, "cpu_seconds": server.cpu_seconds() - cpu, "counts": counts,
-            "peak_memory": server.peak_memory()}
+    return {"seconds": seconds, "cpu_seconds": sum(threads.values()), "cpu_by_thread": threads,
+            "counts": ended["entities"][0]["counts"], "peak_memory": server.peak_memory()}
 
 
 def run(options, place):
     sim = Simulator(place / "sim", orders=options.orders, seed=1, lines=5, schedules=2).start()
-    server = Server(place).start()
+    server = Server(place, page_rows=PAGE_ROWS).start()
     try:
         rows = sim.count("PST_PURCHASE_ORDERS")
         result = {"rows": rows, "orders": options.orders, "page_rows": PAGE_ROWS, "machine": platform.processor() or
@@ -130,6 +130,12 @@ def table(result):
         memory = f"{part['peak_memory'] / 2**20:9.0f}" if "peak_memory" in part else ""
         lines.append(f"{name:8} {part['seconds']:8.2f} {rows / part['seconds']:9,.0f} "
                      f"{part['cpu_seconds'] / rows * 1e6:11.2f} {share:8.0%} {memory}")
+    for name in ("first", "again"):
+        part = result[name]
+        threads = sorted(part["cpu_by_thread"].items(), key=lambda item: -item[1])
+        busy = ", ".join(f"{thread} {spent:.2f}" for thread, spent in threads if spent > part["cpu_seconds"] / 100)
+        lines.append(f"  {name}: CPU seconds by thread: {busy}; waiting for the source "
+                     f"{part['counts']['waiting_ms'] / 1000:.2f} s, working {part['counts']['working_ms'] / 1000:.2f} s")
     quiet = result["quiet"]
     lines.append(f"{'quiet':8} {quiet['seconds']:8.2f} {'':9} {quiet['cpu_seconds'] * 1000:8.1f} ms in all")
     return "\n".join(lines)

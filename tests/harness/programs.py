@@ -257,12 +257,16 @@ class Server(Program):
         text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", text).group(1)) * 1024
 
-    def cpu_seconds(self):
-        """Of all its threads, to the nanosecond."""
-        spent = 0
+    def cpu_by_thread(self):
+        """CPU seconds of every thread, by its name, to the nanosecond."""
+        spent = {}
         for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir():
-            spent += int((task / "schedstat").read_text().split()[0])
-        return spent / 1e9
+            name = (task / "comm").read_text().strip()
+            spent[name] = spent.get(name, 0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+        return spent
+
+    def cpu_seconds(self):
+        return sum(self.cpu_by_thread().values())
 
 
 def flag_of(name, value):
