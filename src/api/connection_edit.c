@@ -23,6 +23,8 @@ struct edit {
     bool has_enabled, enabled;
     struct pst_api_streams streams; /* what a first sync reads */
     struct pst_connection result; /* the row after the change */
+    bool moves; /* to another address: stored credentials count nothing there */
+    bool rereads; /* the next sync has to read everything again */
     bool queued; /* a sync was queued with it */
     bool syncing; /* one is queued or running */
 };
@@ -202,7 +204,7 @@ static pst_code seal_credentials(struct pst_db_conn *conn, struct edit *e,
         .field = PST_STR("credentials"),
     };
     const struct pst_key *root = call->api->options.root;
-    if (c->credentials.len)
+    if (c->credentials.len && !e->moves)
         PST_TRY(pst_vault_unseal(conn, root, &place, c->credentials, &old, err));
     PST_TRY(merge(call->arena, old ? pst_secret_expose(old) : PST_STR("{}"), e->credentials, &plain,
                   err));
@@ -295,11 +297,17 @@ static pst_code answer(struct edit *e, struct pst_err *err)
         pst_sync_cancel_connection(call->api->options.sync, e->result.pk);
     else
         pst_sync_connection_changed(call->api->options.sync, e->result.pk);
+    if (e->rereads)
+        pst_sync_cancel_connection(call->api->options.sync, e->result.pk);
     if (e->queued)
         pst_sync_work_added(call->api->options.sync);
     pst_api_begin(call, &w);
     pst_api_put_connection(&w, call, &e->result, e->syncing);
-    if (e->patch.set_mapping && e->result.last_seq > 0)
+    if (e->rereads)
+        pst_json_add_z(&w, "notice",
+                       "The next sync reads everything again, since what was read before was read "
+                       "with other settings.");
+    else if (e->patch.set_mapping && e->result.last_seq > 0)
         pst_json_add_z(&w, "notice",
                        "The mapping holds for rows that are read from now on; a full sync applies "
                        "it to the rest.");
@@ -388,9 +396,33 @@ static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     /* config and metadata were merged with the row that was read before. */
     int64_t version = e->patch.set_config || e->patch.set_metadata ? call->connection.version : 0;
     PST_TRY(pst_connections_patch(conn, now.pk, &e->patch, version, call->now, err));
+    if (e->rereads)
+        PST_TRY(pst_api_rewind(conn, call, now.pk, err));
     PST_TRY(change_status(conn, e, &now, err));
     PST_TRY(pst_api_audit(conn, call, "connection.update", pst_id_str(&now.id), PST_STR(""), err));
     return read_result(conn, e, now.pk, err);
+}
+
+/* 0 is everything. */
+static bool reaches_further(int64_t days, int64_t before)
+{
+    return before != 0 && (days == 0 || days > before);
+}
+
+static pst_code check_move(struct edit *e, const struct pst_connection *c, struct pst_err *err)
+{
+    struct pst_api_move move = {0};
+    if (e->patch.set_config)
+        PST_TRY(pst_api_compare_config(e->call, e->connector->manifest, c->config, e->patch.config,
+                                       &move, err));
+    if (move.moves && !e->credentials)
+        return PST_FAIL_AT(err, PST_E_INVALID, "credentials",
+                           "another address needs 'credentials' in the same request: the stored "
+                           "ones are only sent to the address they were given for");
+    e->moves = move.moves;
+    e->rereads = move.rereads || (e->patch.set_history_days &&
+                                  reaches_further(e->patch.history_days, c->history_days));
+    return PST_OK;
 }
 
 pst_code pst_api_update_connection(struct pst_api_call *call, struct pst_err *err)
@@ -403,6 +435,7 @@ pst_code pst_api_update_connection(struct pst_api_call *call, struct pst_err *er
         return PST_FAIL(err, PST_E_UNSUPPORTED, "this build has no connector '%.*s'",
                         PST_STR_ARG(c->connector));
     PST_TRY(read_settings(&e, c, err));
+    PST_TRY(check_move(&e, c, err));
     PST_TRY(pst_json_opt_str(call->body, "connector", &connector, err));
     if (!pst_str_eq(connector, c->connector))
         return PST_FAIL_AT(err, PST_E_INVALID, "connector",

@@ -227,6 +227,18 @@ pst_code pst_api_streams_of(const struct pst_api_call *call, const struct pst_co
 pst_code pst_api_streams_pick(const struct pst_api_call *call, yyjson_val *names,
                               struct pst_api_streams *streams, struct pst_err *err);
 
+/* connection_move.c: what a change of config means */
+struct pst_api_move {
+    bool moves; /* another scheme, host or port: stored credentials were not meant for it */
+    bool rereads; /* other rows, or the same read otherwise: checkpoints hold no longer */
+};
+pst_code pst_api_compare_config(const struct pst_api_call *call, const struct pst_manifest *m,
+                                pst_str before, pst_str after, struct pst_api_move *out,
+                                struct pst_err *err);
+/* Inside a writer job: open runs are cancelled, the next sync reads everything. */
+pst_code pst_api_rewind(struct pst_db_conn *conn, const struct pst_api_call *call,
+                        int64_t connection_pk, struct pst_err *err);
+
 /* record_write.c */
 struct pst_api_shape {
     struct pst_api_call *call;

@@ -10,7 +10,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import reference  # noqa: E402  (after the path is set)
 from harness import Server, Simulator, instant, slowness, wait_until  # noqa: E402
-from harness.setup import connect_to, new_organization, source_rows, synced, wait_sync  # noqa: E402
+from harness.setup import (connect_to, new_organization, source_rows, start_sync, synced,  # noqa: E402
+                           wait_sync)
 
 ENTITIES = sorted(reference.KEYS)
 
@@ -320,3 +321,41 @@ def test_a_schedule_goes_on_after_its_queued_run_was_switched_off(programs, plac
     wait_until(lambda: len([s for s in api.get(f"{path}/syncs")["data"]
                             if s["status"] == "completed" and instant(s["requested_at"]) > instant(on)]) > 2,
                "the schedule to go on")
+
+
+def test_another_address_needs_the_credentials_again(ready, server, programs, place, sim):
+    """Stored credentials never go to an address they were not given for, and what was read from
+    the old one does not count as read from the new one."""
+    api, connection = ready
+    other = programs(Simulator(place / "other", orders=120, seed=99))
+    problem = api.fails("PATCH", f"/v1/connections/{connection}", 400, "INVALID_REQUEST",
+                        json={"config": {"base_url": other.url}})
+    assert "credentials" in problem["detail"]
+    assert api.get(f"/v1/connections/{connection}")["config"]["base_url"] == sim.url
+    assert other.control("GET", "/sim/stats")["calls"] == 0
+    for part in ({"username": sim.USER}, {"password": "x" * 8}):  # what is missing is not taken from the old ones
+        api.fails("PATCH", f"/v1/connections/{connection}", 400, "INVALID_REQUEST",
+                  json={"config": {"base_url": other.url}, "credentials": part})
+    # Only the path differs: the same place.
+    api.patch(f"/v1/connections/{connection}", json={"config": {"base_url": sim.url + "/"}})
+    answer = api.patch(f"/v1/connections/{connection}", json={
+        "config": {"base_url": other.url}, "credentials": {"username": sim.USER, "password": sim.PASSWORD}})
+    assert "everything again" in answer["notice"]
+    sync = wait_sync(api, connection, start_sync(api, connection, busy_is_fine=True))
+    assert sync["counts"]["read"] >= sum(other.count(reference.QUERIES[e]) > 0 for e in ENTITIES)
+    have = {r["source_id"] for r in listed(api, connection, "purchase_orders")}
+    rows = source_rows(other, "PST_PURCHASE_ORDERS")
+    assert {reference.source_id(r, reference.KEYS["purchase_orders"]) for r in rows} <= have
+
+
+@pytest.mark.parametrize("change", [{"history_days": 0}, {"config": {"time_zone": "Asia/Kolkata"}},
+                                    {"config": {"business_units": ["AU001"]}}])
+def test_settings_that_choose_rows_make_the_next_sync_read_everything(server, sim, change):
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="manual", history_days=30)
+    assert wait_sync(api, connection)["status"] == "completed"
+    assert synced(api, connection)["counts"]["read"] < 50
+    assert "everything again" in api.patch(f"/v1/connections/{connection}", json=change)["notice"]
+    sync = synced(api, connection)
+    assert counts(sync, "suppliers")["read"] == sim.count("PST_SUPPLIERS"), sync
+    assert "notice" not in api.patch(f"/v1/connections/{connection}", json={"config": {"page_size": 1000}})
