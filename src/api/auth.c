@@ -62,9 +62,14 @@ static pst_code read_organization(struct pst_api_call *call, struct pst_err *err
     if (wanted.len)
         return PST_FAIL_AT(err, PST_E_NOT_FOUND, "Penstock-Organization",
                            "there is no organization '%.*s'", PST_STR_ARG(wanted));
+    if (seen == 0 && (call->op->flags & PST_OP_ORGANIZATION))
+        return PST_FAIL(err, PST_E_NOT_FOUND,
+                        "there is no organization yet: penstock organizations create NAME");
     if (call->op->flags & PST_OP_ORGANIZATION)
-        return PST_FAIL_AT(err, PST_E_INVALID, "Penstock-Organization",
-                           "name the organization in the header Penstock-Organization");
+        return PST_FAIL_AT(
+            err, PST_E_INVALID, "Penstock-Organization",
+            "there are several organizations: name one, with --organization or in the "
+            "header Penstock-Organization");
     return PST_OK;
 }
 

@@ -428,7 +428,10 @@ void pst_api_openapi(struct pst_buf *out)
                    "One API over the data of connected business systems. With a connection token, "
                    "paths below a connection also work without `/connections/{connection_id}`: "
                    "`/v1/purchase-orders`. Changes within `/v1` are additive.");
+    pst_json_add_raw(&w, "license",
+                     PST_STR("{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}"));
     pst_json_end_object(&w);
+    pst_json_add_raw(&w, "servers", PST_STR("[{\"url\":\"/\"}]"));
     pst_json_add_raw(&w, "security", PST_STR("[{\"bearer\":[]}]"));
     put_paths(&w);
     put_components(&w);

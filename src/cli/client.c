@@ -299,9 +299,12 @@ static pst_code refuse_choice(pst_str word, yyjson_val *const *found, size_t cou
                               struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf list = {0};
-    pst_buf_init(&list, 400);
+    pst_buf_init(&list, 4096);
     for (size_t i = 0; i < count && i < NAMES_SHOWN; i++)
-        pst_buf_addf(&list, "%s%.*s", i ? ", " : "", PST_STR_ARG(pst_value_str(found[i], "id")));
+        pst_buf_addf(&list, "%s%.*s", i ? ", " : "",
+                     PST_STR_ARG(pst_value_str(found[i], word.len ? "id" : "name")));
+    if (count > NAMES_SHOWN)
+        pst_buf_add_lit(&list, ", ...");
     if (word.len == 0)
         return PST_FAIL(err, PST_E_INVALID, "say which connection: %.*s",
                         PST_STR_ARG(pst_buf_str(&list)));

@@ -26,13 +26,9 @@ static pst_code list(struct pst_cli *cli, struct pst_err *err)
     size_t count = 0;
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
-    if (cli->json) {
-        struct pst_reply reply = {0};
-        PST_TRY(pst_client_get(cli, &target, &reply, err));
-        pst_print_json(reply.text);
-        return PST_OK;
-    }
     PST_TRY(pst_client_list(cli, &target, LIST_MAX, &items, &count, err));
+    if (cli->json)
+        return pst_print_items(items, count, err);
     pst_print_table(items, count, list_columns, PST_COUNT(list_columns),
                     "no connections yet: see penstock connect --help");
     return PST_OK;
@@ -64,10 +60,10 @@ static const struct pst_column fields[] = {
     {"Reason", "status_reason", PST_COLUMN_TEXT, 0},
     {"Syncing", "syncing", PST_COLUMN_YES, 0},
     {"First sync done", "initial_sync_done", PST_COLUMN_YES, 0},
-    {"Schedule", "schedule", PST_COLUMN_TEXT, 0},
+    {"Schedule", "schedule", PST_COLUMN_SCHEDULE, 0},
     {"Next run", "next_run_at", PST_COLUMN_TIME, 0},
     {"History days", "history_days", PST_COLUMN_TEXT, 0},
-    {"Entities", "entities", PST_COLUMN_TEXT, 0},
+    {"Entities", "entities", PST_COLUMN_CHOICE, 0},
     {"Config", "config", PST_COLUMN_TEXT, 0},
     {"Metadata", "metadata", PST_COLUMN_TEXT, 0},
     {"Created", "created_at", PST_COLUMN_TIME, 0},
@@ -319,13 +315,9 @@ static pst_code history(struct pst_cli *cli, struct pst_err *err)
     pst_target_init(&target);
     PST_TRY(pst_client_connection_target(cli, cli->words[0], &target, err));
     pst_target_add(&target, PST_STR("history"));
-    if (cli->json) {
-        struct pst_reply reply = {0};
-        PST_TRY(pst_client_get(cli, &target, &reply, err));
-        pst_print_json(reply.text);
-        return PST_OK;
-    }
     PST_TRY(pst_client_list(cli, &target, HISTORY_MAX, &items, &count, err));
+    if (cli->json)
+        return pst_print_items(items, count, err);
     pst_print_table(items, count, history_columns, PST_COUNT(history_columns), "no history");
     return PST_OK;
 }

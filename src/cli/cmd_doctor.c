@@ -2,8 +2,11 @@
  *
  * Each check is a row of `checks`. A server that runs keeps the store locked, so its contents
  * are then looked at only through its own readiness; without one the file itself is examined. */
+#include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/timex.h>
+#include <unistd.h>
 
 #include "account/account.h"
 #include "app/app.h"
@@ -79,12 +82,22 @@ static void check_private(struct finding *f, pst_str path, const char *what)
         say(f, SKIPPED, "", "%s '%.*s' does not exist yet; the first start makes it", what,
             PST_STR_ARG(path));
     else
-        say(f, BAD, "change its owner or mode as the message says", "%s", err.msg);
+        say(f, BAD, "give it to the user that runs Penstock (chown), and to no one else (chmod)",
+            "%s", err.msg);
 }
 
 static void check_data_dir(struct doctor *d, struct finding *f)
 {
-    check_private(f, d->settings.paths.data_dir, "the data directory");
+    struct pst_file_info info = {0};
+    struct pst_err err;
+    pst_str dir = d->settings.paths.data_dir;
+    if (pst_file_stat(dir.ptr, &info, &err) == PST_OK && info.exists && !info.is_dir)
+        say(f, BAD, "name a directory with --data-dir", "'%.*s' is no directory", PST_STR_ARG(dir));
+    else if (info.exists && access(dir.ptr, W_OK | X_OK) != 0)
+        say(f, BAD, "run as the user that the directory belongs to, or make it writable",
+            "this user may not write to '%.*s': %s", PST_STR_ARG(dir), strerror(errno));
+    else
+        check_private(f, dir, "the data directory");
 }
 
 static void check_key_file(struct doctor *d, struct finding *f)
@@ -406,7 +419,8 @@ static pst_code report(struct doctor *d, struct pst_err *err)
         pst_print_json(pst_buf_str(&b));
     }
     if (d->bad > 0)
-        return PST_FAIL(err, PST_E_UNAVAILABLE, "%zu checks failed", d->bad);
+        return PST_FAIL(err, PST_E_UNAVAILABLE, "%zu check%s failed", d->bad,
+                        d->bad == 1 ? "" : "s");
     if (!d->cli->json)
         pst_printf("%s\n", d->warnings > 0 ? "no errors, see the warnings" : "all is well");
     return PST_OK;

@@ -64,13 +64,9 @@ static pst_code list(struct pst_cli *cli, struct pst_err *err)
     yyjson_val **items = NULL;
     size_t count = 0;
     PST_TRY(begin_target(cli, &target, err));
-    if (cli->json) {
-        struct pst_reply reply = {0};
-        PST_TRY(pst_client_get(cli, &target, &reply, err));
-        pst_print_json(reply.text);
-        return PST_OK;
-    }
     PST_TRY(pst_client_list(cli, &target, LIST_MAX, &items, &count, err));
+    if (cli->json)
+        return pst_print_items(items, count, err);
     pst_print_table(items, count, columns, PST_COUNT(columns),
                     "no keys yet: penstock keys create --name NAME");
     return PST_OK;

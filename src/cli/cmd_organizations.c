@@ -20,13 +20,9 @@ static pst_code list(struct pst_cli *cli, struct pst_err *err)
     size_t count = 0;
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("organizations"));
-    if (cli->json) {
-        struct pst_reply reply = {0};
-        PST_TRY(pst_client_get(cli, &target, &reply, err));
-        pst_print_json(reply.text);
-        return PST_OK;
-    }
     PST_TRY(pst_client_list(cli, &target, LIST_MAX, &items, &count, err));
+    if (cli->json)
+        return pst_print_items(items, count, err);
     pst_print_table(items, count, columns, PST_COUNT(columns),
                     "no organizations yet: penstock organizations create NAME");
     return PST_OK;

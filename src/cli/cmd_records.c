@@ -20,7 +20,7 @@ PST_CLI_TABLE(table,
               {.name = "filter",
                .type = PST_CONFIG_LIST,
                .max = 32,
-               .flags = PST_CONFIG_FLAG_ONLY,
+               .flags = PST_CONFIG_FLAG_ONLY | PST_CONFIG_WHOLE,
                .arg = "FIELD=VALUE",
                .help = "Only records with this value; dates also with _after and _before "
                        "(updated_after=2026-11-01). May be repeated."},
@@ -115,24 +115,6 @@ static pst_code build_target(struct pst_cli *cli, struct pst_target *target, str
     return add_filters(cli, target, err);
 }
 
-/* All pages' items as one JSON array under "data". */
-static pst_code print_items(yyjson_val *const *items, size_t count, struct pst_err *err)
-{
-    PST_AUTO(buf) struct pst_buf b = {0};
-    struct pst_json_writer w;
-    pst_buf_init(&b, 512 << 20);
-    pst_json_init(&w, &b);
-    pst_json_begin_object(&w);
-    pst_json_add_array(&w, "data");
-    for (size_t i = 0; i < count; i++)
-        pst_json_put_val(&w, items[i]);
-    pst_json_end_array(&w);
-    pst_json_end_object(&w);
-    PST_TRY(pst_json_finish(&w, err));
-    pst_print_json(pst_buf_str(&b));
-    return PST_OK;
-}
-
 static pst_code run(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
@@ -152,7 +134,7 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
     PST_TRY(pst_client_list(cli, &target, (size_t)pst_config_int(cli->options, LIMIT), &items,
                             &count, err));
     if (cli->json)
-        return print_items(items, count, err);
+        return pst_print_items(items, count, err);
     pst_print_table(items, count, columns, PST_COUNT(columns), "no records");
     return PST_OK;
 }

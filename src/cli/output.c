@@ -106,6 +106,22 @@ static void add_json(struct pst_buf *out, yyjson_val *v)
     pst_json_put_val(&w, v);
 }
 
+static void add_schedule(struct pst_buf *out, yyjson_val *v)
+{
+    pst_str interval = pst_value_str(v, "interval");
+    pst_str cron = pst_value_str(v, "cron");
+    if (interval.len > 0) {
+        pst_buf_add_lit(out, "every ");
+        pst_terminal_clean(out, interval, TEXT_MAX);
+    } else if (cron.len > 0) {
+        pst_terminal_clean(out, cron, TEXT_MAX);
+        pst_buf_add_char(out, ' ');
+        pst_terminal_clean(out, pst_value_str(v, "time_zone"), TEXT_MAX);
+    } else {
+        pst_buf_add_lit(out, "manual");
+    }
+}
+
 void pst_value_text(struct pst_buf *out, yyjson_val *v, enum pst_column_kind kind)
 {
     pst_str s = {0};
@@ -125,8 +141,12 @@ void pst_value_text(struct pst_buf *out, yyjson_val *v, enum pst_column_kind kin
         pst_format_count(out, n);
     } else if (pst_json_number(v, &s)) {
         pst_buf_add_str(out, s);
+    } else if (yyjson_is_arr(v) && kind == PST_COLUMN_CHOICE && yyjson_arr_size(v) == 0) {
+        pst_buf_add_lit(out, "all");
     } else if (yyjson_is_arr(v)) {
         add_list(out, v);
+    } else if (yyjson_is_obj(v) && kind == PST_COLUMN_SCHEDULE) {
+        add_schedule(out, v);
     } else if (yyjson_is_obj(v)) {
         add_json(out, v);
     } else {
@@ -235,6 +255,23 @@ void pst_print_json(pst_str text)
     pst_terminal_print(text);
     if (!pst_str_ends(text, PST_STR("\n")))
         pst_terminal_print(PST_STR("\n"));
+}
+
+pst_code pst_print_items(yyjson_val *const *items, size_t count, struct pst_err *err)
+{
+    PST_AUTO(buf) struct pst_buf b = {0};
+    struct pst_json_writer w;
+    pst_buf_init(&b, 512 << 20);
+    pst_json_init(&w, &b);
+    pst_json_begin_object(&w);
+    pst_json_add_array(&w, "data");
+    for (size_t i = 0; i < count; i++)
+        pst_json_put_val(&w, items[i]);
+    pst_json_end_array(&w);
+    pst_json_end_object(&w);
+    PST_TRY(pst_json_finish(&w, err));
+    pst_print_json(pst_buf_str(&b));
+    return PST_OK;
 }
 
 static void add_pretty(struct pst_buf *out, yyjson_val *v, int depth)

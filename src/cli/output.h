@@ -17,6 +17,9 @@ enum pst_column_kind {
     PST_COLUMN_AGO, /* RFC 3339 -> "12 s ago", "in 3 min" */
     PST_COLUMN_NUMBER, /* right-aligned, thousands apart */
     PST_COLUMN_YES, /* boolean -> "yes", "no" */
+    PST_COLUMN_SCHEDULE, /* {"interval":"15m"} -> "every 15m"; "0 6 * * * Europe/Berlin"; "manual"
+                          */
+    PST_COLUMN_CHOICE, /* a list of which an empty one means all of them */
 };
 
 struct pst_column {
@@ -43,6 +46,9 @@ void pst_print_fields(yyjson_val *v, const struct pst_column *columns, size_t co
 
 /* JSON as it came, with a line end. */
 void pst_print_json(pst_str text);
+
+/* All items of a list, as {"data":[...]}. Errors: NO_MEMORY, LIMIT. */
+pst_code pst_print_items(yyjson_val *const *items, size_t count, struct pst_err *err);
 
 /* Indented, for values that have no columns of their own. */
 void pst_print_pretty(yyjson_val *v);

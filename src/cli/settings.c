@@ -33,46 +33,16 @@ static pst_code put_pair(struct pst_cli *cli, struct pst_json_writer *w, pst_str
     return PST_OK;
 }
 
-/* Whether the JSON behind ":=" still has an open bracket or quote; false for plain text. */
-static bool is_unfinished(pst_str pair)
-{
-    int depth = 0;
-    bool quoted = false;
-    size_t at = pst_str_index(pair, '=');
-    if (at == 0 || at >= pair.len || pair.ptr[at - 1] != ':')
-        return false;
-    for (size_t k = at + 1; k < pair.len; k++) {
-        char c = pair.ptr[k];
-        quoted ^= c == '"' && pair.ptr[k - 1] != '\\';
-        depth += !quoted && (c == '[' || c == '{') ? 1 : 0;
-        depth -= !quoted && (c == ']' || c == '}') ? 1 : 0;
-    }
-    return depth > 0 || quoted;
-}
-
-/* A list flag splits at commas, which JSON has too: pieces belong together until brackets and
- * quotes are closed. */
 static pst_code put_pairs(struct pst_cli *cli, struct pst_json_writer *w, size_t option,
                           const char *flag, struct pst_err *err)
 {
     const pst_str *items = NULL;
-    PST_AUTO(buf) struct pst_buf pair = {0};
-    pst_buf_init(&pair, 1 << 16);
     size_t count = pst_config_list(cli->options, option, &items);
-    for (size_t i = 0; i < count; i++) {
-        if (pair.len > 0)
-            pst_buf_add_char(&pair, ',');
-        pst_buf_add_str(&pair, items[i]);
-        PST_TRY(pst_buf_check(&pair, err));
-        if (i + 1 < count && is_unfinished(pst_buf_str(&pair)))
-            continue;
-        PST_TRY(put_pair(cli, w, pst_buf_str(&pair), flag, err));
-        pst_buf_reset(&pair);
-    }
+    for (size_t i = 0; i < count; i++)
+        PST_TRY(put_pair(cli, w, items[i], flag, err));
     return PST_OK;
 }
 
-/* A new connection always has one, so that what is missing in it is named. */
 static pst_code put_config(struct pst_cli *cli, struct pst_json_writer *w,
                            enum pst_settings_use use, struct pst_err *err)
 {

@@ -31,15 +31,18 @@ enum {
 #define PST_SETTINGS_FLAG(name_, letter_, type_, max_, arg_, help_)                                \
     {.name = (name_), .letter = (letter_), .type = (type_), .max = (max_),                         \
      .flags = PST_CONFIG_FLAG_ONLY, .arg = (arg_), .group = "Connection", .help = (help_)}
+#define PST_SETTINGS_PAIRS(name_, letter_, max_, help_)                                            \
+    {.name = (name_), .letter = (letter_), .type = PST_CONFIG_LIST, .max = (max_), .arg = "KEY=VALUE", \
+     .flags = PST_CONFIG_FLAG_ONLY | PST_CONFIG_WHOLE, .group = "Connection", .help = (help_)}
 #define PST_SETTINGS_OPTIONS                                                                       \
     PST_SETTINGS_FLAG("name", 'n', PST_CONFIG_STRING, 200, "NAME", "What the connection is called."), \
     PST_SETTINGS_FLAG("base_url", 0, PST_CONFIG_STRING, 2000, "URL",                               \
                       "Address of the system, as its connector describes it."),                    \
     PST_SETTINGS_FLAG("time_zone", 0, PST_CONFIG_STRING, 64, "ZONE",                               \
-                      "Time zone of the system's times (America/New_York)."),                      \
-    PST_SETTINGS_FLAG("set", 0, PST_CONFIG_LIST, 256, "KEY=VALUE",                                 \
-                      "A further option of the connector; KEY:=JSON for numbers, lists and "       \
-                      "objects. May be repeated."),                                                \
+                      "Time zone of the system's times (America/New_York). At first: UTC."),      \
+    PST_SETTINGS_PAIRS("set", 0, 256,                                                              \
+                       "A further option of the connector; KEY:=JSON for numbers, lists and "      \
+                       "objects. May be repeated."),                                               \
     PST_SETTINGS_FLAG("username", 'u', PST_CONFIG_STRING, 200, "USER", "User to sign on with."),   \
     PST_SETTINGS_FLAG("password_file", 0, PST_CONFIG_STRING, 4000, "FILE",                         \
                       "Read the password from the first line of this file; - is standard input."), \
@@ -47,13 +50,14 @@ enum {
      .arg = "PASSWORD", .group = "Connection", .help = "The password, where no file and no terminal are at hand."}, \
     PST_SETTINGS_FLAG("ask_password", 0, PST_CONFIG_BOOL, 0, NULL, "Ask for the password."),       \
     PST_SETTINGS_FLAG("schedule", 's', PST_CONFIG_STRING, 200, "SCHEDULE",                         \
-                      "How often to sync: 15m, a cron expression with a zone, or manual."),        \
+                      "How often to sync: an interval, a cron expression with a zone, or "           \
+                      "manual. At first: 15m."),                                           \
     PST_SETTINGS_FLAG("history_days", 0, PST_CONFIG_STRING, 8, "DAYS",                             \
-                      "How far back transactions are read; 0 is everything."),                     \
+                      "How far back transactions are read; 0 is everything. At first: 90."),       \
     PST_SETTINGS_FLAG("entities", 'e', PST_CONFIG_LIST, 64, "ENTITY,...",                          \
                       "Which entities to sync; all of them when absent."),                         \
-    PST_SETTINGS_FLAG("metadata", 'm', PST_CONFIG_LIST, 64, "KEY=VALUE",                           \
-                      "Texts of your own to keep with the connection.")
+    PST_SETTINGS_PAIRS("metadata", 'm', 64,                                                        \
+                       "A text of your own to keep with the connection. May be repeated.")
 /* clang-format on */
 
 enum pst_settings_use {

@@ -25,6 +25,18 @@ static pst_code refuse_unknown(const struct args *in, pst_str name, struct pst_e
                     PST_STR_ARG(name), flag);
 }
 
+static pst_code add_item(struct pst_config *c, const struct pst_config_option *o, pst_str text,
+                         const char *where, struct pst_config_value *v, struct pst_err *err)
+{
+    pst_str *items = NULL;
+    size_t had = v->source == PST_FROM_FLAG ? v->count : 0;
+    PST_TRY(pst_arena_array(c->arena, &items, had + 1, sizeof(*items), err));
+    if (had > 0)
+        memcpy(items, v->items, had * sizeof(*items));
+    items[had] = text;
+    return pst_config_parse_items(c->arena, o, items, had + 1, PST_FROM_FLAG, where, v, err);
+}
+
 /* The value a flag repeats is added to a list, and replaces anything else. */
 static pst_code store_value(struct args *in, size_t index, pst_str text, const char *where,
                             struct pst_err *err)
@@ -32,6 +44,8 @@ static pst_code store_value(struct args *in, size_t index, pst_str text, const c
     struct pst_config *c = in->config;
     const struct pst_config_option *o = &c->table->options[index];
     struct pst_config_value *v = &c->values[index];
+    if (o->type == PST_CONFIG_LIST && o->flags & PST_CONFIG_WHOLE)
+        return add_item(c, o, text, where, v, err);
     if (o->type != PST_CONFIG_LIST || v->source != PST_FROM_FLAG || v->text.len == 0)
         return pst_config_parse(c->arena, o, text, PST_FROM_FLAG, where, v, err);
     pst_str joined = {0};

@@ -42,6 +42,7 @@ enum pst_config_flags {
     PST_CONFIG_SECRET = 1U << 1, /* never shown; no flag, because argv is public */
     PST_CONFIG_FLAG_ONLY = 1U << 2, /* neither in the file nor in the environment */
     PST_CONFIG_REQUIRED = 1U << 3, /* an empty value is an error */
+    PST_CONFIG_WHOLE = 1U << 4, /* LIST as a flag: each use gives one item, commas and all */
 };
 
 struct pst_config_option {

@@ -54,7 +54,7 @@ enum pst_option_type {
     PST_OPTION_STRING, /* up to 1,024 bytes, one line */
     PST_OPTION_TEXT, /* up to 64 KiB */
     PST_OPTION_URL, /* http or https, without query, fragment and user name */
-    PST_OPTION_TIMEZONE, /* a name such as Europe/Berlin; whether it exists is seen on loading it */
+    PST_OPTION_TIMEZONE, /* the name of a zone of the system, such as Europe/Berlin */
     PST_OPTION_ENUM,
     PST_OPTION_INTEGER,
     PST_OPTION_DURATION, /* "90s", or a number of seconds; min and max in milliseconds */

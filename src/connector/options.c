@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "codec/json.h"
+#include "codec/tz.h"
 #include "connector/connector.h"
 
 enum { STRING_MAX = 1024, TEXT_MAX = 64 << 10, ITEMS_MAX = 1000, PATH_MAX_BYTES = 64 };
@@ -58,6 +59,13 @@ static pst_code check_url(pst_str url, struct pst_err *err)
     if (pst_str_index(url, '?') < url.len || pst_str_index(url, '#') < url.len)
         return PST_FAIL(err, PST_E_INVALID, "must end with the path: no '?' and no '#'");
     return PST_OK;
+}
+
+/* Loaded once to see that it exists: a wrong zone would only be noticed by the first sync. */
+static pst_code check_zone(pst_str name, struct pst_err *err)
+{
+    PST_AUTO(tz) struct pst_tz *tz = NULL;
+    return name.len == 0 ? PST_OK : pst_tz_load(&tz, NULL, name, err);
 }
 
 static pst_code check_enum(const struct pst_option *o, pst_str value, struct pst_err *err)
@@ -143,8 +151,8 @@ static pst_code check_value(const struct pst_option *o, yyjson_val *v, struct ps
             return PST_FAIL(err, PST_E_INVALID, "must be one line");
         if (o->is_name && !is_word(s, ""))
             return PST_FAIL(err, PST_E_INVALID, "must be letters, digits and '_' only");
-        if (o->type == PST_OPTION_TIMEZONE && !is_word(s, "/+-"))
-            return PST_FAIL(err, PST_E_INVALID, "must be a time zone such as America/New_York");
+        if (o->type == PST_OPTION_TIMEZONE)
+            return check_zone(s, err);
         if (o->type == PST_OPTION_URL)
             return check_url(s, err);
         return o->type == PST_OPTION_ENUM ? check_enum(o, s, err) : PST_OK;

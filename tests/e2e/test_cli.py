@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -39,11 +40,17 @@ def test_organizations_are_created_and_listed(server):
     assert again.returncode == 65 and "Acme" in again.stderr or made["id"] in again.stderr
 
 
+def test_without_an_organization_the_first_step_is_named(server):
+    for command in (["status"], ["connections"], ["keys"], ["keys", "create"], ["sync"]):
+        done = server.cli(*command, check=False)
+        assert done.returncode == 66 and "penstock organizations create" in done.stderr, command
+
+
 def test_with_two_organizations_one_has_to_be_named(server):
     server.cli("organizations", "create", "One")
     server.cli("organizations", "create", "Two")
     done = server.cli("keys", "create", "--name", "k", check=False)
-    assert done.returncode == 64 and "rganization" in done.stderr
+    assert done.returncode == 64 and "--organization" in done.stderr
     key = server.cli("keys", "create", "--name", "k", "--organization", "Two").stdout.strip()
     assert key.startswith("psk_") and len(key) == 62
     assert server.cli("keys", "--organization", "One", json_output=True)["data"] == []
@@ -97,6 +104,11 @@ def test_connect_tests_the_connection_and_says_what_is_wrong(server, sim):
     (["peoplesoft", "--base-url", "http://127.0.0.1:1", "--username", "U", "--set", "colour=red"], "colour"),
     (["peoplesoft", "--base-url", "http://127.0.0.1:1", "--username", "U", "--schedule", "sometimes"], "15m"),
     (["peoplesoft", "--base-url", "http://127.0.0.1:1", "--username", "U", "--entities", "unicorns"], "unicorns"),
+    (["peoplesoft", "--base-url", "http://127.0.0.1:1", "--username", "U", "--time-zone", "America/NewYork"],
+     "America/NewYork"),
+    (["peoplesoft", "--base-url", "http://127.0.0.1:1", "--username", "U", "--schedule", "0 6 * * * Mars/Base"],
+     "Mars/Base"),
+    (["peoplesoft", "--base-url", "http://127.0.0.1:1", "--username", "U", "--history-days", "-3"], "--history-days"),
 ])
 def test_what_a_connection_cannot_have_is_named(server, arguments, word):
     server.cli("organizations", "create", "Acme")
@@ -109,7 +121,9 @@ def test_a_connection_is_looked_at_changed_and_deleted(acme):
     assert "online" in acme.cli("connections").stdout
     shown = acme.cli("connections", "get", "acme", json_output=True)
     assert shown["name"] == "acme" and "password" not in json.dumps(shown)
-    assert "Status:" in acme.cli("connections", "get", shown["id"]).stdout
+    text = acme.cli("connections", "get", shown["id"]).stdout
+    for line in ("Status: *online", "Schedule: *manual", "Entities: *all"):
+        assert re.search(f"^{line}$", text, re.M), text
     acme.cli("connections", "update", "acme", "--name", "Acme ERP", "--schedule", "5m", "--metadata", "crm=77")
     changed = acme.cli("connections", "get", "Acme ERP", json_output=True)
     assert changed["schedule"] == {"interval": "5m"} and changed["metadata"] == {"crm": "77"}
@@ -128,12 +142,37 @@ def test_a_test_shows_every_entity(acme):
     assert {c["entity"] for c in answer["checks"]} >= {"suppliers", "items", "purchase_orders", "work_orders"}
 
 
+def test_a_wrong_path_is_one_finding_and_not_one_for_each_query(acme, sim):
+    done = acme.cli("connect", "peoplesoft", "--name", "lost", "--base-url", sim.url + "/nowhere", "--username",
+                    sim.USER, check=False, PENSTOCK_PASSWORD=sim.PASSWORD)
+    assert done.returncode == 76
+    assert done.stdout.count("FAIL") == 2 and "PSIGW" in done.stdout and "the query is there" not in done.stdout
+
+
+def test_a_host_that_does_not_exist_is_unreachable_at_every_try(acme, sim):
+    done = acme.cli("connect", "peoplesoft", "--name", "gone", "--base-url", "http://no.such.invalid", "--username",
+                    sim.USER, check=False, PENSTOCK_PASSWORD=sim.PASSWORD)
+    assert done.returncode == 75 and "looking up the name" in done.stdout
+    ended = acme.cli("sync", "gone", "--watch", check=False)
+    assert ended.returncode == 75 and "looking up the name" in ended.stderr
+
+
+def test_values_may_have_commas(acme):
+    acme.cli("connections", "update", "acme", "--metadata", "town=Berlin, Mitte", "--metadata", "a=1")
+    shown = acme.cli("connections", "get", "acme", json_output=True)
+    assert shown["metadata"] == {"town": "Berlin, Mitte", "a": "1"}
+    done = acme.cli("records", "acme", "purchase_orders", "--filter", "status=approved,closed", check=False)
+    assert done.returncode == 64 and "'approved,closed'" in done.stderr
+
+
 def test_names_that_do_not_lead_to_one_connection(acme, sim):
     assert acme.cli("sync", "nobody", check=False).returncode == 66
     acme.cli("connect", "peoplesoft", "--name", "acme", "--base-url", sim.url, "--username", sim.USER, "--no-test",
              "--schedule", "manual", PENSTOCK_PASSWORD=sim.PASSWORD)
     done = acme.cli("status", "acme", check=False)
     assert done.returncode == 65 and done.stderr.count("conn_") == 2
+    done = acme.cli("changes", check=False)
+    assert done.returncode == 64 and "acme" in done.stderr
     assert acme.cli("sync", check=False).returncode == 64
 
 
@@ -308,6 +347,14 @@ def test_stored_credentials_survive_a_new_root_key(acme):
     acme.cli("keys", "rotate-root")
     acme.start()
     assert acme.cli("sync", "acme").stdout.startswith("completed")
+
+
+def test_the_doctor_looks_at_the_directory_itself(server, place):
+    server.stop()
+    (place / "file").write_text("no directory")
+    done = subprocess.run([binary("penstock"), "doctor", "--data-dir", place / "file"], capture_output=True, text=True,
+                          env=environment(place), timeout=60, check=False)
+    assert done.returncode == 75 and "is no directory" in done.stdout
 
 
 def test_the_doctor_reaches_out(acme, sim):

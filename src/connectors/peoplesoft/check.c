@@ -21,6 +21,7 @@ struct tester {
     size_t count;
     yyjson_val **queries; /* what ListQuery knows; NULL when it cannot be asked */
     size_t query_count;
+    pst_str list_fault; /* why ListQuery cannot be asked; empty when it can */
 };
 
 /* ---- words --------------------------------------------------------------------------------- */
@@ -73,8 +74,9 @@ static const struct {
      "lets this server through. For a certificate that is not from a public authority, give the "
      "authority's certificate in ca_pem"},
     {PST_E_EGRESS, 0,
-     "The operator of Penstock has to list the address range in system_ranges, if the system is "
-     "meant to lie there"},
+     "Correct the address. For a system in a private network the operator of Penstock has to list "
+     "its address range in system_ranges; loopback addresses, Penstock's own and the ports of "
+     "other services stay closed"},
 };
 
 static const char *fix_for(const struct pst_err *e)
@@ -317,9 +319,12 @@ static pst_code check_stream(struct tester *t, const struct pst_ps_stream *s, bo
                              struct pst_err *err)
 {
     pst_str entity = s->stream->name;
-    struct pst_check *c = add(t, (pst_str){0}, entity);
-    PST_TRY(pst_arena_printf(t->arena, &c->name, err, "query %.*s", PST_STR_ARG(s->query)));
-    c->detail = PST_STR("the query is there");
+    struct pst_check *c = NULL;
+    if (t->queries) {
+        c = add(t, (pst_str){0}, entity);
+        PST_TRY(pst_arena_printf(t->arena, &c->name, err, "query %.*s", PST_STR_ARG(s->query)));
+        c->detail = PST_STR("the query is there");
+    }
     if (t->queries && !find_item(t->queries, t->query_count, "QueryName", s->query)) {
         struct pst_err e;
         pst_code code =
@@ -344,7 +349,9 @@ static pst_code check_stream(struct tester *t, const struct pst_ps_stream *s, bo
         PST_TRY(pst_arena_printf(t->arena, &c->name, err, "%s of %.*s", STEPS[i].name,
                                  PST_STR_ARG(s->query)));
         PST_TRY(STEPS[i].check(t, s, c, err));
-        *is_ended = !c->ok && is_over(c->code);
+        /* Where the list and the query itself are answered alike, so are all others. */
+        *is_ended = !c->ok && (is_over(c->code) ||
+                               (c->detail.len > 0 && pst_str_eq(c->detail, t->list_fault)));
     }
     return PST_OK;
 }
@@ -361,7 +368,8 @@ static pst_code check_connection(struct tester *t, bool *is_ended, struct pst_er
         *is_ended = true;
         return set_fault(t, c, &e, NULL, err);
     }
-    c->detail = PST_STR("the integration gateway answers");
+    c->detail = code == PST_OK || code == PST_E_REAUTH ? PST_STR("the integration gateway answers")
+                                                       : PST_STR("a web server answers");
     c = add(t, PST_STR("credentials"), (pst_str){0});
     if (code == PST_E_REAUTH) {
         *is_ended = true;
@@ -372,7 +380,9 @@ static pst_code check_connection(struct tester *t, bool *is_ended, struct pst_er
         return PST_OK;
     t->queries = NULL; /* the list cannot be asked; the queries themselves still can */
     c->name = PST_STR("list of queries");
-    return set_fault(t, c, &e, NULL, err);
+    PST_TRY(set_fault(t, c, &e, NULL, err));
+    t->list_fault = c->detail;
+    return PST_OK;
 }
 
 static pst_code check_clock(struct tester *t, struct pst_err *err)

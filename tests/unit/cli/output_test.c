@@ -61,6 +61,12 @@ static void values_look_as_their_column_wants(void **state)
         {"[]", PST_COLUMN_TEXT, "-"},
         {"[\"a\",\"b\"]", PST_COLUMN_TEXT, "a, b"},
         {"{\"a\":1}", PST_COLUMN_TEXT, "{\"a\":1}"},
+        {"[]", PST_COLUMN_CHOICE, "all"},
+        {"[\"a\",\"b\"]", PST_COLUMN_CHOICE, "a, b"},
+        {"{\"interval\":\"15m\"}", PST_COLUMN_SCHEDULE, "every 15m"},
+        {"{\"cron\":\"0 6 * * *\",\"time_zone\":\"Europe/Berlin\"}", PST_COLUMN_SCHEDULE,
+         "0 6 * * * Europe/Berlin"},
+        {"{\"manual\":true}", PST_COLUMN_SCHEDULE, "manual"},
         {"\"2026-11-24T00:08:45.123Z\"", PST_COLUMN_TIME, "2026-11-24 00:08:45Z"},
         {"\"never\"", PST_COLUMN_TIME, "never"},
     };

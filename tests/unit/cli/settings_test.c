@@ -42,13 +42,15 @@ static void only_what_was_given_is_sent(void **state)
          "{\"config\":{\"base_url\":\"https://ps\",\"node\":\"HR\"}}"},
         {{"--set", "page_size:=500", "--set", "tls_verify:=false"},
          "{\"config\":{\"page_size\":500,\"tls_verify\":false}}"},
-        {{"--set", "business_units:=[\"US001\",\"US002\"],node=A"},
+        {{"--set", "business_units:=[\"US001\",\"US002\"]", "--set", "node=A"},
          "{\"config\":{\"business_units\":[\"US001\",\"US002\"],\"node\":\"A\"}}"},
         {{"--set", "columns:={\"a\":{\"b\":\"c,]\"}}"},
          "{\"config\":{\"columns\":{\"a\":{\"b\":\"c,]\"}}}}"},
         {{"--history-days", "0", "-e", "items,suppliers"},
          "{\"history_days\":0,\"entities\":[\"items\",\"suppliers\"]}"},
         {{"-m", "crm=77"}, "{\"metadata\":{\"crm\":\"77\"}}"},
+        {{"-m", "town=Berlin, Mitte", "-m", "a=1"},
+         "{\"metadata\":{\"town\":\"Berlin, Mitte\",\"a\":\"1\"}}"},
         {{"-u", "PSAPI"}, "{\"credentials\":{\"username\":\"PSAPI\"}}"},
     };
     struct pst_err err;

@@ -141,6 +141,7 @@ static void every_type_of_option_is_checked(void **state)
         {"\"zone\":\"America/New_York\"", NULL},
         {"\"zone\":\"Etc/GMT+5\"", NULL},
         {"\"zone\":\"../etc/passwd\"", "config.zone"},
+        {"\"zone\":\"America/NewYork\"", "config.zone"},
         {"\"mode\":\"a\"", NULL},
         {"\"mode\":\"A\"", "config.mode"},
         {"\"num\":10", NULL},

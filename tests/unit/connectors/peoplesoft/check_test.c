@@ -166,8 +166,7 @@ static const struct {
       GOOD_CLOCK,
       GOOD_FIELDS,
       GOOD_PROMPTS},
-     "+address;-list of queries;+clock;+query " Q ";+columns of " Q ";+prompts of " Q ";+rows of " Q
-     ";",
+     "+address;-list of queries;+clock;+columns of " Q ";+prompts of " Q ";+rows of " Q ";",
      "HTTP 403",
      "QAS_LISTQUERY_REST_GET"},
     {"no clock query",
@@ -244,8 +243,7 @@ static const struct {
      CONFIG,
      {0},
      {{.part = "/PSIGW/", .code = PST_E_SYSTEM, .http_status = 404}},
-     "+address;-list of queries;+clock;+query " Q ";-columns of " Q ";-prompts of " Q ";-rows of " Q
-     ";",
+     "+address;-list of queries;+clock;-columns of " Q ";",
      "HTTP 404",
      "default local node"},
     {"refused",
