@@ -86,6 +86,15 @@ static void check_private(struct finding *f, pst_str path, const char *what)
             "%s", err.msg);
 }
 
+/* By this user; err tells why not. */
+static bool is_writable(pst_str dir, struct pst_err *err)
+{
+    if (access(dir.ptr, W_OK | X_OK) == 0)
+        return true;
+    (void)PST_FAIL_OS(err, PST_E_IO, "this user may not write to '%.*s'", PST_STR_ARG(dir));
+    return false;
+}
+
 static void check_data_dir(struct doctor *d, struct finding *f)
 {
     struct pst_file_info info = {0};
@@ -93,9 +102,9 @@ static void check_data_dir(struct doctor *d, struct finding *f)
     pst_str dir = d->settings.paths.data_dir;
     if (pst_file_stat(dir.ptr, &info, &err) == PST_OK && info.exists && !info.is_dir)
         say(f, BAD, "name a directory with --data-dir", "'%.*s' is no directory", PST_STR_ARG(dir));
-    else if (info.exists && access(dir.ptr, W_OK | X_OK) != 0)
-        say(f, BAD, "run as the user that the directory belongs to, or make it writable",
-            "this user may not write to '%.*s': %s", PST_STR_ARG(dir), strerror(errno));
+    else if (info.exists && !is_writable(dir, &err))
+        say(f, BAD, "run as the user that the directory belongs to, or make it writable", "%s",
+            err.msg);
     else
         check_private(f, dir, "the data directory");
 }
