@@ -9,6 +9,7 @@
 
 #define PLANNER_ARENA (256U << 20)
 #define LOAD_BATCH 1000
+#define OPEN_RUNS_ARENA (4U << 20)
 
 struct run_job {
     struct pst_db_job job;
@@ -141,10 +142,31 @@ static pst_code load_one(struct planner *p, int64_t pk, struct pst_err *err)
 
 /* ---- carrying runs out ---- */
 
+/* Whether a run that nobody asked for by hand is open: the API queues the first one, and one
+ * after new credentials. Streams it has already read are free again, yet the connection is not
+ * to be read by two such runs at once. */
+static pst_code has_own_run(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
+                            struct pst_err *err)
+{
+    PST_AUTO(arena) struct pst_arena *arena = NULL;
+    struct pst_sync *open = NULL;
+    size_t count = 0;
+    bool more = false;
+    PST_TRY(pst_arena_new(&arena, OPEN_RUNS_ARENA, err));
+    PST_TRY(pst_syncs_list(conn, connection_pk, 0, 1U << PST_SYNC_QUEUED | 1U << PST_SYNC_RUNNING,
+                           PST_ENTITIES_MAX, arena, &open, &count, &more, err));
+    for (size_t i = 0; i < count; i++)
+        *out = *out || open[i].trigger != PST_SYNC_MANUAL;
+    return PST_OK;
+}
+
 static pst_code queue_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct run_job *job = arg;
-    pst_code rc = pst_syncs_create(conn, &job->request, &job->pk, NULL, err);
+    bool is_busy = false;
+    PST_TRY(has_own_run(conn, job->request.connection_pk, &is_busy, err));
+    pst_code rc = is_busy ? PST_E_SYNC_IN_PROGRESS
+                          : pst_syncs_create(conn, &job->request, &job->pk, NULL, err);
     /* Held by another run, or switched off meanwhile: nothing was written, and nothing is
      * owed. */
     if (rc == PST_E_SYNC_IN_PROGRESS || rc == PST_E_INACTIVE)

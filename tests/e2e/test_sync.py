@@ -3,6 +3,7 @@ resumed; deletes, rejected rows, every fault of the simulator, time zones, conne
 import pathlib
 import sys
 import time
+from datetime import datetime
 
 import pytest
 
@@ -425,17 +426,24 @@ def test_a_schedule_is_shown_in_one_form_with_its_next_run(connected, schedule):
     assert api.get(f"/v1/connections/{connection}/sync-status")["next_run_at"] is not None
 
 
-def test_a_switched_off_connection_does_not_sync(server, sim):
+def test_a_switched_off_connection_does_not_sync_until_it_is_on_again(server, sim):
     api = server.api(new_organization(server))
     connection = connect_to(api, sim, schedule="1s")
     wait_sync(api, connection)
-    api.call("PATCH", f"/v1/connections/{connection}", json={"status": "inactive"})
-    if status_of(api, connection) != "inactive":
-        pytest.skip("connections cannot be switched off over the API")
-    time.sleep(1.2)
+    api.patch(f"/v1/connections/{connection}", {"enabled": False})
+    assert status_of(api, connection) == "inactive"
+    time.sleep(1.5 * slowness())
     sim.control("DELETE", "/sim/stats")
     time.sleep(2.5)
     assert calls(sim) == 0
+    sim.change("change", "items", 2)
+    a_minute_later(sim)
+    api.patch(f"/v1/connections/{connection}", {"enabled": True})
+
+    def caught_up():
+        assert_equal(api, sim, connection, ["items"])
+        return True
+    wait_until(caught_up, "the missed changes", 15 * slowness(), every=0.3)
 
 
 # ---- time zones ----

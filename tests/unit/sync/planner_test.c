@@ -137,6 +137,21 @@ static void busy_streams_are_left_out_and_a_busy_connection_is_left_alone(void *
                      1);
 }
 
+static void a_run_that_the_api_queued_is_not_overlapped(void **state)
+{
+    struct toy_world *w = *state;
+    give_schedule(w, "1m");
+    w->trigger = PST_SYNC_INITIAL;
+    (void)toy_queue(w, PST_SYNC_FULL, 1U << TOY_ITEMS); /* the other stream is free again */
+    leaves_open = true;
+    schedule_for(w, 150);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 1);
+    leaves_open = false;
+    schedule_for(w, 150);
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), 2, 4);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync WHERE cause = 'initial'"), 1);
+}
+
 static struct patch_job later;
 static int64_t later_at_us;
 
@@ -219,6 +234,7 @@ int main(void)
         T(a_new_connection_gets_its_initial_sync_then_its_ticks),
         T(a_restart_goes_on_with_the_same_grid),
         T(busy_streams_are_left_out_and_a_busy_connection_is_left_alone),
+        T(a_run_that_the_api_queued_is_not_overlapped),
         T(a_switched_off_connection_is_not_synced_until_it_is_on_again),
         T(a_deleted_connection_is_not_synced),
         T(a_manual_schedule_still_has_its_initial_sync),

@@ -339,6 +339,7 @@ void toy_world_make(struct toy_world *w)
     w->mono_ms = 1000;
     w->random = 42;
     w->fail_alloc_at = -1;
+    w->trigger = PST_SYNC_MANUAL;
     (void)pthread_mutex_init(&w->mutex, NULL);
     (void)pthread_cond_init(&w->cond, NULL);
 }
@@ -495,7 +496,7 @@ int64_t toy_queue(struct toy_world *w, enum pst_sync_mode mode, unsigned streams
             entities[count++] = pst_model_entity(pst_str_from(names[i]));
     struct create_job job = {.request = {.id = pst_id_format("sync_", raw),
                                          .connection_pk = w->connection_pk,
-                                         .trigger = PST_SYNC_MANUAL,
+                                         .trigger = w->trigger,
                                          .mode = mode,
                                          .entities = entities,
                                          .entity_count = count,

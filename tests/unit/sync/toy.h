@@ -56,6 +56,7 @@ struct toy_world {
     uint64_t random;
     int64_t connection_pk;
     struct pst_id connection_id;
+    enum pst_sync_trigger trigger; /* of what toy_queue makes */
     unsigned syncs; /* made so far */
     void (*on_commit)(struct toy_world *w); /* on the writer's thread */
     struct pst_sync_report report;
