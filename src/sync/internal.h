@@ -121,6 +121,8 @@ struct pst_run {
     bool is_open;
     bool covers_all; /* it reads every entity of the connection */
     struct pst_sync_counts counts; /* what this process did */
+    struct pst_err stream_failure; /* of the first stream that failed by itself */
+    bool has_stream_failure;
 };
 
 /* CANCELLED when the run shall not go on (cancelled, or the program stops). */

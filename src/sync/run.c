@@ -234,6 +234,11 @@ static pst_code read_streams(struct pst_run *run, struct pst_err *err)
         atomic_store(&slot->entity_at, (int64_t)i);
         atomic_store(&slot->entity, (int64_t)pst_model_entity_index(s->entity));
         pst_code rc = pst_pull_stream(run, s, &failure);
+        if (rc != PST_OK && pst_plan_after_failure(rc) == PST_NEXT_STREAM &&
+            !run->has_stream_failure) {
+            run->stream_failure = failure;
+            run->has_stream_failure = true;
+        }
         if (rc == PST_OK || pst_plan_after_failure(rc) == PST_NEXT_STREAM)
             continue;
         *err = failure;

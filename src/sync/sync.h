@@ -88,7 +88,8 @@ struct pst_sync_report {
     enum pst_sync_mode mode;
     enum pst_sync_trigger trigger;
     struct pst_sync_counts counts; /* of this process's part of the run */
-    const struct pst_err *err; /* NULL unless it failed, or our own store refused */
+    const struct pst_err *err; /* NULL unless it (or a stream of it: the first) failed, or our own
+                                  store refused */
 };
 
 struct pst_sync_options {

@@ -206,7 +206,10 @@ static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
     if (ended != PST_OK && ended != PST_E_CONFLICT)
         report(run, PST_SYNC_FAILED, &err);
     else
-        report(run, job.status, job.outcome.status == PST_SYNC_FAILED ? failure : NULL);
+        report(run, job.status,
+               job.outcome.status == PST_SYNC_FAILED                      ? failure
+               : job.status == PST_SYNC_FAILED && run->has_stream_failure ? &run->stream_failure
+                                                                          : NULL);
     if (job.has_successor)
         pst_sync_work_added(e);
     if (job.must_pause)

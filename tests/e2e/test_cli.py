@@ -147,6 +147,10 @@ def test_a_wrong_path_is_one_finding_and_not_one_for_each_query(acme, sim):
                     sim.USER, check=False, PENSTOCK_PASSWORD=sim.PASSWORD)
     assert done.returncode == 76
     assert done.stdout.count("FAIL") == 2 and "PSIGW" in done.stdout and "the query is there" not in done.stdout
+    lost = acme.cli("connections", "get", "lost", json_output=True)["id"]
+    wait_until(lambda: acme.log_lines(msg="sync ended", connection_id=lost, status="failed"), "its sync to fail")
+    line = acme.log_lines(msg="sync ended", connection_id=lost, status="failed")[0]
+    assert line["level"] == "warn" and "404" in line["error"]
 
 
 def test_a_host_that_does_not_exist_is_unreachable_at_every_try(acme, sim):
