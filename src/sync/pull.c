@@ -113,7 +113,7 @@ static pst_code start_fetch(struct pst_pull *p, struct pst_lot *lot, pst_str aft
 {
     const struct pst_sync_lane *lane = p->run->w->lane;
     /* The page after it changed nothing and was not submitted, so nobody has waited for it. */
-    if (lot == p->writing)
+    if (p->writing && lot == p->writing)
         PST_TRY(drain(p, err));
     lot->run = p->run;
     lot->fetch = (struct pst_fetch){
