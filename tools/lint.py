@@ -300,12 +300,21 @@ CHECKS = {
 }
 
 
-def files(staged):
+def names_in_tree(staged):
+    """Paths of the work tree; without git (an unpacked archive) every file outside build/."""
     command = ["git", "diff", "--cached", "--name-only", "--diff-filter=ACMR"] if staged else [
         "git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    if not (ROOT / ".git").exists():
+        found = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
+        return {str(path) for path in found if path.parts[0] != "build" and "__pycache__" not in path.parts}
+    trusted = ["-c", f"safe.directory={ROOT}"]  # a tree that another user unpacked is still this tree
+    listed = subprocess.run([command[0], *trusted, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(listed.stdout.splitlines())
+
+
+def files(staged):
     kinds = (".c", ".h", ".def", ".py", ".sh", ".yaml", ".txt", ".md", ".build", ".cfg", ".service")
-    for name in sorted(set(names.splitlines())):
+    for name in sorted(names_in_tree(staged)):
         path = ROOT / name
         if path.is_file() and not path.is_symlink() and (path.suffix in kinds or name in ("dev", ".ci/run")):
             yield Source(name)
