@@ -1,7 +1,4 @@
-#!/usr/bin/env python3
-"""./dev bench [sync]: how fast Penstock copies a PeopleSoft, and where the time goes.
-
-    sync.py [--orders 100000] [--json FILE]
+"""./dev bench sync: how fast Penstock copies a PeopleSoft, and where the time goes.
 
 A simulator with 100,000 purchase orders of 5 lines with 2 schedules each (1,000,000 source rows).
 Measured, each beside the other in one run on one machine:
@@ -12,30 +9,28 @@ Measured, each beside the other in one run on one machine:
     quiet     an incremental sync in which nothing changed
 
 Rows per second, CPU of penstock per row, its peak memory, time spent waiting for the source. The
-release build is measured; close other programs.
+release build is measured.
 """
-import argparse
 import json
-import os
 import pathlib
-import platform
 import re
 import resource
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-os.environ.setdefault("PST_BUILD", "build/release")
+from common import Figure, at_least, at_most, number
 
-from harness import Server, Simulator  # noqa: E402
-from harness.setup import connect_to, new_organization, start_sync, wait_sync  # noqa: E402
+from harness import Server, Simulator
+from harness.setup import connect_to, new_organization, start_sync, wait_sync
 
+RUNS = 3
 PAGE_ROWS = 2000
 HOUR = 3600
+
+
+def add_options(parser):
+    parser.add_argument("--orders", type=int, default=100000, help="orders in the source, of 10 rows each")
 
 
 def children_cpu():
@@ -77,7 +72,7 @@ def drain_with_curl(sim):
             "cpu_seconds": children_cpu() - before}
 
 
-def measure(server, run):
+def time_sync(server, run):
     """run() to the end of a sync; its time, CPU and counts."""
     before, started = server.cpu_by_thread(), time.monotonic()
     ended = run()
@@ -89,13 +84,12 @@ def measure(server, run):
             "counts": ended["entities"][0]["counts"], "peak_memory": server.peak_memory()}
 
 
-def run(options, place):
+def run_once(options, place):
     sim = Simulator(place / "sim", orders=options.orders, seed=1, lines=5, schedules=2).start()
     server = Server(place, page_rows=PAGE_ROWS).start()
     try:
         rows = sim.count("PST_PURCHASE_ORDERS")
-        result = {"rows": rows, "orders": options.orders, "page_rows": PAGE_ROWS, "machine": platform.processor() or
-                  platform.machine(), "cores": os.cpu_count(), "curl": drain_with_curl(sim)}
+        result = {"rows": rows, "orders": options.orders, "page_rows": PAGE_ROWS, "curl": drain_with_curl(sim)}
         api = server.api(new_organization(server))
         connection = None
 
@@ -107,9 +101,9 @@ def run(options, place):
         def again(mode):
             return wait_sync(api, connection, start_sync(api, connection, mode), seconds=HOUR)
 
-        result["first"] = measure(server, first)
-        result["again"] = measure(server, lambda: again("full"))
-        result["quiet"] = measure(server, lambda: again("incremental"))
+        result["first"] = time_sync(server, first)
+        result["again"] = time_sync(server, lambda: again("full"))
+        result["quiet"] = time_sync(server, lambda: again("incremental"))
         result["store_bytes"] = sum(p.stat().st_size for p in server.data.glob("penstock.db*"))
         server.stop()
         sim.stop()
@@ -119,41 +113,37 @@ def run(options, place):
         sim.kill()
 
 
-def table(result):
+def measure_rates(result):
     rows = result["rows"]
-    lines = [f"{rows:,} source rows in {result['orders']:,} orders, {result['curl']['bytes'] / rows:.0f} B a row, "
-             f"{result['cores']} cores, store {result['store_bytes'] / 1e6:.0f} MB",
-             f"{'':8} {'seconds':>8} {'rows/s':>9} {'CPU us/row':>11} {'of curl':>8} {'peak MiB':>9}"]
-    for name in ("curl", "first", "again"):
+    drained = rows / result["curl"]["seconds"]
+    goals = {"first": 100000, "again": 300000}
+    for name, goal in goals.items():
         part = result[name]
-        share = result["curl"]["seconds"] / part["seconds"]
-        memory = f"{part['peak_memory'] / 2**20:9.0f}" if "peak_memory" in part else ""
-        lines.append(f"{name:8} {part['seconds']:8.2f} {rows / part['seconds']:9,.0f} "
-                     f"{part['cpu_seconds'] / rows * 1e6:11.2f} {share:8.0%} {memory}")
-    for name in ("first", "again"):
-        part = result[name]
+        yield Figure("rows", rows / part["seconds"], "rows/s", drained, "curl", at_least(goal), group=name, extra=part)
+        yield Figure("CPU", part["cpu_seconds"] / rows * 1e6, "us/row", group=name)
+        yield Figure("peak memory", part["peak_memory"] / 2**20, "MiB", group=name,
+                     goal=at_most(64) if name == "first" else None)
+
+
+def measure(options, place, _state):
+    with tempfile.TemporaryDirectory(dir=place) as own:
+        result = run_once(options, pathlib.Path(own))
+    quiet = result["quiet"]
+    return [*measure_rates(result),
+            Figure("CPU", quiet["cpu_seconds"] * 1000, "ms", group="quiet", extra=quiet),
+            Figure("store", result["store_bytes"] / result["orders"], "bytes/record")]
+
+
+def details(result):
+    """Where the CPU of the last run went."""
+    lines = []
+    for figure in result["figures"]:
+        if figure["name"] != "rows":
+            continue
+        part = figure["extra"][-1]
         threads = sorted(part["cpu_by_thread"].items(), key=lambda item: -item[1])
         busy = ", ".join(f"{thread} {spent:.2f}" for thread, spent in threads if spent > part["cpu_seconds"] / 100)
-        lines.append(f"  {name}: CPU seconds by thread: {busy}; waiting for the source "
-                     f"{part['counts']['waiting_ms'] / 1000:.2f} s, working {part['counts']['working_ms'] / 1000:.2f} s")
-    quiet = result["quiet"]
-    lines.append(f"{'quiet':8} {quiet['seconds']:8.2f} {'':9} {quiet['cpu_seconds'] * 1000:8.1f} ms in all")
-    return "\n".join(lines)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["sync"], default="sync")
-    parser.add_argument("--orders", type=int, default=100000)
-    parser.add_argument("--json", type=pathlib.Path, default=ROOT / "build/bench-sync.json")
-    options = parser.parse_args()
-    place = pathlib.Path(tempfile.mkdtemp(prefix="penstock-bench-"))
-    result = run(options, place)
-    shutil.rmtree(place)
-    options.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(table(result))
-    print(f"\nas JSON: {options.json}")
-
-
-if __name__ == "__main__":
-    main()
+        lines.append(f"{figure['group']}: CPU seconds by thread: {busy}; waiting for the source "
+                     f"{number(part['counts']['waiting_ms'] / 1000, 's')}, "
+                     f"working {number(part['counts']['working_ms'] / 1000, 's')}")
+    return lines

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""./dev bench: the figures, each beside a floor or a peer of the same run, and the goals.
+
+    ./dev bench                      the list
+    ./dev bench NAME [options]       run one; a table, and build/bench/NAME.json
+    ./dev bench all                  run every one
+    ./dev bench docs                 put the figures of build/bench/*.json into docs/performance.md
+
+The release build is measured. Close other programs: the load when it began stands in the result.
+"""
+import argparse
+import importlib
+import json
+import os
+import pathlib
+import re
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import common  # noqa: E402
+
+BENCHES = {
+    "sync": "a first full sync of 1,000,000 rows, and one in which nothing changed",
+}
+DOCUMENT = common.ROOT / "docs/performance.md"
+
+
+def load(name):
+    return importlib.import_module(name)
+
+
+def print_list():
+    print(__doc__.strip() + "\n")
+    for name, about in BENCHES.items():
+        print(f"  {name:8} {about}")
+
+
+def parse(name, bench, arguments):
+    parser = argparse.ArgumentParser(prog=f"./dev bench {name}", description=bench.__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=0, help=f"medians of so many runs (default: {bench.RUNS})")
+    parser.add_argument("--json", type=pathlib.Path, default=common.OUT / f"{name}.json", help="where the result goes")
+    parser.add_argument("--directory", default=os.environ.get("TMPDIR", "/tmp"), help="where stores are made")
+    if hasattr(bench, "add_options"):
+        bench.add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def run(name, arguments):
+    bench = load(name)
+    options = parse(name, bench, arguments)
+    result = common.run(name, BENCHES[name], bench, options)
+    common.write_json(result, options.json)
+    print(common.text_table(result))
+    print(f"\nas JSON: {options.json}")
+
+
+def refresh(text, results):
+    """docs/performance.md with what stands between `<!-- NAME -->` and `<!-- /NAME -->` made anew."""
+    for name, result in results.items():
+        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if begin not in text or end not in text:
+            raise SystemExit(f"docs/performance.md has no place for '{name}': {begin} {end}")
+        body = common.markdown_table(result)
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, b=begin, t=body, e=end: f"{b}\n{t}\n{e}",
+                      text, flags=re.S)
+    return text
+
+
+def write_docs():
+    results = {path.stem: json.loads(path.read_text()) for path in sorted(common.OUT.glob("*.json"))
+               if path.stem in BENCHES}
+    DOCUMENT.write_text(refresh(DOCUMENT.read_text(encoding="utf-8"), results), encoding="utf-8")
+    print(f"docs/performance.md: {', '.join(results) or 'no results in build/bench'}")
+
+
+def main():
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print_list()
+    elif arguments[0] == "docs":
+        write_docs()
+    elif arguments[0] == "all":
+        for name in BENCHES:
+            run(name, arguments[1:])
+            print()
+    elif arguments[0] in BENCHES:
+        run(arguments[0], arguments[1:])
+    else:
+        raise SystemExit(f"./dev bench: no bench '{arguments[0]}'; there are {', '.join(BENCHES)}")
+
+
+if __name__ == "__main__":
+    main()
