@@ -22,6 +22,7 @@ import common  # noqa: E402
 
 BENCHES = {
     "sync": "a first full sync of 1,000,000 rows, and one in which nothing changed",
+    "api": "lists, records and changes from 100,000 orders, beside nginx with the same bytes as files",
 }
 DOCUMENT = common.ROOT / "docs/performance.md"
 
