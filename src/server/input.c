@@ -194,21 +194,41 @@ static enum pst_step read_plain_body(struct pst_conn *c)
     return pst_server_after_fill(c, fill);
 }
 
+static pst_code check_trailer_limits(const struct pst_conn *c, struct pst_err *err)
+{
+    if (c->scan.at > PST_TRAILER_MAX)
+        return PST_FAIL(err, PST_E_HEADERS_TOO_LARGE, "the trailers have more than %d bytes",
+                        PST_TRAILER_MAX);
+    if (c->scan.fields > pst_server_limits_of(c)->headers_max)
+        return PST_FAIL(err, PST_E_HEADERS_TOO_LARGE, "the request has more than %zu trailers",
+                        pst_server_limits_of(c)->headers_max);
+    return PST_OK;
+}
+
+/* Behind a head there is always room for the largest trailers, once they are moved up to it. */
+static enum pst_step fill_trailer(struct pst_conn *c)
+{
+    if (c->len == c->loop->server->block_size) {
+        memmove(c->block + c->head_end, c->block + c->at, c->len - c->at);
+        c->len -= c->at - c->head_end;
+        c->at = c->head_end;
+    }
+    return pst_server_after_fill(c, fill_block(c));
+}
+
 static enum pst_step read_trailer(struct pst_conn *c)
 {
     struct pst_err err;
     enum pst_scan_result scan = pst_server_scan_head(&c->scan, c->block + c->at, c->len - c->at);
-    if (scan == PST_SCAN_DONE) {
-        c->at += c->scan.at;
-        return pst_server_conn_dispatch(c);
-    }
-    if (scan == PST_SCAN_BAD)
-        (void)PST_FAIL(&err, PST_E_INVALID, "%s, behind the last chunk", c->scan.why);
-    else if (c->len < c->loop->server->block_size)
-        return pst_server_after_fill(c, fill_block(c));
-    else
-        (void)PST_FAIL(&err, PST_E_HEADERS_TOO_LARGE, "the trailers are too large");
-    return pst_server_conn_refuse(c, &err);
+    pst_code code = check_trailer_limits(c, &err);
+    if (code == PST_OK && scan == PST_SCAN_BAD)
+        code = PST_FAIL(&err, PST_E_INVALID, "%s, behind the last chunk", c->scan.why);
+    if (code != PST_OK)
+        return pst_server_conn_refuse(c, &err);
+    if (scan == PST_SCAN_MORE)
+        return fill_trailer(c);
+    c->at += c->scan.at;
+    return pst_server_conn_dispatch(c);
 }
 
 static enum pst_step read_chunked_body(struct pst_conn *c)

@@ -31,6 +31,10 @@ struct pst_head_scan {
     const char *why; /* after BAD: static text for the error */
 };
 
+/* Bytes of a trailer section, its empty line included; each input block has room for a head and as
+ * much behind it. */
+enum { PST_TRAILER_MAX = 4096 };
+
 void pst_server_scan_trailer_init(struct pst_head_scan *s);
 /* Take bytes[s->at .. len). Every byte is looked at once. */
 enum pst_scan_result pst_server_scan_head(struct pst_head_scan *s, const char *bytes, size_t len);

@@ -7,7 +7,7 @@
 #include "os/clock.h"
 #include "server/internal.h"
 
-enum { LOOPS_MAX = 64, LISTENERS_MAX = 16, BLOCK_SLACK = 4096 };
+enum { LOOPS_MAX = 64, LISTENERS_MAX = 16 };
 
 static const struct pst_server_limits defaults = {
     .head_max = 16 << 10,
@@ -111,7 +111,7 @@ pst_code pst_server_new(struct pst_server **out, const struct pst_server_options
     server->on_error = opt->on_error;
     server->on_finished = opt->on_finished;
     server->common_headers = opt->common_headers;
-    server->block_size = server->limits.head_max + BLOCK_SLACK;
+    server->block_size = server->limits.head_max + PST_TRAILER_MAX + 1;
     atomic_init(&server->stop_ns, INT64_MAX);
     PST_TRY(pst_server_peers_new(&server->peers, err));
     PST_TRY(init_loops(server, opt->loops, err));
