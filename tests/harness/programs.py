@@ -252,6 +252,11 @@ class Server(Program):
         return run_cli(self.directory, [*arguments, "--data-dir", self.data], check=check,
                        json_output=json_output, stdin=stdin, seconds=seconds, **env)
 
+    def memory(self):
+        """Resident memory in bytes."""
+        text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", text).group(1)) * 1024
+
     def peak_memory(self):
         """Peak resident memory in bytes."""
         text = pathlib.Path(f"/proc/{self.pid}/status").read_text()
