@@ -65,7 +65,7 @@ PROVE = [
     ("crash", "kill -9 during syncs", (["./dev", "crash", "1000" if FULL else "50"], {}), "line", 900, False),
 ]
 ON_REQUEST = [
-    ("coverage", "line coverage of unit tests", ([PYTHON, "tools/coverage.py"], {}), "line", 900, False),
+    ("coverage", "lines and branches that no test reaches", ([PYTHON, "tools/coverage.py"], {}), "line", 900, False),
     ("bare", "README's commands on a bare Debian", (["tools/bare-debian.sh"], {}), "one", 3600, False),
 ]
 
