@@ -56,6 +56,16 @@ const struct pst_router *pst_api_router(const struct pst_api *api);
 extern const char pst_api_common_headers[]; /* struct pst_server_options.common_headers */
 void pst_api_set_server(struct pst_api *api, struct pst_server *server);
 
+/* How the process is confined, for GET /v1/server; texts are borrowed. Before threads start. */
+struct pst_api_sandbox {
+    pst_str mode; /* the option */
+    bool no_new_privileges;
+    bool system_calls;
+    int landlock; /* version in force, 0 = none */
+    const char *missing; /* in words; "" = nothing */
+};
+void pst_api_set_sandbox(struct pst_api *api, const struct pst_api_sandbox *sandbox);
+
 /* struct pst_server_options.on_error and .on_finished; self is the struct pst_api. */
 void pst_api_on_error(void *self, const struct pst_request *req, const struct pst_id *request_id,
                       const struct pst_err *err, struct pst_response *res);

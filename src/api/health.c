@@ -21,6 +21,29 @@ pst_code pst_api_readyz(struct pst_api_call *call, struct pst_err *err)
     return PST_OK;
 }
 
+void pst_api_set_sandbox(struct pst_api *api, const struct pst_api_sandbox *sandbox)
+{
+    api->sandbox = *sandbox;
+}
+
+pst_code pst_api_get_server(struct pst_api_call *call, struct pst_err *err)
+{
+    const struct pst_api_sandbox *s = &call->api->sandbox;
+    struct pst_json_writer w;
+    pst_api_begin(call, &w);
+    pst_json_add_z(&w, "version", PST_VERSION);
+    pst_json_add_bool(&w, "dev", call->api->options.dev);
+    pst_json_add_object(&w, "sandbox");
+    pst_json_add_str(&w, "mode", s->mode);
+    pst_json_add_bool(&w, "no_new_privileges", s->no_new_privileges);
+    pst_json_add_bool(&w, "system_calls", s->system_calls);
+    pst_json_add_i64(&w, "landlock", s->landlock);
+    pst_json_add_z(&w, "missing", s->missing ? s->missing : "");
+    pst_json_end_object(&w);
+    pst_json_end_object(&w);
+    return pst_json_finish(&w, err);
+}
+
 static void put_help(struct pst_buf *b, const char *name, const char *type, const char *help)
 {
     pst_buf_addf(b, "# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);

@@ -132,6 +132,7 @@ struct pst_api {
     size_t route_count;
     struct pst_api_loop *loops;
     pst_wall started;
+    struct pst_api_sandbox sandbox;
     atomic_bool stopping;
     _Atomic int64_t unrouted; /* answers to requests that matched no operation */
     struct pst_buf openapi; /* made once */
@@ -277,6 +278,7 @@ pst_api_fn pst_api_list_organizations, pst_api_create_organization,
 pst_api_fn pst_api_list_keys, pst_api_create_key, pst_api_revoke_key, pst_api_list_tokens,
     pst_api_create_token, pst_api_revoke_token, pst_api_list_audit; /* keys.c */
 pst_api_fn pst_api_create_backup; /* backup.c */
+pst_api_fn pst_api_get_server; /* health.c */
 pst_api_fn pst_api_healthz, pst_api_readyz, pst_api_metrics; /* health.c */
 pst_api_fn pst_api_get_openapi; /* openapi.c */
 pst_api_fn pst_api_get_docs, pst_api_get_error_page; /* docs.c */

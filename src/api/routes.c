@@ -253,12 +253,16 @@ const struct pst_api_op pst_api_ops[] = {
     {PST_METHOD_GET, "/v1/organizations/{organization_id}", pst_api_get_organization, PST_RUN_LOOP,
      PST_ROLE_ADMIN, PST_OP_OPERATOR, NULL, NULL, 200, "Organization", {PST_E_NOT_FOUND},
      "Operator", "getOrganization", "Get an organization", NULL, NULL},
+    {PST_METHOD_GET, "/v1/server", pst_api_get_server, PST_RUN_LOOP, PST_ROLE_ADMIN,
+     PST_OP_OPERATOR, NULL, NULL, 200, "Server", {0}, "Operator", "getServer",
+     "Get the server's own state", "Its version, and how its process is confined.", NULL},
     {PST_METHOD_POST, "/v1/backup", pst_api_create_backup, PST_RUN_CALL, PST_ROLE_ADMIN,
      PST_OP_OPERATOR | PST_OP_BODY, NULL, "NewBackup", 201, "Backup",
-     {PST_E_INVALID, PST_E_CONFLICT, PST_E_DISK_FULL}, "Operator", "createBackup",
+     {PST_E_INVALID, PST_E_DENIED, PST_E_CONFLICT, PST_E_DISK_FULL}, "Operator", "createBackup",
      "Copy the store to a file",
      "A consistent, checked copy on the server's machine, made while everything goes on. The root "
-     "key is not in it.",
+     "key is not in it. In its sandbox the server writes only below its data directory and "
+     "`backup_dirs`: elsewhere the answer is 403.",
      "{\"path\":\"/var/backups/penstock.db\"}"},
 
     /* ---- service ---- */

@@ -163,6 +163,12 @@ const struct pst_api_schema pst_api_schemas[] = {
     {"OrganizationPage", PAGE("Organization")},
     {"NewOrganization", "{'type':'object','additionalProperties':false,'required':['name'],"
      "'properties':{'name':{'type':'string','minLength':1,'maxLength':200}}}"},
+    {"Server", "{'type':'object','required':['version','dev','sandbox'],'properties':{'version':" TEXT
+     ",'dev':{'type':'boolean'},'sandbox':{'type':'object','required':['mode','no_new_privileges',"
+     "'system_calls','landlock','missing'],'properties':{'mode':{'enum':['auto','off','require']},"
+     "'no_new_privileges':{'type':'boolean'},'system_calls':{'type':'boolean'},'landlock':"
+     "{'type':'integer','description':'Version in force; 0: none.'},'missing':{'type':'string',"
+     "'description':'What is not in force and why; empty when all is.'}}}}}"},
     {"NewBackup", "{'type':'object','additionalProperties':false,'required':['path'],"
      "'properties':{'path':{'type':'string','minLength':2,'description':'From the root; must not "
      "exist.'}}}"},

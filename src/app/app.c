@@ -29,6 +29,7 @@ static pst_code build_files(struct pst_app *app, struct pst_err *err)
     PST_TRY(pst_settings_load(&settings, app->arena, app->args, app->arg_count, app->env, err));
     app->config = settings.config;
     app->paths = settings.paths;
+    app->config_file = settings.file;
     pst_log_init(pst_service_log_sink(),
                  (enum pst_log_level)pst_config_int(app->config, PST_OPT_LOG_LEVEL));
     PST_TRY(pst_start_egress(&app->egress, app->config, app->arena, err));
@@ -280,6 +281,7 @@ static void wait_for_stop(struct pst_app *app, int signals)
 
 static pst_code run(struct pst_app *app, int signals, struct pst_err *err)
 {
+    PST_TRY(pst_app_confine(app, err));
     PST_TRY(pst_threads_start(app, err));
     log_start(app);
     wait_for_stop(app, signals);

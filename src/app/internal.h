@@ -12,6 +12,7 @@
 #include "gate/gate.h"
 #include "http/http.h"
 #include "os/queue.h"
+#include "os/sandbox.h"
 #include "os/thread.h"
 #include "server/server.h"
 #include "sync/sync.h"
@@ -126,6 +127,12 @@ void pst_threads_stop(struct pst_app *app);
  * connections; true when more is due, so that the caller may look at signals in between. */
 bool pst_care_step(struct pst_app *app);
 
+/* ---- confine.c: the sandbox ---- */
+
+/* Give up what the running server does not need, and tell the log and the API what holds. Before
+ * threads start. Errors: UNAVAILABLE (sandbox=require, and something is missing). */
+pst_code pst_app_confine(struct pst_app *app, struct pst_err *err);
+
 /* ---- reload.c ---- */
 
 /* Read the configuration again and take over what may change while running. A broken one
@@ -162,6 +169,7 @@ struct pst_app {
     const char *const *env;
     struct pst_arena *arena; /* paths, egress ranges */
     struct pst_paths paths;
+    pst_str config_file; /* that was read, or "" */
     pthread_mutex_t mutex; /* guards config */
     struct pst_config *config; /* the snapshot in force; take a reference to read it */
     atomic_bool stopping;
@@ -179,6 +187,7 @@ struct pst_app {
     struct pst_pool *calls; /* API requests that call connected systems */
     struct pst_api *api;
     struct pst_server *server;
+    struct pst_sandbox_state sandbox;
     struct pst_app_threads threads;
 };
 

@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "os/file.h"
+#include "os/rand.h"
 #include "store/store.h"
 
 enum { BACKUP_MS = 6 * 3600 * 1000 };
@@ -35,7 +36,7 @@ static pst_code absolute_path(char out[PATH_MAX], pst_str path, struct pst_err *
     return PST_OK;
 }
 
-static pst_code backup_online(struct pst_cli *cli, const char *path, struct pst_err *err)
+static pst_code ask_server(struct pst_cli *cli, const char *path, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
     PST_AUTO(buf) struct pst_buf body = {0};
@@ -50,6 +51,33 @@ static pst_code backup_online(struct pst_cli *cli, const char *path, struct pst_
     pst_json_end_object(&w);
     PST_TRY(pst_json_finish(&w, err));
     return pst_client_call(cli, "POST", &target, pst_buf_str(&body), BACKUP_MS, &reply, err);
+}
+
+/* The server may not write there, in its sandbox or as its user: it makes the copy in its data
+ * directory, and this command, with the rights of who runs it, takes it from there. */
+static pst_code backup_staged(struct pst_cli *cli, const char *path, struct pst_err *err)
+{
+    char name[PATH_MAX];
+    char stage[PATH_MAX];
+    struct pst_paths paths;
+    PST_TRY(pst_client_paths(cli, &paths, err));
+    int n = snprintf(name, sizeof(name), "%.*s/backup-%016llx.db", PST_STR_ARG(paths.data_dir),
+                     (unsigned long long)pst_rand_u64());
+    if (n < 0 || (size_t)n >= sizeof(name))
+        return PST_FAIL(err, PST_E_INVALID, "the path of the data directory is too long");
+    PST_TRY(absolute_path(stage, pst_str_from(name), err));
+    PST_TRY(ask_server(cli, stage, err));
+    pst_code rc = pst_file_move(stage, path, err);
+    if (rc != PST_OK)
+        (void)unlink(stage);
+    return rc;
+}
+
+static pst_code backup_online(struct pst_cli *cli, const char *path, struct pst_err *err)
+{
+    bool is_remote = pst_config_str(cli->options, PST_CLI_URL).len > 0;
+    pst_code rc = ask_server(cli, path, err);
+    return rc == PST_E_DENIED && !is_remote ? backup_staged(cli, path, err) : rc;
 }
 
 static pst_code backup_offline(struct pst_cli *cli, const char *path, struct pst_err *err)

@@ -170,6 +170,39 @@ static void check_server(struct doctor *d, struct finding *f)
             PST_STR_ARG(d->settings.paths.data_dir));
 }
 
+static void judge_sandbox(yyjson_val *server, struct finding *f)
+{
+    yyjson_val *s = pst_value_at(server, "sandbox");
+    pst_str mode = pst_value_str(s, "mode");
+    pst_str missing = pst_value_str(s, "missing");
+    if (missing.len == 0)
+        say(f, GOOD, "",
+            "system calls are restricted, files by Landlock (version %lld); no new privileges, no "
+            "core dumps",
+            (long long)pst_value_i64(s, "landlock"));
+    else
+        say(f, WARNING,
+            pst_str_is(mode, "off") ? "take the option sandbox out, it is for debuggers"
+                                    : "a newer kernel, or a container that allows seccomp and "
+                                      "Landlock, gives all of it",
+            "%.*s", PST_STR_ARG(missing));
+}
+
+static void check_sandbox(struct doctor *d, struct finding *f)
+{
+    PST_AUTO(target) struct pst_target target = {0};
+    struct pst_err err;
+    struct pst_reply reply = {0};
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("server"));
+    if (!d->server_runs)
+        say(f, SKIPPED, "", "only while a server runs");
+    else if (pst_client_get(d->cli, &target, &reply, &err) != PST_OK)
+        say(f, WARNING, "", "%s", err.msg);
+    else
+        judge_sandbox(reply.root, f);
+}
+
 static void check_port(struct doctor *d, struct finding *f)
 {
     struct pst_err err;
@@ -389,6 +422,7 @@ static const struct {
     {"disk", check_space},
     {"clock", check_clock},
     {"server", check_server},
+    {"sandbox", check_sandbox},
     {"listen address", check_port},
     {"store", check_lock},
     {"store integrity", check_integrity},

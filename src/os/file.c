@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -191,6 +192,62 @@ pst_code pst_file_create(const char *path, pst_str bytes, unsigned mode, struct 
     (void)unlink(temp);
     PST_TRY(rc);
     return pst_file_sync_dir(path, err);
+}
+
+/* All of `in` behind what `out` has, inside the kernel. */
+static pst_code copy_content(int out, int in, const char *path, struct pst_err *err)
+{
+    enum { STEP_BYTES = 1 << 24 };
+    ssize_t n = 1;
+    while (n > 0) {
+        n = sendfile(out, in, NULL, STEP_BYTES);
+        if (n < 0 && errno == EINTR)
+            n = 1;
+    }
+    return n == 0 ? PST_OK : FAIL_FILE(err, "write", path);
+}
+
+static pst_code copy_whole(const char *from, const char *part, struct pst_err *err)
+{
+    AUTO_FD in = -1;
+    PST_TRY(open_input(&in, from, err));
+    AUTO_FD out = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (out < 0)
+        return FAIL_FILE(err, "create", part);
+    PST_TRY(copy_content(out, in, part, err));
+    return fsync(out) == 0 ? PST_OK : FAIL_FILE(err, "write", part);
+}
+
+static pst_code name_new(const char *from, const char *to, struct pst_err *err)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0)
+        return FAIL_FILE(err, "create", to);
+    return pst_file_sync_dir(to, err);
+}
+
+static pst_code copy_over(const char *from, const char *to, struct pst_err *err)
+{
+    char part[PATH_MAX];
+    int n = snprintf(part, sizeof(part), "%s.%016llx.tmp", to, (unsigned long long)pst_rand_u64());
+    if (n < 0 || (size_t)n >= sizeof(part))
+        return PST_FAIL(err, PST_E_INVALID, "the path '%.80s...' is too long", to);
+    pst_code rc = copy_whole(from, part, err);
+    if (rc == PST_OK)
+        rc = name_new(part, to, err);
+    if (rc == PST_OK)
+        rc = unlink(from) == 0 ? PST_OK : FAIL_FILE(err, "remove", from);
+    else
+        (void)unlink(part);
+    return rc;
+}
+
+pst_code pst_file_move(const char *from, const char *to, struct pst_err *err)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return pst_file_sync_dir(to, err);
+    if (errno == EXDEV)
+        return copy_over(from, to, err);
+    return FAIL_FILE(err, "create", to);
 }
 
 static pst_code make_one_dir(const char *path, unsigned mode, struct pst_err *err)

@@ -31,6 +31,11 @@ pst_code pst_file_write(const char *path, pst_str bytes, unsigned mode, struct p
 /* The same, but the file must not exist yet. Errors: also CONFLICT. */
 pst_code pst_file_create(const char *path, pst_str bytes, unsigned mode, struct pst_err *err);
 
+/* Give a file another name, on another file system by a copy that has its name only when it is
+ * whole and durable; mode 0600 there. Never replaces a file. Errors: CONFLICT, NOT_FOUND, DENIED,
+ * DISK_FULL, IO. */
+pst_code pst_file_move(const char *from, const char *to, struct pst_err *err);
+
 /* mkdir -p; directories that are made get `mode`, existing ones stay as they are.
  * Errors: DENIED, CONFLICT (something that is not a directory is in the way), IO. */
 pst_code pst_dir_make(const char *path, unsigned mode, struct pst_err *err);

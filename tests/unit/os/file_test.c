@@ -217,6 +217,49 @@ static void free_space_is_known(void **state)
     assert_false(pst_file_exists(in_dir(w, "none")));
 }
 
+/* From `from` to `to`, both made anew; a file of a size that no single call copies. */
+static void assert_moves(const char *from, const char *to)
+{
+    enum { BYTES = (1 << 24) + 4097 };
+    struct pst_err err;
+    pst_str text = {0};
+    PST_AUTO(arena) struct pst_arena *arena = NULL;
+    char *bytes = NULL;
+    assert_ok(pst_arena_new(&arena, 4 * BYTES, &err));
+    assert_ok(pst_arena_alloc(arena, &bytes, BYTES, &err));
+    memset(bytes, 'x', BYTES);
+    assert_ok(pst_file_write(from, (pst_str){bytes, BYTES}, 0600, &err));
+    assert_ok(pst_file_move(from, to, &err));
+    assert_false(pst_file_exists(from));
+    assert_ok(pst_file_read(arena, &text, to, BYTES, &err));
+    assert_true(pst_str_eq(text, (pst_str){bytes, BYTES}));
+    assert_int_equal(mode_of(to), 0600);
+    assert_ok(pst_file_write(from, PST_STR("new"), 0600, &err));
+    assert_code(pst_file_move(from, to, &err), PST_E_CONFLICT);
+    assert_true(pst_file_exists(from));
+    assert_int_equal(unlink(to), 0);
+}
+
+static void a_file_is_moved_also_to_another_file_system_and_replaces_nothing(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    char from[160];
+    char there[] = "/dev/shm/pst_file_test_XXXXXX";
+    char to[160];
+    (void)snprintf(from, sizeof(from), "%s/from", w->dir);
+    (void)snprintf(to, sizeof(to), "%s/to", w->dir);
+    assert_moves(from, to);
+    assert_code(pst_file_move(in_dir(w, "none"), to, &err), PST_E_NOT_FOUND);
+    (void)snprintf(to, sizeof(to), "%s/nowhere/to", w->dir);
+    assert_code(pst_file_move(from, to, &err), PST_E_NOT_FOUND);
+    if (mkdtemp(there)) { /* a memory file system nearly everywhere */
+        (void)snprintf(to, sizeof(to), "%s/to", there);
+        assert_moves(from, to);
+        assert_int_equal(rmdir(there), 0); /* nothing else is left there */
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -231,6 +274,7 @@ int main(void)
         TEST(a_lock_ends_with_its_process),
         TEST(reading_survives_every_failing_allocation),
         TEST(free_space_is_known),
+        TEST(a_file_is_moved_also_to_another_file_system_and_replaces_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
