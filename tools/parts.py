@@ -62,7 +62,8 @@ PROVE = [
      900, False),
     ("build-release", "build as a user does", build("release"), "one", 600, False),
     ("elf", "the release binaries are hardened and small", ([PYTHON, "tools/check_elf.py"], {}), "line", 60, False),
-    ("crash", "kill -9 during syncs", (["./dev", "crash", "1000" if FULL else "50"], {}), "line", 900, False),
+    ("crash", "kill -9 at any moment", (["./dev", "crash", "3000" if FULL else "500"], {}), "line",
+     5400 if FULL else 900, False),
 ]
 ON_REQUEST = [
     ("coverage", "lines and branches that no test reaches", ([PYTHON, "tools/coverage.py"], {}), "line", 900, False),
