@@ -143,15 +143,31 @@ static pst_code parse_request_line(struct pst_exchange *ex, pst_str line, size_t
 
 /* ---- what the headers say together ---- */
 
-static bool host_valid(pst_str host)
+static bool all_of(pst_str text, const char *marks)
 {
-    for (size_t i = 0; i < host.len; i++) {
-        unsigned char b = (unsigned char)host.ptr[i];
+    for (size_t i = 0; i < text.len; i++) {
+        char b = text.ptr[i];
         bool alnum = (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z');
-        if (!alnum && !memchr("-._~[]:%", b, 8))
+        if (!alnum && !memchr(marks, b, strlen(marks)))
             return false;
     }
-    return host.len > 0;
+    return text.len > 0;
+}
+
+/* A name or address without empty labels, and a port where there is a colon. */
+static bool host_valid(pst_str host)
+{
+    bool literal = pst_str_starts(host, PST_STR("["));
+    size_t end = literal ? pst_str_index(host, ']') : pst_str_index(host, ':');
+    pst_str name = pst_str_sub(host, literal, end - literal);
+    pst_str port = pst_str_sub(host, end + literal, host.len);
+    uint64_t number = 0;
+    if (port.len && (port.ptr[0] != ':' ||
+                     !pst_parse_u64(&number, pst_str_sub(port, 1, port.len), 0, UINT16_MAX)))
+        return false;
+    if (literal)
+        return end < host.len && all_of(name, ":.%");
+    return all_of(name, "-._~%") && name.ptr[0] != '.' && !memmem(name.ptr, name.len, "..", 2);
 }
 
 static pst_code check_host(const struct pst_exchange *ex, struct pst_err *err)
@@ -167,12 +183,27 @@ static pst_code check_host(const struct pst_exchange *ex, struct pst_err *err)
     return PST_OK;
 }
 
+/* Parsers differ on whether a tab belongs to a value; where a body ends must not depend on that.
+ * A value lies in the head, between the ':' and the CR of its line. */
+static bool has_tab_around(pst_str value)
+{
+    const char *begin = value.ptr;
+    const char *end = value.ptr + value.len;
+    while (begin && begin[-1] == ' ')
+        begin--;
+    while (begin && *end == ' ')
+        end++;
+    return begin && (begin[-1] == '\t' || *end == '\t');
+}
+
 static pst_code check_length(struct pst_exchange *ex, struct pst_err *err)
 {
     size_t lengths = 0;
     size_t codings = 0;
     pst_str length = pst_request_header(&ex->req, "Content-Length", &lengths);
     pst_str coding = pst_request_header(&ex->req, "Transfer-Encoding", &codings);
+    if (has_tab_around(length) || has_tab_around(coding))
+        return PST_FAIL(err, PST_E_INVALID, "a tab beside the body's length");
     if (lengths > 1 || codings > 1 || (lengths && codings))
         return PST_FAIL(err, PST_E_INVALID, "the body's length is said more than once");
     if (codings) {

@@ -58,12 +58,24 @@ def leaks(directory):
     return found
 
 
+def examine(directory):
+    problems = sanitizer_reports(directory) + leaks(directory)
+    assert not problems, "\n".join(problems)
+
+
 @pytest.fixture
 def place(tmp_path):
     """The test's directory. Whatever a program wrote there is examined after the test."""
     yield tmp_path
-    problems = sanitizer_reports(tmp_path) + leaks(tmp_path)
-    assert not problems, "\n".join(problems)
+    examine(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory):
+    """A directory for all tests of a file, examined after the last one."""
+    directory = tmp_path_factory.mktemp("shared")
+    yield directory
+    examine(directory)
 
 
 @pytest.fixture

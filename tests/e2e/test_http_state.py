@@ -23,10 +23,9 @@ def plain(answer):
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def bench(shared_place):
     """A server for all tests of the file, its requests, and how it answers each alone."""
-    place = tmp_path_factory.mktemp("http")
-    server = Server(place, max_per_address=2000).start()
+    server = Server(shared_place, max_per_address=2000).start()
     requests = steady_requests(new_organization(server))
     alone = {}
     for one in requests:

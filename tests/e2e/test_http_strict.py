@@ -49,8 +49,8 @@ MALFORMED = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    running = Server(tmp_path_factory.mktemp("strict"), max_per_address=2000).start()
+def server(shared_place):
+    running = Server(shared_place, max_per_address=2000).start()
     running.key = new_organization(running)
     yield running
     running.stop()
@@ -135,10 +135,12 @@ def test_e1_values_have_no_control_bytes(server):
 
 
 def test_e1_there_is_one_host(server):
-    for good in (b"a", b"penstock.example.com:7400", b"[::1]:7400", b"127.0.0.1", b"a_b"):
+    for good in (b"a", b"penstock.example.com:7400", b"[::1]:7400", b"127.0.0.1", b"a_b", b"a.:65535"):
         served(server, GET + b"Host: " + good + b"\r\n\r\n")
     for bad in (b"", b"Host:\r\n", b"Host: \r\n", b"Host: a\r\nhost: a\r\n", b"Host: a b\r\n", b"Host: a,b\r\n",
-                b"Host: u@a\r\n", b"Host: a/b\r\n", b"Host: \xc3\xa4\r\n", b"Host: http://a\r\n"):
+                b"Host: u@a\r\n", b"Host: a/b\r\n", b"Host: \xc3\xa4\r\n", b"Host: http://a\r\n", b"Host: :80\r\n", b"Host: a:\r\n", b"Host: a:x\r\n",
+                b"Host: a:65536\r\n", b"Host: ..\r\n", b"Host: a..b\r\n", b"Host: .a\r\n", b"Host: [::1\r\n", b"Host: []\r\n",
+                b"Host: [::1]x\r\n", b"Host: a[::1]\r\n"):
         refused(server, GET + bad + b"\r\n")
 
 
@@ -151,6 +153,10 @@ def test_e1_one_decimal_length_or_exactly_chunked(server):
     for value in bad_codings:
         refused(server, POST + b"Transfer-Encoding: " + value + b"\r\n\r\n0\r\n\r\n")
     refused(server, POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    for line in (b"Content-Length:\t5", b"Content-Length: \t5", b"Content-Length: 5\t", b"Content-Length: 5 \t ",
+                 b"Transfer-Encoding:\tchunked", b"Transfer-Encoding: chunked\t"):
+        refused(server, POST + line + b"\r\n\r\nhello")
+    served(server, POST + b"Content-Length:  5  \r\n\r\nhello", 405)
     served(server, POST + b"Content-Length: 0005\r\n\r\nhello", 405)
     served(server, POST + b"transfer-encoding:CHUNKED\r\n\r\n" + chunked(b"hello"), 405)
 

@@ -192,12 +192,11 @@ class Conversation:
     sent: bytes
     received: bytes
     closed: bool  # by the server, before the time was up
-    port: int  # ours
+    source: str  # our address
 
 
-async def one_conversation(port, data, seconds):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    own_port = writer.get_extra_info("sockname")[1]
+async def one_conversation(port, data, seconds, source):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     received = bytearray()
     closed = False
 
@@ -222,17 +221,19 @@ async def one_conversation(port, data, seconds):
     except asyncio.TimeoutError:
         pass
     writer.close()
-    return Conversation(data, bytes(received), closed, own_port)
+    return Conversation(data, bytes(received), closed, source)
 
 
 def converse(port, messages, seconds, at_a_time=64):
     """Send each message on a connection of its own and listen until the server closes it, at most
-    `seconds`. Returns the conversations in order."""
+    `seconds`. Each comes from an address of its own, so that a server's log can tell them apart.
+    Returns the conversations in order."""
     async def run():
         gate = asyncio.Semaphore(at_a_time)
 
-        async def gated(data):
+        async def gated(number, data):
             async with gate:
-                return await one_conversation(port, data, seconds)
-        return await asyncio.gather(*map(gated, messages))
+                source = f"127.{1 + number // 62500}.{number // 250 % 250}.{1 + number % 250}"
+                return await one_conversation(port, data, seconds, source)
+        return await asyncio.gather(*(gated(number, data) for number, data in enumerate(messages)))
     return asyncio.run(run())

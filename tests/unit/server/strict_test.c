@@ -39,6 +39,9 @@ static const struct bad {
     {"length beyond 64 bits", BYTES(POST "Content-Length: 18446744073709551621\r\n\r\nhello"), 400},
     {"length 5.0", BYTES(POST "Content-Length: 5.0\r\n\r\nhello"), 400},
     /* transfer codings */
+    {"a tab before a length", BYTES(POST "Content-Length:\t5\r\n\r\nhello"), 400},
+    {"a tab behind a length", BYTES(POST "Content-Length: 5\t\r\n\r\nhello"), 400},
+    {"a tab before chunked", BYTES(POST "Transfer-Encoding: \tchunked\r\n\r\n0\r\n\r\n"), 400},
     {"xchunked", BYTES(POST "Transfer-Encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), 400},
     {"chunked twice", BYTES(POST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"), 400},
     {"two codings headers",
@@ -105,6 +108,13 @@ static const struct bad {
     {"a host with a blank", BYTES(GET "Host: a b\r\n\r\n"), 400},
     {"a host with a path", BYTES(GET "Host: a/b\r\n\r\n"), 400},
     {"a host with a comma", BYTES(GET "Host: a,b\r\n\r\n"), 400},
+    {"a host that is only a port", BYTES(GET "Host: :80\r\n\r\n"), 400},
+    {"a host with an empty port", BYTES(GET "Host: a:\r\n\r\n"), 400},
+    {"a host with a port too high", BYTES(GET "Host: a:65536\r\n\r\n"), 400},
+    {"a host with an empty label", BYTES(GET "Host: a..b\r\n\r\n"), 400},
+    {"a host that begins with a dot", BYTES(GET "Host: .a\r\n\r\n"), 400},
+    {"an open bracket", BYTES(GET "Host: [::1\r\n\r\n"), 400},
+    {"something behind the bracket", BYTES(GET "Host: [::1]a\r\n\r\n"), 400},
     {"a host with a user", BYTES(GET "Host: u@a\r\n\r\n"), 400},
     /* request lines */
     {"a leading empty line", BYTES("\r\n" GOOD), 400},
