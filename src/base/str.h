@@ -28,7 +28,17 @@ typedef struct pst_str {
 
 /* For "%.*s" in log and error text only, never to build SQL, HTML or JSON. Shows at most
  * 4096 bytes. s is evaluated twice. */
-#define PST_STR_ARG(s) ((int)((s).len < 4096 ? (s).len : 4096)), ((s).ptr ? (s).ptr : "")
+#define PST_STR_ARG(s) pst_str_arg_len_(s), pst_str_arg_ptr_(s)
+
+static inline int pst_str_arg_len_(pst_str s)
+{
+    return s.len < 4096 ? (int)s.len : 4096;
+}
+
+static inline const char *pst_str_arg_ptr_(pst_str s)
+{
+    return s.ptr ? s.ptr : "";
+}
 
 /* The NUL-terminated text z (NULL gives the empty slice). */
 static inline pst_str pst_str_from(const char *z)
