@@ -6,6 +6,7 @@
 #define NOT_IN_HEAP UINT32_MAX
 #define JUMP_BACK_US (1 * PST_US_PER_S)
 #define CRON_MEMORY_US (3600 * PST_US_PER_S)
+#define ASLEEP_US (4 * PST_SCHED_LOOK_MS * 1000LL)
 #define SPREAD_PER_CONNECTION_US 10000LL
 #define SPREAD_MAX_US (300 * PST_US_PER_S)
 
@@ -35,6 +36,7 @@ struct pst_sched {
     uint32_t slot_mask;
     bool clock_known;
     int64_t clock_offset_us; /* wall - mono at the last step */
+    pst_wall looked; /* wall at the last step */
 };
 
 /* ---- index by connection ---- */
@@ -171,9 +173,9 @@ static pst_wall next_tick(const struct entry *e, pst_wall after)
     return pst_schedule_next(&schedule, e->zone, e->spread, after);
 }
 
-/* How long a run that makes up for missed ticks may be put off, so that all connections of a
- * server that was down do not fire in one instant. */
-static int64_t catch_up_delay(const struct pst_sched *s, const struct entry *e)
+/* When to run what makes up for missed ticks: put off, so that all connections of a server that
+ * was down do not fire in one instant, but never behind the tick that follows. */
+static pst_wall catch_up(const struct pst_sched *s, const struct entry *e, pst_wall now)
 {
     int64_t range = (int64_t)s->count * SPREAD_PER_CONNECTION_US;
     int64_t half = e->schedule == PST_SCHEDULE_INTERVAL ? e->interval_ms * 500 : SPREAD_MAX_US;
@@ -181,12 +183,24 @@ static int64_t catch_up_delay(const struct pst_sched *s, const struct entry *e)
         range = half;
     if (range > SPREAD_MAX_US)
         range = SPREAD_MAX_US;
-    return (int64_t)((e->spread >> 16) % (uint64_t)range);
+    pst_wall due = {now.us + (int64_t)((e->spread >> 16) % (uint64_t)range)};
+    pst_wall following = next_tick(e, now);
+    return following.us < due.us && !pst_wall_is_none(following) ? following : due;
+}
+
+/* The clock was set back behind the last run: from now on ticks count from here, but for the
+ * cron ticks of the hour before. */
+static void settle(struct entry *e, pst_wall now)
+{
+    int64_t ahead = e->last_run.us - now.us;
+    if (ahead > (e->schedule == PST_SCHEDULE_CRON ? CRON_MEMORY_US : 0))
+        e->last_run = now;
 }
 
 /* Give e its place in the heap, from what it last did and what time it is now. */
 static void plan(struct pst_sched *s, struct entry *e, pst_wall now)
 {
+    settle(e, now);
     if (e->paused) {
         heap_remove(s, e);
         return;
@@ -196,16 +210,12 @@ static void plan(struct pst_sched *s, struct entry *e, pst_wall now)
         set_due(s, e, now);
         return;
     }
-    pst_wall from = pst_wall_is_none(e->last_run) ? now : e->last_run;
-    if (from.us > now.us) /* the clock was set back since */
-        from = e->schedule == PST_SCHEDULE_CRON && from.us - now.us <= CRON_MEMORY_US ? from : now;
-    e->tick = next_tick(e, from);
+    e->tick = next_tick(e, e->last_run);
     if (pst_wall_is_none(e->tick)) {
         heap_remove(s, e);
         return;
     }
-    bool late = e->tick.us < now.us;
-    set_due(s, e, late ? (pst_wall){now.us + catch_up_delay(s, e)} : e->tick);
+    set_due(s, e, e->tick.us < now.us ? catch_up(s, e, now) : e->tick);
 }
 
 static void take_schedule(struct entry *e, const struct pst_sched_event *event)
@@ -302,13 +312,27 @@ static void replan_all(struct pst_sched *s, pst_wall now)
         plan(s, &s->entries[i], now);
 }
 
+/* Nobody looked for a while (the machine slept, the clock was set ahead): ticks that came in it
+ * are spread as after a start. What was put off before is not put off again. */
+static void replan_missed(struct pst_sched *s, pst_wall now)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct entry *e = &s->entries[i];
+        if (e->heap_at != NOT_IN_HEAP && e->due.us < now.us && e->due.us == e->tick.us)
+            plan(s, e, now);
+    }
+}
+
 static void watch_clock(struct pst_sched *s, pst_mono now, pst_wall wall)
 {
     int64_t offset = wall.us - now.ns / 1000;
     if (s->clock_known && offset < s->clock_offset_us - JUMP_BACK_US)
         replan_all(s, wall);
+    else if (s->clock_known && wall.us - s->looked.us > ASLEEP_US)
+        replan_missed(s, wall);
     s->clock_known = true;
     s->clock_offset_us = offset;
+    s->looked = wall;
 }
 
 /* The top of the heap is due: run it, or remember that it was. */

@@ -11,7 +11,9 @@
  *     remembered, once, and runs when that run has ended.
  *   - Ticks missed while nobody looked (the process was down, the machine slept, the clock
  *     jumped ahead, the connection was paused) become one run. Many of them at once are
- *     spread: at most 10 ms per known connection and at most half of the interval or 5 minutes.
+ *     spread: at most 10 ms per known connection, at most half of the interval or 5 minutes, and
+ *     never behind the tick that follows. Looks up to 20 s late (4 * PST_SCHED_LOOK_MS) are not
+ *     yet a miss.
  *   - A clock set back: intervals go on with their rhythm from the new time; a cron tick that
  *     was run in the hour before is not repeated.
  *   - A connection that was never synced runs first as PST_RUN_INITIAL, at once.
