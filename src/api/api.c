@@ -84,6 +84,7 @@ static pst_code open_loops(struct pst_api *api, struct pst_err *err)
         PST_TRY(pst_db_reader_new(api->options.db, &api->loops[i].reader, err));
         PST_TRY(pst_zip_new(&api->loops[i].zip, SOURCE_LEVEL, err));
         PST_TRY(pst_arena_new(&api->loops[i].scratch, SCRATCH_BYTES, err));
+        PST_TRY(pst_new((void **)&api->loops[i].seen, sizeof(struct pst_api_seen), err));
     }
     return PST_OK;
 }
@@ -120,6 +121,7 @@ static void close_loop(struct pst_api_loop *loop)
         pst_zip_dict_free(loop->dicts[i].dict);
     pst_zip_free(loop->zip);
     pst_arena_free(loop->scratch);
+    pst_free(loop->seen);
     pst_db_reader_free(loop->reader);
 }
 

@@ -9,24 +9,40 @@ static pst_code not_known(struct pst_err *err)
                     "the API key or token is not known, or was revoked");
 }
 
-static pst_code read_bearer(struct pst_api_call *call, pst_str header, struct pst_err *err)
+/* The stored key that was presented, from the store. */
+static pst_code find_access(struct pst_api_call *call, pst_str text, enum pst_token_kind *kind,
+                            struct pst_err *err)
 {
     struct pst_token token;
+    bool found = false;
+    if (!pst_token_parse(&token, text))
+        return PST_FAIL(err, PST_E_UNAUTHENTICATED,
+                        "this is not an API key or token: it is mistyped or cut off");
+    PST_TRY(pst_accesses_find(call->reader, token.hash, call->arena, &call->access, &found, err));
+    if (!found || !pst_token_matches(&token, call->access.hash))
+        return not_known(err);
+    /* The kinds differ in what they may do, so the prefix has to agree with the row. */
+    if ((token.kind == PST_TOKEN_CONNECTION) != (call->access.connection_pk != 0))
+        return not_known(err);
+    *kind = token.kind;
+    return PST_OK;
+}
+
+static pst_code read_bearer(struct pst_api_call *call, pst_str header, struct pst_err *err)
+{
+    uint8_t digest[PST_BLAKE2B_BYTES];
+    enum pst_token_kind kind = PST_TOKEN_API_KEY;
     pst_str scheme = pst_str_split(&header, ' ');
     if (!pst_str_eq_nocase(scheme, PST_STR("Bearer")))
         return PST_FAIL(err, PST_E_UNAUTHENTICATED,
                         "the Authorization header has to be 'Bearer' and an API key or token");
-    if (!pst_token_parse(&token, header))
-        return PST_FAIL(err, PST_E_UNAUTHENTICATED,
-                        "this is not an API key or token: it is mistyped or cut off");
-    bool found = false;
-    PST_TRY(pst_accesses_find(call->reader, token.hash, call->arena, &call->access, &found, err));
-    if (!found || !pst_token_matches(&token, call->access.hash))
-        return not_known(err);
-    call->caller = token.kind == PST_TOKEN_CONNECTION ? PST_CALLER_TOKEN : PST_CALLER_KEY;
-    /* The kinds differ in what they may do, so the prefix has to agree with the row. */
-    if ((call->caller == PST_CALLER_TOKEN) != (call->access.connection_pk != 0))
-        return not_known(err);
+    pst_blake2b(digest, header);
+    if (!pst_api_recall_access(call, digest, &kind)) {
+        uint64_t commits = pst_db_commits(call->api->options.db);
+        PST_TRY(find_access(call, header, &kind, err));
+        pst_api_remember_access(call, digest, kind, commits);
+    }
+    call->caller = kind == PST_TOKEN_CONNECTION ? PST_CALLER_TOKEN : PST_CALLER_KEY;
     call->role = call->access.role;
     call->organization_pk = call->access.organization_pk;
     call->organization_id = call->access.organization_id;

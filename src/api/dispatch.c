@@ -19,14 +19,20 @@ static pst_code load_connection(struct pst_api_call *call, struct pst_err *err)
                         "short paths are for connection tokens; with an API key use "
                         "/v1/connections/{connection_id}%.*s",
                         PST_STR_ARG(pst_str_sub(call->req->path, 3, call->req->path.len)));
-    pst_code code = call->op->flags & PST_OP_DELETED
-                        ? pst_connections_get_deleted(call->reader, call->organization_pk, id,
-                                                      call->arena, &call->connection, err)
-                        : pst_connections_get(call->reader, call->organization_pk, id, call->arena,
-                                              &call->connection, err);
-    if (code == PST_E_NOT_FOUND)
-        return PST_FAIL(err, PST_E_NOT_FOUND, "there is no connection '%.*s'", PST_STR_ARG(id));
-    PST_TRY(code);
+    bool is_brief = call->op->flags & PST_OP_BRIEF;
+    if (!is_brief || !pst_api_recall_connection(call, id)) {
+        uint64_t commits = pst_db_commits(call->api->options.db);
+        pst_code code = call->op->flags & PST_OP_DELETED
+                            ? pst_connections_get_deleted(call->reader, call->organization_pk, id,
+                                                          call->arena, &call->connection, err)
+                            : pst_connections_get(call->reader, call->organization_pk, id,
+                                                  call->arena, &call->connection, err);
+        if (code == PST_E_NOT_FOUND)
+            return PST_FAIL(err, PST_E_NOT_FOUND, "there is no connection '%.*s'", PST_STR_ARG(id));
+        PST_TRY(code);
+        if (is_brief)
+            pst_api_remember_connection(call, commits);
+    }
     /* The operator may have named only the connection: what is made for it is its owner's. */
     call->organization_pk = call->connection.organization_pk;
     call->organization_id = call->connection.organization_id;

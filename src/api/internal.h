@@ -38,6 +38,8 @@ enum pst_api_flags {
     PST_OP_BODY = 1U << 8, /* takes a JSON object */
     PST_OP_BODY_OPTIONAL = 1U << 9, /* the body may be left out */
     PST_OP_ORGANIZATION = 1U << 10, /* the operator has to say which organization */
+    PST_OP_BRIEF = 1U << 11, /* of call->connection and call->access no text is needed: they may
+                                come from what the loop remembers */
 };
 
 enum pst_param_type {
@@ -108,11 +110,31 @@ struct pst_api_waiter {
     struct pst_ticket ticket;
 };
 
+/* What a loop has read and need not read again until the next commit (pst_db_commits): keys that
+ * were presented, connections that were asked for. Without texts, which live in a request. */
+enum { PST_API_SEEN = 64 };
+struct pst_api_seen {
+    struct {
+        uint64_t commits; /* the entry holds while this is the store's number */
+        bool filled;
+        uint8_t digest[PST_BLAKE2B_BYTES]; /* of what was presented */
+        enum pst_token_kind kind;
+        struct pst_access access;
+    } accesses[PST_API_SEEN];
+    struct {
+        uint64_t commits;
+        bool filled;
+        int64_t organization_pk; /* that was asked for */
+        struct pst_connection connection;
+    } connections[PST_API_SEEN];
+};
+
 /* What belongs to one loop's thread. */
 struct pst_api_loop {
     struct pst_db_conn *reader;
     struct pst_zip *zip;
     struct pst_arena *scratch; /* of one record */
+    struct pst_api_seen *seen;
     struct {
         int64_t id;
         struct pst_zip_dict *dict;
@@ -161,7 +183,7 @@ struct pst_api_call {
     enum pst_role role;
     int64_t organization_pk; /* 0: the operator, who named none */
     struct pst_id organization_id;
-    struct pst_access access; /* KEY and TOKEN */
+    struct pst_access access; /* KEY and TOKEN; without its texts */
     pst_str actor; /* "key_..." or "operator", for the audit log */
 
     struct pst_connection connection; /* PST_OP_CONNECTION */
@@ -184,6 +206,18 @@ pst_handler_fn pst_api_dispatch;
 /* auth.c: fills caller .. actor; checks role and flags. Loop. */
 pst_code pst_api_authenticate(struct pst_api_call *call, struct pst_err *err);
 void pst_api_touch(struct pst_api_call *call); /* note when a key was last used */
+
+/* seen.c: fill call->access, and the token's kind, from what the loop remembers; false: it does
+ * not. digest: of the presented token. */
+bool pst_api_recall_access(struct pst_api_call *call, const uint8_t digest[PST_BLAKE2B_BYTES],
+                           enum pst_token_kind *kind);
+/* commits: pst_db_commits() before call->access was read. */
+void pst_api_remember_access(const struct pst_api_call *call,
+                             const uint8_t digest[PST_BLAKE2B_BYTES], enum pst_token_kind kind,
+                             uint64_t commits);
+/* The same for call->connection, by its id within call->organization_pk (0 = any). */
+bool pst_api_recall_connection(struct pst_api_call *call, pst_str id);
+void pst_api_remember_connection(const struct pst_api_call *call, uint64_t commits);
 
 /* query.c: parameters by the operation's table */
 pst_code pst_api_check_query(struct pst_api_call *call, struct pst_err *err);
@@ -245,6 +279,7 @@ struct pst_api_shape {
     struct pst_api_call *call;
     const pst_str *fields; /* NULL: the whole record */
     size_t field_count;
+    unsigned members; /* of the envelope, bit per member in its order */
     bool with_source;
     bool is_first;
 };

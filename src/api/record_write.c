@@ -8,24 +8,34 @@
 /* A page of large records ends early, so that what one request holds in memory has a bound. */
 enum { SOURCE_MAX = 16 << 20, PAGE_BYTES = 8 << 20 };
 
-/* Members of the envelope that `fields` may name, beside the model's. */
+/* The envelope: what stands in front of the model's fields, in this order. `fields` may name them,
+ * and the two that lie in the unified text though no model lists them. */
+enum member { SOURCE_ID, CREATED_AT, UPDATED_AT, DELETED_AT, SYNCED_AT, SEQ, MEMBER_COUNT };
 static const char *const envelope[] = {
-    "id",        "source_id", "created_at",   "updated_at",    "deleted_at",
-    "synced_at", "seq",       "display_name", "custom_fields",
+    [SOURCE_ID] = "source_id",   [CREATED_AT] = "created_at", [UPDATED_AT] = "updated_at",
+    [DELETED_AT] = "deleted_at", [SYNCED_AT] = "synced_at",   [SEQ] = "seq",
+};
+static const char *const others[] = {"id", "display_name", "custom_fields"};
+
+/* A name with what stands around it; `id` is always the first, so the others have a comma. */
+#define LEAD(name) PST_STR(",\"" name "\":")
+enum {
+    HEAD_BYTES = sizeof("{\"id\":\"rec_\",\"source_id\":") + PST_ID_BODY,
+    TAIL_BYTES = 4 * (sizeof(",\"created_at\":\"\"") + PST_WALL_TEXT) + sizeof(",\"seq\":") + 20,
 };
 
-static bool is_field(const struct pst_entity *entity, pst_str name)
+static bool is_one_of(const char *const *names, size_t count, pst_str name, size_t *at)
 {
-    for (size_t i = 0; i < PST_COUNT(envelope); i++) {
-        if (pst_str_is(name, envelope[i]))
+    for (*at = 0; *at < count; (*at)++) {
+        if (pst_str_is(name, names[*at]))
             return true;
     }
-    return pst_model_field(entity, name) != NULL;
+    return false;
 }
 
 pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call, struct pst_err *err)
 {
-    *s = (struct pst_api_shape){.call = call, .is_first = true};
+    *s = (struct pst_api_shape){.call = call, .is_first = true, .members = ~0U};
     s->with_source = pst_str_is(pst_api_query(call, "include"), "source");
     pst_str left = pst_api_query(call, "fields");
     if (!left.ptr)
@@ -36,9 +46,14 @@ pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call, 
     pst_str *names = NULL;
     PST_TRY(pst_arena_array(call->arena, &names, room, sizeof(*names), err));
     s->fields = names;
+    s->members = 0;
     for (bool more = true; more; more = left.ptr != NULL) {
+        size_t at = 0;
         pst_str name = pst_str_split(&left, ',');
-        if (!is_field(call->entity, name))
+        if (is_one_of(envelope, PST_COUNT(envelope), name, &at))
+            s->members |= 1U << at;
+        else if (!is_one_of(others, PST_COUNT(others), name, &at) &&
+                 !pst_model_field(call->entity, name))
             return PST_FAIL_AT(err, PST_E_INVALID, "fields", "%s have no field '%.*s'",
                                call->entity->name, PST_STR_ARG(name));
         names[s->field_count++] = name;
@@ -46,69 +61,72 @@ pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call, 
     return PST_OK;
 }
 
-static bool wants(const struct pst_api_shape *s, const char *name)
+static bool is_chosen(const struct pst_api_shape *s, pst_str name)
 {
     for (size_t i = 0; i < s->field_count; i++) {
-        if (pst_str_is(s->fields[i], name))
+        if (pst_str_eq(s->fields[i], name))
             return true;
     }
-    return !s->fields || strcmp(name, "id") == 0;
+    return false;
 }
 
-static void add_name(struct pst_buf *b, const char *name)
+/* ---- the envelope: written through a pointer into room that was made before ---- */
+
+static char *put(char *p, pst_str text)
 {
-    if (b->len && b->ptr[b->len - 1] != '{')
-        pst_buf_add_char(b, ',');
-    pst_buf_add_char(b, '"');
-    pst_buf_add_str(b, pst_str_from(name));
-    pst_buf_add_lit(b, "\":");
+    memcpy(p, text.ptr, text.len);
+    return p + text.len;
 }
 
-static void add_wall(struct pst_buf *b, const char *name, pst_wall t)
+static char *put_wall(char *p, pst_str lead, pst_wall t)
 {
-    char text[PST_WALL_TEXT];
-    add_name(b, name);
-    if (pst_wall_is_none(t)) {
-        pst_buf_add_lit(b, "null");
-        return;
-    }
-    size_t len = pst_wall_format(text, t);
-    pst_buf_add_char(b, '"');
-    pst_buf_add(b, text, len);
-    pst_buf_add_char(b, '"');
+    p = put(p, lead);
+    if (pst_wall_is_none(t))
+        return put(p, PST_STR("null"));
+    *p++ = '"';
+    p += pst_wall_format(p, t);
+    *p++ = '"';
+    return p;
+}
+
+static void end_put(struct pst_buf *b, char *p)
+{
+    *p = '\0';
+    b->len = (size_t)(p - b->ptr);
 }
 
 static void add_envelope(const struct pst_api_shape *s, struct pst_buf *b,
                          const struct pst_record_row *row)
 {
+    const unsigned members = s->members;
     struct pst_id id = pst_id_format("rec_", row->id);
-    add_name(b, "id");
-    pst_buf_add_char(b, '"');
-    pst_buf_add_str(b, pst_id_str(&id));
-    pst_buf_add_char(b, '"');
-    if (wants(s, "source_id")) {
-        add_name(b, "source_id");
-        pst_buf_add_char(b, '"');
-        pst_json_escape(b, row->source_id);
-        pst_buf_add_char(b, '"');
+    if (!pst_buf_reserve(b, HEAD_BYTES))
+        return;
+    char *p = put(b->ptr + b->len, PST_STR("{\"id\":\""));
+    p = put(p, (pst_str){id.text, strlen("rec_") + PST_ID_BODY});
+    *p++ = '"';
+    if (members & 1U << SOURCE_ID) {
+        end_put(b, put(p, LEAD("source_id")));
+        pst_json_quote(b, row->source_id);
+        p = b->ptr + b->len;
     }
-    const struct {
-        const char *name;
-        pst_wall at;
-    } times[] = {
-        {"created_at", row->created_at},
-        {"updated_at", row->updated_at},
-        {"deleted_at", row->deleted_at},
-        {"synced_at", row->synced_at},
-    };
-    for (size_t i = 0; i < PST_COUNT(times); i++) {
-        if (wants(s, times[i].name))
-            add_wall(b, times[i].name, times[i].at);
-    }
-    if (wants(s, "seq")) {
-        add_name(b, "seq");
+    end_put(b, p);
+    if (!pst_buf_reserve(b, TAIL_BYTES))
+        return;
+    p = b->ptr + b->len;
+    if (members & 1U << CREATED_AT)
+        p = put_wall(p, LEAD("created_at"), row->created_at);
+    if (members & 1U << UPDATED_AT)
+        p = put_wall(p, LEAD("updated_at"), row->updated_at);
+    if (members & 1U << DELETED_AT)
+        p = put_wall(p, LEAD("deleted_at"), row->deleted_at);
+    if (members & 1U << SYNCED_AT)
+        p = put_wall(p, LEAD("synced_at"), row->synced_at);
+    if (members & 1U << SEQ)
+        p = put(p, LEAD("seq"));
+    end_put(b, p);
+    if (members & 1U << SEQ)
         pst_buf_add_i64(b, row->seq);
-    }
 }
 
 /* Only the chosen members of the unified text, in the order it has them. */
@@ -126,9 +144,12 @@ static pst_code add_chosen(const struct pst_api_shape *s, struct pst_buf *b, pst
     yyjson_obj_foreach(yyjson_doc_get_root(doc), i, n, key, value)
     {
         struct pst_json_writer w;
-        if (!wants(s, yyjson_get_str(key)))
+        pst_str name = {yyjson_get_str(key), yyjson_get_len(key)};
+        if (!is_chosen(s, name))
             continue;
-        add_name(b, yyjson_get_str(key));
+        pst_buf_add_char(b, ',');
+        pst_json_quote(b, name);
+        pst_buf_add_char(b, ':');
         pst_json_init(&w, b);
         pst_json_put_val(&w, value);
     }
@@ -167,7 +188,7 @@ static pst_code add_source(struct pst_api_call *call, struct pst_buf *b,
                            const struct pst_record_row *row, struct pst_err *err)
 {
     const struct pst_zip_dict *dict = NULL;
-    add_name(b, "source");
+    pst_buf_add_lit(b, ",\"source\":");
     if (row->source.len == 0) {
         pst_buf_add_lit(b, "null");
         return PST_OK;
@@ -181,7 +202,6 @@ static pst_code add_source(struct pst_api_call *call, struct pst_buf *b,
 static pst_code add_record(struct pst_api_shape *s, struct pst_buf *b,
                            const struct pst_record_row *row, struct pst_err *err)
 {
-    pst_buf_add_char(b, '{');
     add_envelope(s, b, row);
     if (s->fields) {
         PST_TRY(add_chosen(s, b, row->data, err));

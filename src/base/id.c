@@ -5,17 +5,33 @@
 
 static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
+/* Twelve characters of 60 bits, the last ones first. */
+static void put_sixty(char *out, uint64_t bits)
+{
+    for (int i = 11; i >= 0; i--, bits >>= 5)
+        out[i] = alphabet[bits & 31];
+}
+
+static uint64_t read_eight(const uint8_t *bytes)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < 8; i++)
+        v = v << 8 | bytes[i];
+    return v;
+}
+
 struct pst_id pst_id_format(const char *prefix, const uint8_t raw[PST_ID_RAW])
 {
     struct pst_id id = {{0}};
     size_t n = 0;
     for (; n < 8 && prefix[n]; n++)
         id.text[n] = prefix[n];
-    pst_u128 v = 0;
-    for (int i = 0; i < PST_ID_RAW; i++)
-        v = v << 8 | raw[i];
-    for (int i = PST_ID_BODY - 1; i >= 0; i--, v >>= 5)
-        id.text[n + (size_t)i] = alphabet[(unsigned)v & 31];
+    uint64_t high = read_eight(raw);
+    uint64_t low = read_eight(raw + 8);
+    id.text[n] = alphabet[high >> 61];
+    id.text[n + 1] = alphabet[high >> 56 & 31];
+    put_sixty(id.text + n + 2, high << 4 | low >> 60);
+    put_sixty(id.text + n + 14, low);
     return id;
 }
 

@@ -46,40 +46,45 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+/* Every record of every answer has three or four times, so this is written for speed: after the
+ * range check all numbers are small and positive, and divisions by constants are multiplications.
+ */
 struct pst_civil pst_wall_to_civil(pst_wall t)
 {
-    const int64_t first = pst_days_from_civil(0, 1, 1);
-    const int64_t last = pst_days_from_civil(9999, 12, 31);
+    enum { FIRST_DAY = -719528, LAST_DAY = 2932896 }; /* 0000-01-01, 9999-12-31 */
+    enum { ERA_DAYS = 146097, TO_MARCH_BEFORE_0 = 719468 + ERA_DAYS };
     int64_t days = floor_div(t.us, 86400 * PST_US_PER_S);
-    if (days < first)
+    if (days < FIRST_DAY)
         return (struct pst_civil){.year = 0, .month = 1, .day = 1};
-    if (days > last)
+    if (days > LAST_DAY)
         return (struct pst_civil){9999, 12, 31, 23, 59, 59, 999999};
-    int64_t rest = t.us - days * 86400 * PST_US_PER_S;
+    uint64_t rest = (uint64_t)(t.us - days * 86400 * PST_US_PER_S);
+    uint32_t second = (uint32_t)(rest / PST_US_PER_S);
+    uint32_t micro = (uint32_t)(rest - (uint64_t)second * PST_US_PER_S);
 
-    int64_t z = days + 719468;
-    int64_t era = floor_div(z, 146097);
-    int64_t doe = z - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
-    int month = (int)(mp < 10 ? mp + 3 : mp - 9);
+    uint32_t z = (uint32_t)(days + TO_MARCH_BEFORE_0);
+    uint32_t era = z / ERA_DAYS;
+    uint32_t doe = z - era * ERA_DAYS;
+    uint32_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    uint32_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    uint32_t mp = (5 * doy + 2) / 153;
+    uint32_t month = mp < 10 ? mp + 3 : mp - 9;
     return (struct pst_civil){
-        .year = (int)(yoe + era * 400 + (month <= 2)),
-        .month = month,
+        .year = (int)(yoe + era * 400 + (month <= 2)) - 400,
+        .month = (int)month,
         .day = (int)(doy - (153 * mp + 2) / 5 + 1),
-        .hour = (int)(rest / (3600 * PST_US_PER_S)),
-        .minute = (int)(rest / (60 * PST_US_PER_S) % 60),
-        .second = (int)(rest / PST_US_PER_S % 60),
-        .micro = (int)(rest % PST_US_PER_S),
+        .hour = (int)(second / 3600),
+        .minute = (int)(second / 60 % 60),
+        .second = (int)(second % 60),
+        .micro = (int)micro,
     };
 }
 
-static char *put_digits(char *p, int value, int width)
+static char *put_two(char *p, int value)
 {
-    for (int i = width - 1; i >= 0; i--, value /= 10)
-        p[i] = (char)('0' + value % 10);
-    return p + width;
+    p[0] = (char)('0' + (unsigned)value / 10);
+    p[1] = (char)('0' + (unsigned)value % 10);
+    return p + 2;
 }
 
 size_t pst_wall_format(char out[PST_WALL_TEXT], pst_wall t)
@@ -88,20 +93,20 @@ size_t pst_wall_format(char out[PST_WALL_TEXT], pst_wall t)
     if (pst_wall_is_none(t))
         return 0;
     struct pst_civil c = pst_wall_to_civil(t);
-    char *p = put_digits(out, c.year, 4);
+    char *p = put_two(put_two(out, c.year / 100), c.year % 100);
     *p++ = '-';
-    p = put_digits(p, c.month, 2);
+    p = put_two(p, c.month);
     *p++ = '-';
-    p = put_digits(p, c.day, 2);
+    p = put_two(p, c.day);
     *p++ = 'T';
-    p = put_digits(p, c.hour, 2);
+    p = put_two(p, c.hour);
     *p++ = ':';
-    p = put_digits(p, c.minute, 2);
+    p = put_two(p, c.minute);
     *p++ = ':';
-    p = put_digits(p, c.second, 2);
+    p = put_two(p, c.second);
     if (c.micro) {
         *p++ = '.';
-        p = put_digits(p, c.micro, 6);
+        p = put_two(put_two(put_two(p, c.micro / 10000), c.micro / 100 % 100), c.micro % 100);
         while (p[-1] == '0')
             p--;
     }

@@ -40,6 +40,10 @@ void pst_record_id_raw(uint8_t out[PST_ID_RAW], pst_str connection_id, pst_str e
                        pst_str source_id);
 struct pst_id pst_record_id(pst_str connection_id, pst_str entity, pst_str source_id);
 
+/* BLAKE2b-256: as good, and several times faster; for what is not kept. */
+enum { PST_BLAKE2B_BYTES = 32 };
+void pst_blake2b(uint8_t out[PST_BLAKE2B_BYTES], pst_str bytes);
+
 void pst_sha256(uint8_t out[PST_SHA256_BYTES], pst_str bytes);
 
 /* HMAC-SHA256 over the parts as if they were one text; any key length. */

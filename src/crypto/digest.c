@@ -31,6 +31,12 @@ struct pst_id pst_record_id(pst_str connection_id, pst_str entity, pst_str sourc
     return pst_id_format("rec_", raw);
 }
 
+void pst_blake2b(uint8_t out[PST_BLAKE2B_BYTES], pst_str bytes)
+{
+    (void)crypto_generichash(out, PST_BLAKE2B_BYTES, (const unsigned char *)bytes.ptr, bytes.len,
+                             NULL, 0);
+}
+
 void pst_sha256(uint8_t out[PST_SHA256_BYTES], pst_str bytes)
 {
     (void)crypto_hash_sha256(out, (const unsigned char *)bytes.ptr, bytes.len);

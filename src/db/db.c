@@ -80,6 +80,7 @@ pst_code pst_db_open(struct pst_db **out, const struct pst_db_options *options, 
 {
     PST_AUTO(db) struct pst_db *db = NULL;
     size_t len = strlen(options->path);
+    pst_db_driver_init();
     PST_TRY(pst_new((void **)&db, sizeof(*db), err));
     (void)pthread_mutex_init(&db->mutex, NULL);
     (void)pthread_cond_init(&db->filled, NULL);
@@ -116,6 +117,11 @@ void pst_db_close(struct pst_db *db)
 bool pst_db_was_unclean(const struct pst_db *db)
 {
     return db->unclean;
+}
+
+uint64_t pst_db_commits(const struct pst_db *db)
+{
+    return atomic_load(&db->commits);
 }
 
 int64_t pst_db_file_bytes(const struct pst_db *db)

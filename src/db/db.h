@@ -51,6 +51,12 @@ PST_DEFINE_AUTO(db, struct pst_db, pst_db_close);
 bool pst_db_was_unclean(const struct pst_db *db);
 int64_t pst_db_file_bytes(const struct pst_db *db); /* main file and write-ahead log; any thread */
 
+/* How often the writer has ended a transaction, whatever its outcome. Raised when a commit can be
+ * seen by readers and before any of its jobs (or on_commit) learns of it. So what was read after
+ * asking for this number is current for as long as the number is the same: the rule by which
+ * anything read may be remembered. Any thread. */
+uint64_t pst_db_commits(const struct pst_db *db);
+
 /* ---- readers ---- */
 
 pst_code pst_db_reader_new(struct pst_db *db, struct pst_db_conn **out, struct pst_err *err);

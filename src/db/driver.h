@@ -8,6 +8,7 @@
 #define PST_DB_DRIVER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/map.h"
 #include "db/db.h"
@@ -37,6 +38,7 @@ struct pst_db {
     bool immutable; /* path is a URI of a file that nobody writes */
     bool unclean;
     struct pst_db_conn writer;
+    _Atomic uint64_t commits; /* pst_db_commits */
     int wal_next; /* log pages at which the next checkpoint is tried */
     pst_mono truncate_after; /* no blocking checkpoint before */
 
@@ -52,6 +54,7 @@ struct pst_db {
 /* <path>.lock. Errors: UNAVAILABLE (held). */
 pst_code pst_db_lock(struct pst_lock **out, const char *path, struct pst_err *err);
 
+void pst_db_driver_init(void); /* before the first handle; again does nothing */
 /* Open the handle of conn (conn->db and is_writer are set), apply every rule of db.h. */
 pst_code pst_db_handle_open(struct pst_db_conn *conn, struct pst_err *err);
 /* Release statements and handle; conn may be opened again. */

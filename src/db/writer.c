@@ -114,12 +114,15 @@ static struct pst_db_job *run_group(struct pst_db *db, struct pst_db_job *first)
         return NULL;
     }
     struct pst_db_job *rest = run_jobs(conn, first);
-    if (!pst_db_in_transaction(conn)) {
+    bool is_open = pst_db_in_transaction(conn);
+    if (is_open && (code = pst_db_commit(conn, &err)) != PST_OK)
+        pst_db_rollback(conn);
+    (void)atomic_fetch_add(&db->commits, 1);
+    if (!is_open) {
         /* Rolled back: by run_jobs, or by SQLite under a job that called itself fine. */
         (void)PST_FAIL(&err, PST_E_INTERNAL, "store: the transaction ended before its job");
         fail_group(first, rest, PST_E_INTERNAL, &err);
-    } else if ((code = pst_db_commit(conn, &err)) != PST_OK) {
-        pst_db_rollback(conn);
+    } else if (code != PST_OK) {
         fail_group(first, rest, code, &err);
     } else if (db->options.on_commit) {
         for (size_t i = 0; i < conn->topic_count; i++)

@@ -119,7 +119,16 @@ static void add_value(struct statement *s, struct value v)
         return;
     }
     s->values[s->count++] = v;
-    pst_buf_addf(&s->sql, "?%d", s->count);
+    pst_buf_add_char(&s->sql, '?');
+    pst_buf_add_i64(&s->sql, s->count);
+}
+
+/* Text made once per page: printf would cost as much as a record. */
+static void add_texts(struct statement *s, const char *a, const char *b, const char *c)
+{
+    pst_buf_add_str(&s->sql, pst_str_from(a));
+    pst_buf_add_str(&s->sql, pst_str_from(b));
+    pst_buf_add_str(&s->sql, pst_str_from(c));
 }
 
 static void add_int(struct statement *s, int64_t v)
@@ -145,20 +154,20 @@ static void add_time_condition(struct statement *s, const char *column, const ch
     if (pst_wall_is_none(t))
         return;
     begin_condition(s);
-    pst_buf_addf(&s->sql, "%s %s ", column, op);
+    add_texts(s, column, op, " ");
     add_int(s, t.us);
 }
 
 static void add_filter_condition(struct statement *s, const struct pst_record_filter *f)
 {
     static const char *const operators[] = {
-        [PST_MATCH_EQUAL] = "=", [PST_MATCH_AFTER] = ">=", [PST_MATCH_BEFORE] = "<"};
+        [PST_MATCH_EQUAL] = " = ", [PST_MATCH_AFTER] = " >= ", [PST_MATCH_BEFORE] = " < "};
     begin_condition(s);
     if (f->value.kind == PST_FILTER_NULL) {
-        pst_buf_addf(&s->sql, "%s IS NULL", f->filter->column);
+        add_texts(s, f->filter->column, " IS NULL", "");
         return;
     }
-    pst_buf_addf(&s->sql, "%s %s ", f->filter->column, operators[f->match]);
+    add_texts(s, f->filter->column, operators[f->match], "");
     add_filter_value(s, &f->value);
 }
 
@@ -179,15 +188,15 @@ static void add_conditional(struct statement *s, const struct pst_record_query *
             add_filter_condition(s, f);
     }
     if (!w->is_updated) {
-        add_time_condition(s, "updated_at", ">=", q->updated_after);
-        add_time_condition(s, "updated_at", "<", q->updated_before);
+        add_time_condition(s, "updated_at", " >=", q->updated_after);
+        add_time_condition(s, "updated_at", " <", q->updated_before);
     }
-    add_time_condition(s, "created_at", ">=", q->created_after);
-    add_time_condition(s, "created_at", "<", q->created_before);
-    add_time_condition(s, "synced_at", ">=", q->synced_after);
-    add_time_condition(s, "synced_at", "<", q->synced_before);
+    add_time_condition(s, "created_at", " >=", q->created_after);
+    add_time_condition(s, "created_at", " <", q->created_before);
+    add_time_condition(s, "synced_at", " >=", q->synced_after);
+    add_time_condition(s, "synced_at", " <", q->synced_before);
     if (s->conditions)
-        pst_buf_addf(&s->sql, " THEN %s END", column);
+        add_texts(s, " THEN ", column, " END");
     else
         pst_buf_add_str(&s->sql, pst_str_from(column));
 }
@@ -195,8 +204,7 @@ static void add_conditional(struct statement *s, const struct pst_record_query *
 static void add_position(struct statement *s, const struct pst_record_query *q,
                          const struct walk *w)
 {
-    const char *op = w->is_descending ? "<" : ">";
-    pst_buf_addf(&s->sql, " AND (%s, first_seq) %s (", w->column, op);
+    add_texts(s, " AND (", w->column, w->is_descending ? ", first_seq) < (" : ", first_seq) > (");
     if (w->is_text)
         add_value(s, (struct value){.kind = VALUE_TEXT, .text = pst_str_from(q->after.date)});
     else
@@ -224,13 +232,13 @@ static void add_bounds(struct statement *s, const struct pst_record_query *q, co
     if (!is_first)
         add_position(s, q, w);
     if (!is_first && !w->is_updated) /* the index is partial; a pair does not imply it */
-        pst_buf_addf(&s->sql, " AND %s IS NOT NULL", w->column);
+        add_texts(s, " AND ", w->column, " IS NOT NULL");
     if (lower.kind != PST_FILTER_NULL && (is_first || w->is_descending)) {
-        pst_buf_addf(&s->sql, " AND %s >= ", w->column);
+        add_texts(s, " AND ", w->column, " >= ");
         add_filter_value(s, &lower);
     }
     if (upper.kind != PST_FILTER_NULL && (is_first || !w->is_descending)) {
-        pst_buf_addf(&s->sql, " AND %s < ", w->column);
+        add_texts(s, " AND ", w->column, " < ");
         add_filter_value(s, &upper);
     }
 }
@@ -246,22 +254,23 @@ static void compose(struct statement *s, const struct pst_record_query *q, const
         pst_buf_add_lit(&s->sql, ", ");
         add_conditional(s, q, w, "source");
     }
-    pst_buf_addf(&s->sql, " FROM %s WHERE conn = ", q->entity->table);
+    add_texts(s, " FROM ", q->entity->table, " WHERE conn = ");
     add_int(s, q->connection_pk);
     if (w->equal) {
-        pst_buf_addf(&s->sql, " AND %s = ", w->column);
+        add_texts(s, " AND ", w->column, " = ");
         add_filter_value(s, &w->equal->value);
     }
     if (w->is_ordered) {
         add_bounds(s, q, w);
-        const char *way = w->is_descending ? " DESC" : "";
-        pst_buf_addf(&s->sql, " ORDER BY %s%s, first_seq%s", w->column, way, way);
+        add_texts(s, " ORDER BY ", w->column,
+                  w->is_descending ? " DESC, first_seq DESC" : ", first_seq");
     } else {
         pst_buf_add_lit(&s->sql, " AND first_seq > ");
         add_int(s, q->after.first_seq);
         pst_buf_add_lit(&s->sql, " ORDER BY first_seq");
     }
-    pst_buf_addf(&s->sql, " LIMIT %d", (int)SCAN_BUDGET + 1);
+    pst_buf_add_lit(&s->sql, " LIMIT ");
+    pst_buf_add_i64(&s->sql, SCAN_BUDGET + 1);
 }
 
 void pst_records_list_sql(struct pst_buf *out, const struct pst_record_query *query)
@@ -290,24 +299,26 @@ static void read_position(struct pst_stmt *st, const struct walk *w,
 
 static bool read_row(struct pst_stmt *st, bool with_source, struct pst_record_row *out)
 {
-    if (pst_stmt_is_null(st, 10))
-        return false; /* a condition does not hold */
+    pst_str data = pst_stmt_str(st, 10);
+    if (data.len == 0)
+        return false; /* NULL: a condition does not hold; a record has at least its braces */
     *out = (struct pst_record_row){
         .first_seq = pst_stmt_i64(st, 0),
         .seq = pst_stmt_i64(st, 2),
-        .created_at = pst_stmt_wall(st, 3),
-        .updated_at = pst_stmt_wall(st, 4),
-        .synced_at = pst_stmt_wall(st, 5),
+        .created_at = {pst_stmt_i64(st, 3)}, /* these three are never NULL */
+        .updated_at = {pst_stmt_i64(st, 4)},
+        .synced_at = {pst_stmt_i64(st, 5)},
         .deleted_at = pst_stmt_wall(st, 6),
-        .dict = pst_stmt_i64(st, 7),
         .source_id = pst_stmt_str(st, 9),
-        .data = pst_stmt_str(st, 10),
+        .data = data,
     };
     pst_str id = pst_stmt_blob(st, 8);
     if (id.len == PST_ID_RAW)
         memcpy(out->id, id.ptr, PST_ID_RAW);
-    if (with_source)
+    if (with_source) {
+        out->dict = pst_stmt_i64(st, 7);
         out->source = pst_stmt_blob(st, 11);
+    }
     return true;
 }
 

@@ -26,6 +26,7 @@ struct world {
     struct pst_db *db;
     struct pst_thread *writer;
     atomic_int topics[8];
+    atomic_uint_fast64_t commits; /* that on_commit saw last */
 };
 
 static void note_commit(void *self, int64_t topic)
@@ -33,6 +34,7 @@ static void note_commit(void *self, int64_t topic)
     struct world *w = self;
     if (topic >= 0 && topic < 8)
         atomic_fetch_add(&w->topics[topic], 1);
+    atomic_store(&w->commits, pst_db_commits(w->db));
 }
 
 static pst_code open_world(struct world *w, bool create, struct pst_err *err)
@@ -321,6 +323,17 @@ static void a_snapshot_does_not_see_later_commits(void **state)
     assert_int_equal(count_items(r), 0);
     pst_db_snapshot_end(r);
     assert_int_equal(count_items(r), 1);
+}
+
+static void the_number_of_commits_has_moved_before_anybody_learns_of_one(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct insert in = {.name = "a", .topic = 1};
+    uint64_t before = pst_db_commits(w->db);
+    assert_ok(pst_db_write_direct(w->db, insert_item, &in, &err));
+    assert_int_equal(pst_db_commits(w->db), before + 1);
+    assert_int_equal(w->commits, before + 1);
 }
 
 /* ---- the writer thread ---- */
@@ -694,6 +707,7 @@ int main(int argc, char **argv)
         CASE(a_failing_job_leaves_nothing),
         CASE(uniqueness_and_references_are_conflicts),
         CASE(a_snapshot_does_not_see_later_commits),
+        CASE(the_number_of_commits_has_moved_before_anybody_learns_of_one),
         CASE(many_threads_write_and_each_learns_its_own_result),
         CASE(in_a_group_only_the_failing_jobs_are_undone),
         CASE(a_full_queue_and_a_stopped_writer_refuse),

@@ -308,6 +308,23 @@ def test_a_revoked_key_and_token_stop_working_at_once(world):
     assert '"key"' not in shown and '"token"' not in shown
 
 
+def test_what_event_loops_remember_ends_with_the_next_commit(world):
+    """Several kept connections, so that every loop has seen the key and the connection just before."""
+    def answers(callers, path):
+        return {caller.call("GET", path).status_code for caller in callers}
+    for _ in range(5):
+        key = world.mine.post("/v1/keys", json={"name": "gone", "role": "viewer"}, status=201)
+        callers = [world.mine.with_token(key["key"]) for _ in range(6)]
+        assert answers(callers, f"{world.base}/suppliers?limit=1") == {200}
+        assert world.mine.call("DELETE", f"/v1/keys/{key['id']}").status_code == 204
+        assert answers(callers, f"{world.base}/suppliers?limit=1") == {401}
+        gone = connect_to(world.mine, world.sim, name="gone", entities=["suppliers"], schedule="7d")
+        callers = [world.mine.with_token(world.mine.token) for _ in range(6)]
+        assert answers(callers, f"/v1/connections/{gone}/suppliers?limit=1") == {200}
+        assert world.mine.call("DELETE", f"/v1/connections/{gone}?purge=true").status_code == 204
+        assert answers(callers, f"/v1/connections/{gone}/suppliers?limit=1") == {404}
+
+
 def test_the_log_of_changes_says_who_did_what(world):
     entry = world.mine.get("/v1/audit", params={"limit": 500})["data"]
     assert {"key.create", "token.create", "connection.create"} <= {e["action"] for e in entry}

@@ -48,6 +48,8 @@ static void sha256_and_hmac_match_the_published_vectors(void **state)
     assert_hex(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     pst_sha256(out, (pst_str){0});
     assert_hex(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    pst_blake2b(out, PST_STR("abc")); /* as b2sum -l 256 says */
+    assert_hex(out, "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
     /* RFC 4231, case 2, in one part and in three. */
     static const char expected[] =
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
