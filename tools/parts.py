@@ -36,6 +36,10 @@ def build(kind):
     return ["./dev", "build", kind], {}
 
 
+def faults(name):
+    return ["./dev", "faults", name, *(["--full"] if FULL else [])], {}
+
+
 # name, what it does, command, how its tests are counted, seconds it may take, whether the rest
 # is pointless without it
 CHECK = [
@@ -62,6 +66,7 @@ PROVE = [
      900, False),
     ("build-release", "build as a user does", build("release"), "one", 600, False),
     ("elf", "the release binaries are hardened and small", ([PYTHON, "tools/check_elf.py"], {}), "line", 60, False),
+    ("power", "the power fails at every write of a day", faults("power"), "line", 600, False),
     ("crash", "kill -9 at any moment", (["./dev", "crash", "3000" if FULL else "500"], {}), "line",
      5400 if FULL else 900, False),
 ]

@@ -31,6 +31,7 @@ struct pst_db_options {
     int64_t cache_bytes; /* page cache of the writer; a reader has an eighth of it */
     int64_t busy_ms; /* wait for a lock held by another process */
     uint32_t queue_length; /* writer jobs waiting before pst_db_write blocks; 0 = 256 */
+    uint32_t log_pages; /* pages in the log at which it is moved into the file; 0 = 8192 */
     int64_t check_bytes; /* after an unclean stop a file up to this size is checked by open;
                             larger ones are left to the caller (pst_db_was_unclean) */
     /* Called on the writer thread after a commit, once per topic that a job of that commit

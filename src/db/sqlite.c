@@ -13,7 +13,7 @@
 enum {
     APPLICATION_ID = 0x50535431, /* "PST1" */
     WAL_STEP_PAGES = 8192, /* 32 MiB: a checkpoint that waits for nobody */
-    WAL_BLOCKING_PAGES = 65536, /* 256 MiB: readers pinned the log; wait for them a little */
+    WAL_BLOCKING_STEPS = 8, /* 256 MiB: readers pinned the log; wait for them a little */
     WAL_BLOCKING_MS = 100,
     WAL_BLOCKING_PAUSE_MS = 10000,
     WAL_KEPT_BYTES = 64 << 20, /* what stays allocated of the log once it starts over */
@@ -316,11 +316,12 @@ pst_code pst_db_exec_script(struct pst_db_conn *conn, pst_str sql, struct pst_er
 void pst_db_checkpoint(struct pst_db *db)
 {
     struct pst_db_conn *conn = &db->writer;
+    int step = db->options.log_pages ? (int)db->options.log_pages : WAL_STEP_PAGES;
     if (!conn->handle || conn->wal_pages < db->wal_next)
         return;
     int mode = SQLITE_CHECKPOINT_PASSIVE;
     pst_mono now = pst_mono_now();
-    if (conn->wal_pages >= WAL_BLOCKING_PAGES && now.ns >= db->truncate_after.ns) {
+    if (conn->wal_pages >= WAL_BLOCKING_STEPS * step && now.ns >= db->truncate_after.ns) {
         mode = SQLITE_CHECKPOINT_TRUNCATE;
         db->truncate_after = pst_mono_after_ms(now, WAL_BLOCKING_PAUSE_MS);
         (void)sqlite3_busy_timeout(conn->handle, WAL_BLOCKING_MS);
@@ -339,7 +340,7 @@ void pst_db_checkpoint(struct pst_db *db)
     }
     /* All moved: the next commit starts the log over. Else a reader pins it: try again after
      * another step, not at each commit. */
-    db->wal_next = WAL_STEP_PAGES;
+    db->wal_next = step;
     if (rc != SQLITE_OK || moved < in_log)
-        db->wal_next = conn->wal_pages + WAL_STEP_PAGES;
+        db->wal_next = conn->wal_pages + step;
 }

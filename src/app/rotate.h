@@ -1,0 +1,19 @@
+/* app/rotate.h: another root key for a store that no server has open.
+ *
+ * Thread-safety: as the store, which no writer thread serves.
+ */
+#ifndef PST_APP_ROTATE_H
+#define PST_APP_ROTATE_H
+
+#include "crypto/crypto.h"
+#include "db/db.h"
+
+/* Make a key beside the one at `path`, move the store to it, put it in the old one's place; that
+ * one stays as <path>.old, which older backups need. Broken off anywhere, the next start works:
+ * with the old key, or by taking the new one over (pst_start_vault). *fresh is the caller's;
+ * *count gets the data keys that were wrapped anew.
+ * Errors: as pst_key_load, pst_key_save, pst_vault_open and pst_db_open. */
+pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key **fresh,
+                             int64_t *count, struct pst_err *err);
+
+#endif
