@@ -195,8 +195,11 @@ static pst_code add_source(struct pst_api_call *call, struct pst_buf *b,
     }
     if (row->dict)
         PST_TRY(find_dict(call, row->dict, &dict, err));
-    return pst_zip_decompress(call->api->loops[call->req->loop].zip, dict, row->source, SOURCE_MAX,
-                              b, err);
+    PST_AUTO(buf) struct pst_buf packed = {0};
+    pst_buf_init(&packed, SOURCE_MAX);
+    PST_TRY(pst_zip_decompress(call->api->loops[call->req->loop].zip, dict, row->source, SOURCE_MAX,
+                               &packed, err));
+    return pst_source_unpack(b, pst_buf_str(&packed), err);
 }
 
 static pst_code add_record(struct pst_api_shape *s, struct pst_buf *b,

@@ -88,6 +88,14 @@ pst_code pst_arena_alloc(struct pst_arena *a, void *out, size_t size, struct pst
     return PST_OK;
 }
 
+pst_code pst_arena_bytes(struct pst_arena *a, void *out, size_t size, struct pst_err *err)
+{
+    void *p = NULL;
+    PST_TRY(take(a, &p, size ? size : 1, err));
+    memcpy(out, &p, sizeof(p));
+    return PST_OK;
+}
+
 pst_code pst_arena_array(struct pst_arena *a, void *out, size_t count, size_t size,
                          struct pst_err *err)
 {

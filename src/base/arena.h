@@ -30,7 +30,10 @@ pst_code pst_arena_new(struct pst_arena **out, size_t limit_bytes, struct pst_er
  * address of a pointer; the memory lives until reset or free. Errors: NO_MEMORY, LIMIT. */
 pst_code pst_arena_alloc(struct pst_arena *a, void *out, size_t size, struct pst_err *err);
 
-/* The same for count objects of size bytes each; an overflowing product is LIMIT. */
+/* The same without the zeros: for memory that is written before it is read. */
+pst_code pst_arena_bytes(struct pst_arena *a, void *out, size_t size, struct pst_err *err);
+
+/* Zeroed memory for count objects of size bytes each; an overflowing product is LIMIT. */
 pst_code pst_arena_array(struct pst_arena *a, void *out, size_t count, size_t size,
                          struct pst_err *err);
 

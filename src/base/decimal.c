@@ -1,6 +1,8 @@
 /* base/decimal.c: decimals on 128-bit integers. */
 #include "base/decimal.h"
 
+enum { SHORT_DIGITS = 18 };
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -38,8 +40,9 @@ static bool shift(pst_i128 *coefficient, int power)
 
 static bool fits(pst_i128 v)
 {
-    pst_i128 top = 1;
-    return shift(&top, PST_DECIMAL_DIGITS) && v < top && v > -top;
+    static const pst_i128 TOP = (pst_i128)1000000000000000000 * 1000000000000000000;
+    _Static_assert(PST_DECIMAL_DIGITS == 36, "TOP is ten to that power");
+    return v < TOP && v > -TOP;
 }
 
 static pst_code too_long(struct pst_err *err)
@@ -79,8 +82,36 @@ static bool scan_exponent(struct scan *s, int *out)
     return s->at > from;
 }
 
+/* Plain digits and at most one point, 18 digits in all: nearly every number there is, in 64
+ * bits. */
+static bool parse_short(struct pst_decimal *out, pst_str text)
+{
+    size_t i = text.len > 0 && text.ptr[0] == '-';
+    size_t from = i;
+    size_t point = text.len;
+    int64_t v = 0;
+    if (text.len - from > SHORT_DIGITS)
+        return false;
+    for (; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (is_digit(c))
+            v = v * 10 + (c - '0');
+        else if (c == '.' && point == text.len)
+            point = i;
+        else
+            return false;
+    }
+    size_t dot = point < text.len;
+    if (text.len - from == dot)
+        return false;
+    *out = (struct pst_decimal){from ? -v : v, dot ? (int)(text.len - point - 1) : 0};
+    return true;
+}
+
 pst_code pst_decimal_parse(struct pst_decimal *out, pst_str text, struct pst_err *err)
 {
+    if (parse_short(out, text))
+        return PST_OK;
     struct scan s = {.text = text};
     bool negative = text.len > 0 && text.ptr[0] == '-';
     int scale = 0;

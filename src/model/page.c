@@ -2,6 +2,7 @@
 #include "model/page.h"
 
 #include "codec/json.h"
+#include "model/source.h"
 
 void pst_sort_key_add_text(struct pst_buf *key, pst_str part)
 {
@@ -35,8 +36,8 @@ static void put_cell(struct pst_buf *out, const struct pst_cell *cell)
     }
 }
 
-static void put_row(struct pst_buf *out, const struct pst_columns *columns,
-                    const struct pst_cell *cells)
+void pst_source_put_row(struct pst_buf *out, const struct pst_columns *columns,
+                        const struct pst_cell *cells)
 {
     bool first = true;
     pst_buf_add_char(out, '{');
@@ -60,7 +61,7 @@ void pst_document_source_json(struct pst_buf *out, const struct pst_columns *col
     for (uint32_t r = 0; r < doc->row_count; r++) {
         if (r)
             pst_buf_add_char(out, ',');
-        put_row(out, columns, doc->cells + (size_t)r * columns->count);
+        pst_source_put_row(out, columns, doc->cells + (size_t)r * columns->count);
     }
     pst_buf_add_char(out, ']');
 }

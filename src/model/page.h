@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "base/str.h"
 #include "base/time.h"
 
@@ -71,5 +72,14 @@ void pst_sort_key_add_i64(struct pst_buf *key, int64_t part);
  * the untouched source rows that `include=source` shows. */
 void pst_document_source_json(struct pst_buf *out, const struct pst_columns *columns,
                               const struct pst_document *doc);
+
+/* The same rows in the form that is kept in the store (after compression): the columns' names
+ * once, then per row only the cells that differ from the row above. Appends to out. */
+void pst_source_pack(struct pst_buf *out, const struct pst_columns *columns,
+                     const struct pst_document *doc);
+
+/* Append what pst_source_pack made as the JSON of pst_document_source_json. Errors: CORRUPT,
+ * LIMIT (out's maximum), NO_MEMORY. */
+pst_code pst_source_unpack(struct pst_buf *out, pst_str packed, struct pst_err *err);
 
 #endif

@@ -123,7 +123,7 @@ static pst_code keep_source(struct pst_lot *lot, struct pst_pull *pull,
     struct pst_sync_worker *w = pull->run->w;
     size_t start = lot->packed.len;
     pst_buf_reset(&w->json);
-    pst_document_source_json(&w->json, &lot->page.columns, doc);
+    pst_source_pack(&w->json, &lot->page.columns, doc);
     PST_TRY(pst_buf_check(&w->json, err));
     PST_TRY(pst_zip_compress(w->zip, pull->binding->zip_dict, pst_buf_str(&w->json), &lot->packed,
                              err));
@@ -294,7 +294,7 @@ static pst_code train(struct pst_lot *lot, struct pst_pull *pull, const struct p
     PST_TRY(pst_arena_array(lot->work, &samples, count, sizeof *samples, err));
     for (; n < count && all.len < SAMPLE_BYTES; n++) {
         size_t start = all.len;
-        pst_document_source_json(&all, &lot->page.columns, &m->docs[m->order[n]]);
+        pst_source_pack(&all, &lot->page.columns, &m->docs[m->order[n]]);
         samples[n] = (pst_str){NULL, all.len - start};
     }
     PST_TRY(pst_buf_check(&all, err));

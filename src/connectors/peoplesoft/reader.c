@@ -163,9 +163,8 @@ int pst_ps_rows_column(const struct pst_ps_rows *rows, pst_str name)
     return -1;
 }
 
-/* Room for `rows_more` rows of at least `columns` columns; what is there keeps its place. */
-static pst_code reserve(struct pst_ps_rows *rows, size_t columns, size_t rows_more,
-                        struct pst_err *err)
+pst_code pst_ps_rows_reserve(struct pst_ps_rows *rows, size_t columns, size_t rows_more,
+                             struct pst_err *err)
 {
     size_t stride = rows->stride > columns ? rows->stride : columns;
     size_t need = rows->row_count + rows_more;
@@ -195,12 +194,20 @@ static pst_code reserve(struct pst_ps_rows *rows, size_t columns, size_t rows_mo
     return PST_OK;
 }
 
-static pst_code init_columns(struct pst_ps_rows *rows, struct pst_err *err)
+pst_code pst_ps_rows_begin(struct pst_ps_rows *rows, struct pst_err *err)
 {
     if (rows->names)
         return PST_OK;
     PST_TRY(pst_arena_array(rows->arena, &rows->names, PST_PS_COLUMNS, sizeof(*rows->names), err));
     return pst_arena_array(rows->arena, &rows->seen, PST_PS_COLUMNS, sizeof(*rows->seen), err);
+}
+
+static bool is_plain(pst_str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] < ' ' || name.ptr[i] > '~' || name.ptr[i] == '"' || name.ptr[i] == '\\')
+            return false;
+    return true;
 }
 
 /* Take a name that was not seen before. `all`: the names of the row it stands in. */
@@ -213,13 +220,15 @@ static pst_code add_name(struct pst_ps_rows *rows, pst_str name, const pst_str *
         return PST_FAIL(err, PST_E_SYSTEM, "the query has a column whose name is no name");
     struct pst_ps_seen *seen = &rows->seen[rows->seen_count];
     *seen = (struct pst_ps_seen){.name = name, .column = -1};
+    if (is_plain(name))
+        PST_TRY(pst_arena_printf(rows->arena, &seen->key, err, "\"%.*s\"", PST_STR_ARG(name)));
     if (!pst_str_starts(name, PST_STR("attr:"))) {
         pst_str canonical =
             rows->stream ? pst_ps_stream_canonical(rows->stream, name, all, count) : name;
         if (pst_ps_rows_column(rows, canonical) >= 0)
             canonical = name; /* two columns with a claim to it: the second keeps its own name */
         if (rows->row_count > 0)
-            PST_TRY(reserve(rows, rows->column_count + 1, 0, err));
+            PST_TRY(pst_ps_rows_reserve(rows, rows->column_count + 1, 0, err));
         rows->names[rows->column_count] = canonical;
         seen->column = (int)rows->column_count++;
     }
@@ -235,7 +244,15 @@ static int find_seen(const struct pst_ps_rows *rows, pst_str name)
     return -1;
 }
 
-/* Learn every name of `row` that is new. */
+pst_code pst_ps_rows_learn(struct pst_ps_rows *rows, const pst_str *all, size_t count,
+                           struct pst_err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (find_seen(rows, all[i]) < 0)
+            PST_TRY(add_name(rows, all[i], all, count, err));
+    return PST_OK;
+}
+
 static pst_code learn_names(struct pst_ps_rows *rows, yyjson_val *row, struct pst_err *err)
 {
     pst_str *all = NULL;
@@ -246,10 +263,7 @@ static pst_code learn_names(struct pst_ps_rows *rows, yyjson_val *row, struct ps
     yyjson_obj_iter_init(row, &it);
     while ((key = yyjson_obj_iter_next(&it)))
         all[count++] = text_of(key);
-    for (size_t i = 0; i < count; i++)
-        if (find_seen(rows, all[i]) < 0)
-            PST_TRY(add_name(rows, all[i], all, count, err));
-    return PST_OK;
+    return pst_ps_rows_learn(rows, all, count, err);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -354,7 +368,7 @@ static pst_code add_row(struct pst_ps_rows *rows, yyjson_val *object, struct pst
         return PST_FAIL(err, PST_E_SYSTEM, "the answer has a row that is no object");
     /* Learning a name inside fill_row may move the cells, but not the row's number. */
     size_t row = rows->row_count;
-    PST_TRY(reserve(rows, rows->column_count, 1, err));
+    PST_TRY(pst_ps_rows_reserve(rows, rows->column_count, 1, err));
     memset(rows->cells + row * rows->stride, 0, rows->stride * sizeof(*rows->cells));
     if (rows->faults)
         rows->faults[row] = (pst_str){0};
@@ -373,28 +387,35 @@ static pst_code add_rows(struct pst_ps_rows *rows, yyjson_val *list, struct pst_
     yyjson_val *first = yyjson_arr_get_first(list);
     if (yyjson_is_obj(first) && rows->row_count == 0)
         PST_TRY(learn_names(rows, first, err));
-    PST_TRY(reserve(rows, rows->column_count, yyjson_arr_size(list), err));
+    PST_TRY(pst_ps_rows_reserve(rows, rows->column_count, yyjson_arr_size(list), err));
     yyjson_arr_iter_init(list, &it);
     while ((row = yyjson_arr_iter_next(&it)))
         PST_TRY(add_row(rows, row, err));
     return PST_OK;
 }
 
-pst_code pst_ps_rows_read(struct pst_ps_rows *rows, pst_str body, size_t *added,
-                          struct pst_err *err)
+pst_code pst_ps_rows_parse(struct pst_ps_rows *rows, pst_str body, struct pst_err *err)
 {
     __attribute__((cleanup(pst_auto_document))) yyjson_doc *doc = NULL;
     yyjson_val *list = NULL;
+    PST_TRY(pst_ps_rows_begin(rows, err));
+    PST_TRY(parse(rows, body, &doc, err));
+    PST_TRY(find_rows(yyjson_doc_get_root(doc), &list, err));
+    return list ? add_rows(rows, list, err) : PST_OK;
+}
+
+pst_code pst_ps_rows_read(struct pst_ps_rows *rows, pst_str body, size_t *added,
+                          struct pst_err *err)
+{
     size_t before = rows->row_count;
+    bool is_done = false;
     if (pst_str_starts(body, PST_STR("\xef\xbb\xbf")))
         body = pst_str_sub(body, 3, body.len);
     if (body.len == 0)
         return PST_FAIL(err, PST_E_UNREACHABLE, "the answer is cut off before its first byte");
-    PST_TRY(init_columns(rows, err));
-    PST_TRY(parse(rows, body, &doc, err));
-    PST_TRY(find_rows(yyjson_doc_get_root(doc), &list, err));
-    if (list)
-        PST_TRY(add_rows(rows, list, err));
+    PST_TRY(pst_ps_rows_scan(rows, body, &is_done, err));
+    if (!is_done)
+        PST_TRY(pst_ps_rows_parse(rows, body, err));
     *added = rows->row_count - before;
     return PST_OK;
 }

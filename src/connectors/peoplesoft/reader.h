@@ -30,6 +30,7 @@ struct pst_ps_rows {
     /* private: names in the order in which the source writes them */
     struct pst_ps_seen {
         pst_str name; /* as the source wrote it */
+        pst_str key; /* the same in its quotes; "" where that needs an escape */
         int column; /* -1: a transport column, dropped */
     } *seen;
     size_t seen_count;
@@ -41,6 +42,25 @@ struct pst_ps_rows {
  * Errors: UNREACHABLE (cut off), SYSTEM (no answer of the service), LIMIT, NO_MEMORY. */
 pst_code pst_ps_rows_read(struct pst_ps_rows *rows, pst_str body, size_t *added,
                           struct pst_err *err);
+
+/* What pst_ps_rows_read is made of: the tolerant way, for any answer; */
+pst_code pst_ps_rows_parse(struct pst_ps_rows *rows, pst_str body, struct pst_err *err);
+
+/* and the quick way, for regular answers. *is_done false: this is none, no row was added and body
+ * is as it was. Errors: LIMIT, NO_MEMORY, SYSTEM (names of columns). */
+pst_code pst_ps_rows_scan(struct pst_ps_rows *rows, pst_str body, bool *is_done,
+                          struct pst_err *err);
+
+/* Ready to learn names; again and again is fine. */
+pst_code pst_ps_rows_begin(struct pst_ps_rows *rows, struct pst_err *err);
+
+/* Room for `rows_more` rows of at least `columns` columns; what is there keeps its place. */
+pst_code pst_ps_rows_reserve(struct pst_ps_rows *rows, size_t columns, size_t rows_more,
+                             struct pst_err *err);
+
+/* Learn the names of one row that are new. */
+pst_code pst_ps_rows_learn(struct pst_ps_rows *rows, const pst_str *all, size_t count,
+                           struct pst_err *err);
 
 /* Move the cells of `from` over those of `to`, row by row (dropping rows), and cut the count. */
 void pst_ps_rows_move(struct pst_ps_rows *rows, size_t to, size_t from);

@@ -75,6 +75,56 @@ static void source_rows_are_shown_as_they_came(void **state)
                                 "{\"B\":\"\",\"C\":\"x\",\"D\":true}]");
 }
 
+static void kept_rows_give_the_rows_as_they_came(void **state)
+{
+    (void)state;
+    struct fixture_page p;
+    struct pst_err err;
+    PST_AUTO(buf) struct pst_buf shown = {0};
+    PST_AUTO(buf) struct pst_buf packed = {0};
+    PST_AUTO(buf) struct pst_buf back = {0};
+    char text[300];
+    pst_buf_init(&shown, 10000);
+    pst_buf_init(&packed, 10000);
+    pst_buf_init(&back, 10000);
+    memset(text, 'x', sizeof(text));
+    fixture_columns(&p, "A.\"X|B|C|D");
+    fixture_row(&p, "a\"b|#1.50|\\0|-");
+    fixture_row(&p, "a\"b|#1.50|\\0|-");
+    fixture_row(&p, "a\"b||x|#2");
+    fixture_row(&p, "-||x|#2");
+    fixture_row(&p, "-||#2|x");
+    p.cells[7] = (struct pst_cell){PST_STR("true"), PST_CELL_BOOL};
+    p.cells[9].text = (pst_str){text, sizeof(text)}; /* a length of two bytes */
+    pst_document_source_json(&shown, &p.columns, &p.doc);
+    pst_source_pack(&packed, &p.columns, &p.doc);
+    assert_ok(pst_source_unpack(&back, pst_buf_str(&packed), &err));
+    assert_str(pst_buf_str(&back), shown.ptr);
+    /* Cut anywhere it is damaged, and whatever byte is wrong nothing worse happens. */
+    for (size_t i = 0; i < packed.len; i++) {
+        pst_buf_reset(&back);
+        assert_code(pst_source_unpack(&back, (pst_str){packed.ptr, i}, &err), PST_E_CORRUPT);
+        assert_int_equal(back.len, 0);
+        for (int bit = 0; bit < 8; bit++) {
+            packed.ptr[i] = (char)(packed.ptr[i] ^ 1 << bit);
+            pst_buf_reset(&back);
+            (void)pst_source_unpack(&back, pst_buf_str(&packed), &err);
+            packed.ptr[i] = (char)(packed.ptr[i] ^ 1 << bit);
+        }
+    }
+    pst_buf_add_char(&packed, 'x');
+    assert_code(pst_source_unpack(&back, pst_buf_str(&packed), &err), PST_E_CORRUPT);
+    PST_AUTO(buf) struct pst_buf small = {.max = shown.len - 1};
+    packed.len--;
+    assert_code(pst_source_unpack(&small, pst_buf_str(&packed), &err), PST_E_LIMIT);
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        PST_AUTO(buf) struct pst_buf own = {.max = 10000};
+        pst_code rc = pst_source_unpack(&own, pst_buf_str(&packed), &err);
+        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+    }
+}
+
 static void schemas_are_valid_json_with_every_field(void **state)
 {
     (void)state;
@@ -135,6 +185,7 @@ int main(void)
         cmocka_unit_test(entities_are_found_by_name_and_by_path),
         cmocka_unit_test(sort_keys_order_like_the_source),
         cmocka_unit_test(source_rows_are_shown_as_they_came),
+        cmocka_unit_test(kept_rows_give_the_rows_as_they_came),
         cmocka_unit_test(schemas_are_valid_json_with_every_field),
         cmocka_unit_test(differences_name_the_top_level_members),
     };

@@ -327,6 +327,63 @@ static void damaged_answers_give_an_error_or_clean_rows(void **state)
     }
 }
 
+/* A damaged or good body the quick way and the tolerant one; whether the quick way took it. */
+static bool both_ways_agree(pst_str body, const char *what)
+{
+    static char quick_text[8192];
+    static char tolerant_text[8192];
+    struct pst_err err;
+    struct pst_ps_rows quick = {.arena = arena};
+    struct pst_ps_rows tolerant = {.arena = arena};
+    bool is_done = false;
+    pst_str copy = body_of(body.ptr, body.len);
+    assert_ok(pst_ps_rows_scan(&quick, body, &is_done, &err));
+    if (memcmp(body.ptr, copy.ptr, body.len) != 0)
+        fail_msg("%s: the body was changed", what);
+    if (!is_done) {
+        assert_int_equal(quick.row_count, 0);
+        return false;
+    }
+    if (pst_ps_rows_parse(&tolerant, copy, &err) != PST_OK)
+        fail_msg("%s: read, but %s", what, err.msg);
+    render(&quick, quick_text, sizeof(quick_text));
+    render(&tolerant, tolerant_text, sizeof(tolerant_text));
+    assert_string_equal(quick_text, tolerant_text);
+    return true;
+}
+
+static void the_quick_way_gives_what_the_tolerant_one_gives(void **state)
+{
+    (void)state;
+    static const char *const QUICK[] = {
+        OK_OPEN "[{\"attr:rownumber\":1,\"A.X\":\"1\",\"A.Y\":2.50}]" OK_CLOSE,
+        " { \"data\" : { \"query\" : {\"rows\":[ {\"X\" : \"a\"} , {\"X\":null} ] } } }\r\n",
+        OK_OPEN "[{\"X\":\"\",\"Y\":true,\"Z\":-1.5E+3},{\"X\":\"b\",\"Z\":0},{\"Z\":1}]" OK_CLOSE,
+        OK_OPEN "[{\"X\":\"a\\\"b\\\\c\\/\\u00e9\\u20ac\\n\\r\\t end\"}]" OK_CLOSE,
+        OK_OPEN "[{\"X\":\"0123456789\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 and on\"}]" OK_CLOSE,
+        OK_OPEN "[]" OK_CLOSE,
+    };
+    uint64_t random = 7;
+    int taken = 0;
+    for (size_t i = 0; i < PST_COUNT(QUICK); i++)
+        if (!both_ways_agree(body_of(QUICK[i], strlen(QUICK[i])), QUICK[i]))
+            fail_msg("not read the quick way: %s", QUICK[i]);
+    for (size_t i = 0; i < PST_COUNT(GOOD); i++)
+        (void)both_ways_agree(body_of(GOOD[i].body, strlen(GOOD[i].body)), GOOD[i].what);
+    for (int round = 0; round < 20000; round++) {
+        static const char PIECES[] = "{}[],:\"\\\0\x01\xff\xc3u0dnt.-9e \n";
+        const char *source = round % 2 ? GOOD[next_random(&random) % PST_COUNT(GOOD)].body
+                                       : QUICK[next_random(&random) % PST_COUNT(QUICK)];
+        pst_arena_reset(arena);
+        pst_str body = body_of(source, strlen(source));
+        for (uint64_t hits = 1 + next_random(&random) % 2; hits > 0; hits--)
+            ((char *)(uintptr_t)body.ptr)[next_random(&random) % body.len] =
+                PIECES[next_random(&random) % (sizeof(PIECES) - 1)];
+        taken += both_ways_agree(body, source);
+    }
+    assert_in_range(taken, 1000, 18000); /* the comparison compared something */
+}
+
 static void failed_allocations_are_reported_and_leave_nothing_behind(void **state)
 {
     (void)state;
@@ -364,6 +421,7 @@ int main(void)
         cmocka_unit_test(deep_nesting_is_refused_quickly),
         cmocka_unit_test(more_columns_than_a_query_has_are_refused),
         cmocka_unit_test(damaged_answers_give_an_error_or_clean_rows),
+        cmocka_unit_test(the_quick_way_gives_what_the_tolerant_one_gives),
         cmocka_unit_test(failed_allocations_are_reported_and_leave_nothing_behind),
     };
     return cmocka_run_group_tests(tests, make_arena, free_arena);
