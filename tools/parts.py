@@ -64,6 +64,8 @@ PROVE = [
     ("unit-tsan", "unit tests under TSan", meson("tsan", "--timeout-multiplier", "5"), "meson", 400, False),
     ("e2e-tsan", "end to end under TSan", pytest("tsan", *([] if FULL else ["-m", "threads"])), "pytest",
      900, False),
+    ("build-fuzz", "build the fuzz targets", build("fuzz"), "one", 600, True),
+    ("fuzz", "a million inputs for every parser", (["./dev", "fuzz"], {}), "line", 1200, False),
     ("build-release", "build as a user does", build("release"), "one", 600, False),
     ("elf", "the release binaries are hardened and small", ([PYTHON, "tools/check_elf.py"], {}), "line", 60, False),
     ("power", "the power fails at every write of a day", faults("power"), "line", 600, False),

@@ -198,7 +198,7 @@ pst_code pst_tz_parse(struct pst_tz **out, pst_str name, pst_str file, struct ps
     return PST_OK;
 }
 
-static bool name_ok(pst_str name)
+bool pst_tz_name_valid(pst_str name)
 {
     if (name.len == 0 || name.len > NAME_MAX_BYTES || name.ptr[0] == '/')
         return false;
@@ -237,7 +237,7 @@ pst_code pst_tz_load(struct pst_tz **out, const char *dir, pst_str name, struct 
         *out = PST_TAKE(tz);
         return PST_OK;
     }
-    if (!name_ok(name))
+    if (!pst_tz_name_valid(name))
         return PST_FAIL(err, PST_E_INVALID, "'%.*s' is no name of a time zone",
                         PST_STR_ARG(pst_str_sub(name, 0, NAME_MAX_BYTES)));
     int n = snprintf(path, sizeof(path), "%s/%.*s", dir ? dir : PST_TZ_DIR, PST_STR_ARG(name));

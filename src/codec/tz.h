@@ -25,6 +25,9 @@ struct pst_tz;
  * IO, CORRUPT, NO_MEMORY. *out is released with pst_tz_free(). */
 pst_code pst_tz_load(struct pst_tz **out, const char *dir, pst_str name, struct pst_err *err);
 
+/* Whether `name` could be one, without looking for its file. */
+bool pst_tz_name_valid(pst_str name);
+
 /* The same from the bytes of a TZif file, version 2 or later. Errors: CORRUPT, NO_MEMORY. */
 pst_code pst_tz_parse(struct pst_tz **out, pst_str name, pst_str file, struct pst_err *err);
 

@@ -39,8 +39,9 @@ static pst_code parse_cron(struct pst_schedule *out, pst_str expression, pst_str
     struct pst_err local;
     if (pst_cron_parse(&s.cron, expression, &local) != PST_OK)
         return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "%s", local.msg);
-    if (!pst_str_copy(s.zone, sizeof s.zone, zone))
-        return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "time_zone is too long");
+    if (!pst_tz_name_valid(zone) || !pst_str_copy(s.zone, sizeof s.zone, zone))
+        return PST_FAIL_AT(err, PST_E_INVALID, "schedule",
+                           "time_zone is the name of a time zone, such as Europe/Berlin");
     *out = s;
     return PST_OK;
 }
