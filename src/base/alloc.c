@@ -10,7 +10,7 @@ static _Thread_local long fail_countdown = -1;
 static _Thread_local bool fail_happened;
 static _Atomic int64_t live;
 
-static bool must_fail(void)
+bool pst_alloc_must_fail(void)
 {
     if (__builtin_expect(fail_countdown < 0, 1))
         return false;
@@ -29,19 +29,19 @@ static void *counted(void *ptr)
 
 void *pst_malloc(size_t size)
 {
-    return must_fail() ? NULL : counted(malloc(size ? size : 1));
+    return pst_alloc_must_fail() ? NULL : counted(malloc(size ? size : 1));
 }
 
 void *pst_calloc(size_t count, size_t size)
 {
-    return must_fail() ? NULL : counted(calloc(count ? count : 1, size ? size : 1));
+    return pst_alloc_must_fail() ? NULL : counted(calloc(count ? count : 1, size ? size : 1));
 }
 
 void *pst_realloc(void *ptr, size_t size)
 {
     if (!ptr)
         return pst_malloc(size);
-    return must_fail() ? NULL : realloc(ptr, size ? size : 1);
+    return pst_alloc_must_fail() ? NULL : realloc(ptr, size ? size : 1);
 }
 
 void pst_free(void *ptr)

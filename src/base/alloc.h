@@ -32,6 +32,9 @@ void pst_alloc_trim(void);
  * switches off. pst_alloc_failed: whether it did since the last pst_alloc_fail_at. */
 void pst_alloc_fail_at(long n);
 bool pst_alloc_failed(void);
+/* Whether this allocation is the one to fail; counts it. Arenas ask for each of theirs, so that
+ * every one can fail and not only those that need a new block. */
+bool pst_alloc_must_fail(void);
 int64_t pst_alloc_live(void); /* allocations not yet freed, over all threads */
 
 #endif

@@ -70,6 +70,8 @@ static pst_code take(struct pst_arena *a, void **out, size_t size, struct pst_er
     size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     if (need < size || need > a->limit - a->used)
         return PST_FAIL(err, PST_E_LIMIT, "more than %zu bytes needed", a->limit);
+    if (pst_alloc_must_fail())
+        return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for %zu bytes", size);
     if (!a->top || need > a->top->size - a->top->used)
         PST_TRY(add_block(a, need, err));
     *out = a->top->bytes + a->top->used;

@@ -132,7 +132,7 @@ static void arenas_survive_every_allocation_fault(void **state)
         assert_true((rc == PST_E_NO_MEMORY) == pst_alloc_failed());
         passes++;
     }
-    assert_int_equal(passes, 4);
+    assert_int_equal(passes, 7);
     assert_int_equal(pst_alloc_live(), live);
 }
 
