@@ -20,8 +20,8 @@
 
 enum pst_record_op {
     PST_RECORD_CREATE, /* not stored yet */
-    PST_RECORD_UPDATE, /* the unified record differs (or it was deleted and is back) */
-    PST_RECORD_RESTAMP, /* only the source, its hash or its stamp differ: no change row */
+    PST_RECORD_UPDATE, /* what is served differs (or it was deleted and is back) */
+    PST_RECORD_RESTAMP, /* only the source rows, their hash or their stamp differ: no change row */
 };
 
 /* What is stored of a record, as the merge needs it. */
@@ -51,6 +51,14 @@ pst_code pst_records_states(struct pst_db_conn *conn, const struct pst_entity *e
 pst_code pst_records_states_of(struct pst_db_conn *conn, const struct pst_entity *entity,
                                int64_t connection_pk, const pst_str *sort_keys, size_t count,
                                struct pst_record_state *out, struct pst_err *err);
+
+/* The times that the API shows of a record. Errors: CONFLICT (it is gone). */
+struct pst_record_times {
+    pst_wall created_at, updated_at;
+};
+pst_code pst_records_times(struct pst_db_conn *conn, const struct pst_entity *entity,
+                           int64_t connection_pk, int64_t pk, struct pst_record_times *out,
+                           struct pst_err *err);
 
 struct pst_record_write {
     enum pst_record_op op;

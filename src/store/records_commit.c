@@ -69,7 +69,9 @@ static void add_update(struct pst_buf *sql, const struct pst_entity *e)
 
 static void add_old(struct pst_buf *sql, const struct pst_entity *e)
 {
-    pst_buf_addf(sql, "SELECT deleted_at IS NOT NULL, data FROM %s WHERE pk = ?1 AND conn = ?2",
+    pst_buf_addf(sql,
+                 "SELECT deleted_at IS NOT NULL, data, created_at, updated_at FROM %s"
+                 " WHERE pk = ?1 AND conn = ?2",
                  e->table);
 }
 
@@ -195,6 +197,17 @@ static pst_code write_created(struct page_writer *w, const struct pst_record_wri
     return add_change(w, CHANGE_CREATED, r->id, err);
 }
 
+/* Where the fields are the same it is the times that moved. */
+static void name_times(struct page_writer *w, const struct pst_record_write *r)
+{
+    pst_wall created = pst_stmt_wall(w->old, 2);
+    bool is_created = !pst_wall_is_none(r->mapped->created) && r->mapped->created.us != created.us;
+    bool is_updated = r->stamp.us != pst_stmt_wall(w->old, 3).us || !is_created;
+    pst_buf_reset(&w->fields);
+    pst_buf_addf(&w->fields, "[%s%s%s]", is_created ? "\"created_at\"" : "",
+                 is_created && is_updated ? "," : "", is_updated ? "\"updated_at\"" : "");
+}
+
 static pst_code write_updated(struct page_writer *w, const struct pst_record_write *r,
                               struct pst_err *err)
 {
@@ -210,6 +223,8 @@ static pst_code write_updated(struct page_writer *w, const struct pst_record_wri
     pst_buf_reset(&w->fields);
     if (!is_back)
         pst_model_diff(&w->fields, pst_stmt_str(w->old, 1), r->mapped->data);
+    if (!is_back && pst_str_is(pst_buf_str(&w->fields), "[]"))
+        name_times(w, r);
     pst_stmt_reset(w->old);
     PST_TRY(pst_buf_check(&w->fields, err));
     bind_record(w->update, w, r);

@@ -103,6 +103,23 @@ pst_code pst_records_states_of(struct pst_db_conn *conn, const struct pst_entity
     return PST_OK;
 }
 
+pst_code pst_records_times(struct pst_db_conn *conn, const struct pst_entity *entity,
+                           int64_t connection_pk, int64_t pk, struct pst_record_times *out,
+                           struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(open_stmt(conn, &st, err,
+                      "SELECT created_at, updated_at FROM %s WHERE pk = ?1 AND conn = ?2", entity));
+    pst_stmt_bind_i64(st, 1, pk);
+    pst_stmt_bind_i64(st, 2, connection_pk);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (!row)
+        return PST_FAIL(err, PST_E_CONFLICT, "a record is gone");
+    *out = (struct pst_record_times){pst_stmt_wall(st, 0), pst_stmt_wall(st, 1)};
+    return PST_OK;
+}
+
 pst_code pst_records_guard_counts(struct pst_db_conn *conn, const struct pst_entity *entity,
                                   int64_t connection_pk, int64_t sync_pk, pst_wall from,
                                   int64_t *live, int64_t *missing, struct pst_err *err)

@@ -173,7 +173,8 @@ static pst_code retain_syncs(struct pst_db_conn *conn, pst_wall before, struct b
     return PST_OK;
 }
 
-/* Lists of runs that ended without working them off. */
+/* Lists of runs that ended without working them off, unless one may be gone on with
+ * (pst_syncs_find_broken). */
 static pst_code drop_missing_lists(struct pst_db_conn *conn, struct budget *b, struct pst_err *err)
 {
     int64_t pk = 0;
@@ -183,7 +184,11 @@ static pst_code drop_missing_lists(struct pst_db_conn *conn, struct budget *b, s
                             PST_STR("SELECT coalesce(min(sync_pk), 0) FROM sync_missing"
                                     " WHERE sync_pk > ?1"),
                             &pk, 1, &pk, err));
-        PST_TRY(pst_row_int(conn, PST_STR("SELECT 1 FROM sync WHERE pk = ?1 AND ended_at IS NULL"),
+        PST_TRY(pst_row_int(conn,
+                            PST_STR("SELECT 1 FROM sync y WHERE y.pk = ?1 AND (y.ended_at IS NULL"
+                                    " OR EXISTS (SELECT 1 FROM sync_stream t JOIN stream s"
+                                    " ON s.pk = t.stream_pk WHERE t.sync_pk = y.pk"
+                                    " AND t.status = 'failed' AND s.synced_to IS NULL))"),
                             &pk, 1, &open, err));
         if (pk && !open)
             PST_TRY(remove_some(conn, b,

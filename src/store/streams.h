@@ -48,7 +48,8 @@ pst_code pst_streams_get(struct pst_db_conn *conn, int64_t connection_pk,
 pst_code pst_streams_list(struct pst_db_conn *conn, int64_t connection_pk, struct pst_arena *arena,
                           struct pst_stream_state **out, size_t *count, struct pst_err *err);
 
-/* The next incremental run reads from `synced_to` (none = everything), without a full sync. */
+/* The next incremental run reads from `synced_to` (none = everything), without a full sync; a
+ * read that broke off is not gone on with. */
 pst_code pst_streams_rewind(struct pst_db_conn *conn, int64_t pk, pst_wall synced_to,
                             struct pst_err *err);
 

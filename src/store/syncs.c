@@ -254,6 +254,22 @@ pst_code pst_syncs_begin_stream(struct pst_db_conn *conn, int64_t sync_pk, int64
                        values, 2, NULL, err);
 }
 
+pst_code pst_syncs_take_over(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,
+                             int64_t broken_pk, struct pst_err *err)
+{
+    const int64_t values[] = {sync_pk, stream_pk, broken_pk};
+    PST_TRY(pst_row_run(conn,
+                        PST_STR("UPDATE sync_stream SET (after_key, sort_key) ="
+                                " (SELECT after_key, sort_key FROM sync_stream"
+                                " WHERE sync_pk = ?3 AND stream_pk = ?2)"
+                                " WHERE sync_pk = ?1 AND stream_pk = ?2"),
+                        values, 3, NULL, err));
+    return pst_row_run(conn,
+                       PST_STR("UPDATE sync_missing SET sync_pk = ?1"
+                               " WHERE sync_pk = ?3 AND stream_pk = ?2"),
+                       values, 3, NULL, err);
+}
+
 pst_code pst_syncs_begin_delete(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,
                                 struct pst_err *err)
 {

@@ -54,6 +54,8 @@ struct pst_sync_stream {
     pst_wall from, to, as_of; /* the fixed window, in the source's time */
     pst_str after_key; /* next_key of the last page committed, "" = at the start */
     pst_str sort_key; /* of the last document committed, "" = at the start */
+    int64_t goes_on; /* run whose broken read this one goes on with, 0 = none; set and read by
+                        sync while it begins */
     pst_wall started_at, ended_at;
     pst_str error_code, error_message; /* "" = none */
     struct pst_sync_counts counts;
@@ -124,6 +126,23 @@ pst_code pst_syncs_begin_stream(struct pst_db_conn *conn, int64_t sync_pk, int64
                                 pst_wall from, pst_wall to, pst_wall as_of, pst_wall now,
                                 struct pst_err *err);
 
+/* The first read of a stream, which may take hours, goes on where a run before broke off: a
+ * stream that was never read to its end, whose newest run failed on the way, not before `since`.
+ * *found false: there is none, or it may not be gone on with (cancelled, rewound, keys out of
+ * order, the guard). Reader or writer. */
+struct pst_sync_broken {
+    int64_t sync_pk; /* of the run that failed */
+    pst_wall from, as_of; /* the window of its read */
+    pst_str after_key, sort_key;
+};
+pst_code pst_syncs_find_broken(struct pst_db_conn *conn, int64_t connection_pk, int64_t stream_pk,
+                               pst_wall since, struct pst_arena *arena, struct pst_sync_broken *out,
+                               bool *found, struct pst_err *err);
+/* After pst_syncs_begin_stream with that window: take over how far it came, and its list of
+ * missing. */
+pst_code pst_syncs_take_over(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,
+                             int64_t broken_pk, struct pst_err *err);
+
 /* The read is complete; the missing list may be worked off (pst_records_delete_missing). */
 pst_code pst_syncs_begin_delete(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,
                                 struct pst_err *err);
@@ -131,7 +150,8 @@ pst_code pst_syncs_begin_delete(struct pst_db_conn *conn, int64_t sync_pk, int64
 /* End one stream and let go of it. COMPLETED moves its checkpoint to the window's end (`to`,
  * or as_of where the window is open), remembers mapping_version and clears its error; FAILED
  * keeps the checkpoint and the error; CANCELLED keeps both as they were. What is left of the
- * missing list means nothing any more (pst_store_retain removes it). `failure` is read for FAILED
+ * missing list means nothing any more (pst_store_retain removes it), but for a stream that was
+ * never read to its end (pst_syncs_find_broken). `failure` is read for FAILED
  * only. */
 struct pst_sync_outcome {
     enum pst_sync_status status; /* COMPLETED, FAILED, CANCELLED */

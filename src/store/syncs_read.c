@@ -236,6 +236,38 @@ pst_code pst_syncs_count_open(struct pst_db_conn *conn, int64_t connection_pk, i
     return PST_OK;
 }
 
+pst_code pst_syncs_find_broken(struct pst_db_conn *conn, int64_t connection_pk, int64_t stream_pk,
+                               pst_wall since, struct pst_arena *arena, struct pst_sync_broken *out,
+                               bool *found, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    *found = false;
+    PST_TRY(pst_db_stmt(
+        conn,
+        PST_STR("SELECT t.sync_pk, t.window_from, t.as_of, t.after_key, t.sort_key,"
+                " t.status = 'failed' AND t.window_to IS NULL AND t.phase = 0"
+                " AND t.after_key <> '' AND t.sort_key < x'ffffffffffffffff'"
+                " AND t.error_code <> 'DELETE_GUARD' AND t.ended_at >= ?3 AND s.synced_to IS NULL"
+                " FROM sync y JOIN sync_stream t ON t.sync_pk = y.pk AND t.stream_pk = ?2"
+                " JOIN stream s ON s.pk = t.stream_pk"
+                " WHERE y.connection_pk = ?1 AND t.begun = 1 AND t.ended_at IS NOT NULL"
+                " ORDER BY y.pk DESC LIMIT 1"),
+        &st, err));
+    pst_stmt_bind_i64(st, 1, connection_pk);
+    pst_stmt_bind_i64(st, 2, stream_pk);
+    pst_stmt_bind_wall(st, 3, since);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (!row || !pst_stmt_i64(st, 5))
+        return PST_OK;
+    *found = true;
+    out->sync_pk = pst_stmt_i64(st, 0);
+    out->from = pst_stmt_wall(st, 1);
+    out->as_of = pst_stmt_wall(st, 2);
+    PST_TRY(pst_row_text(st, 3, arena, &out->after_key, err));
+    return pst_row_blob(st, 4, arena, &out->sort_key, err);
+}
+
 pst_code pst_syncs_check_running(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;

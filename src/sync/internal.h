@@ -151,12 +151,14 @@ struct pst_pull {
     struct pst_binding *binding;
     struct pst_window window;
     bool has_rejected; /* rows of this stream are kept aside: tell which are fine again */
+    bool is_remapped; /* records of it may have been made by another mapping */
     bool may_train; /* no dictionary yet, none tried by this run */
     bool is_disordered; /* keys do not ascend: what is missing cannot be told */
     bool gap_open; /* the last document had no key */
     struct pst_buf last_key; /* largest sort key so far */
     struct pst_buf checkpoint; /* resume key of the last page mapped */
     bool checkpoint_moved; /* it is not committed yet */
+    bool has_lost_page; /* one that was mapped could not be committed: nothing behind it may be */
     struct pst_sync_counts pending; /* counts not committed yet */
     pst_mono last_commit;
     struct pst_lot *writing; /* the lot that is with the writer, or NULL */

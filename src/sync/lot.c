@@ -168,14 +168,34 @@ static void set_record_id(const struct pst_pull *pull, struct pst_record_write *
                       write->source_id);
 }
 
+/* The unified record is the same. Do the times beside it that are served move? The source's
+ * stamp alone does not count: systems touch records without changing them. It does where the same
+ * stamp is read another way than before (another time zone). */
+static pst_code times_move(const struct pst_pull *pull, const struct pst_match *match,
+                           const struct pst_document *doc, const struct pst_mapped *mapped,
+                           bool *out, struct pst_err *err)
+{
+    struct pst_record_times times;
+    PST_TRY(pst_records_times(pull->run->w->reader, pull->def->entity, pull->run->connection.pk,
+                              match->pk, &times, err));
+    *out = (!pst_wall_is_none(mapped->created) && mapped->created.us != times.created_at.us) ||
+           (pull->is_remapped && !pst_wall_is_none(doc->stamp) &&
+            doc->stamp.us != times.updated_at.us);
+    return PST_OK;
+}
+
 static pst_code add_write(struct pst_lot *lot, struct pst_pull *pull,
                           const struct pst_document *doc, const struct pst_match *match,
                           pst_hash128 source_hash, const struct pst_mapped *mapped,
                           struct pst_err *err)
 {
     struct pst_record_write *write = &lot->commit.writes[lot->commit.write_count];
+    enum pst_record_op op = pst_merge_classify(match, mapped->hash);
+    bool is_moved = false;
+    if (op == PST_RECORD_RESTAMP)
+        PST_TRY(times_move(pull, match, doc, mapped, &is_moved, err));
     *write = (struct pst_record_write){
-        .op = pst_merge_classify(match, mapped->hash),
+        .op = is_moved ? PST_RECORD_UPDATE : op,
         .pk = match->pk,
         .sort_key = doc->sort_key,
         .source_id = doc->source_id,

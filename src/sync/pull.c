@@ -35,11 +35,12 @@ static pst_code drain(struct pst_pull *p, struct pst_err *err)
     p->writing = NULL;
     if (lot->job.code == PST_OK)
         return PST_OK;
+    p->has_lost_page = true;
     *err = lot->job.err;
     return lot->job.code;
 }
 
-static pst_code submit(struct pst_pull *p, struct pst_lot *lot, struct pst_err *err)
+static pst_code hand_over(struct pst_pull *p, struct pst_lot *lot, struct pst_err *err)
 {
     PST_TRY(drain(p, err));
     if (p->checkpoint_moved) {
@@ -57,13 +58,19 @@ static pst_code submit(struct pst_pull *p, struct pst_lot *lot, struct pst_err *
     if (rc == PST_OK)
         p->writing = lot;
     else if (rc == PST_E_UNAVAILABLE) /* the queue is full: wait in line */
-        PST_TRY(pst_run_write(p->run, commit_lot, lot, err));
-    else
-        return rc;
+        rc = pst_run_write(p->run, commit_lot, lot, err);
+    PST_TRY(rc);
     p->pending = (struct pst_sync_counts){0};
     p->checkpoint_moved = false;
     p->last_commit = pst_sync_mono(p->run->w->e);
     return PST_OK;
+}
+
+static pst_code submit(struct pst_pull *p, struct pst_lot *lot, struct pst_err *err)
+{
+    pst_code rc = hand_over(p, lot, err);
+    p->has_lost_page = p->has_lost_page || rc != PST_OK;
+    return rc;
 }
 
 /* ---- the map stage ---- */
@@ -339,6 +346,7 @@ static pst_code prepare(struct pst_pull *p, struct pst_err *err)
     PST_TRY(pst_binding_load_dict(p->binding, run->w->reader, state.dict, err));
     p->may_train = state.dict == 0;
     p->has_rejected = state.rejected > 0;
+    p->is_remapped = state.mapping_version != pst_mapping_version(p->binding->mapping);
     pst_buf_add_str(&p->last_key, p->stream->sort_key);
     p->is_disordered = pst_str_eq(p->stream->sort_key, PST_KEY_DISORDERED);
     p->last_commit = pst_sync_mono(run->w->e);
@@ -354,10 +362,11 @@ static pst_code read_stream(struct pst_pull *p, struct pst_err *err)
     return p->window.mode == PST_FETCH_FULL ? finish_full(p, err) : drain(p, err);
 }
 
-/* A stop leaves the stream as it is, with the pages that were mapped. */
+/* The pages that were mapped and, because they changed nothing, not committed one by one: whoever
+ * goes on with this read need not ask for them again. Not behind a page that was lost. */
 static pst_code keep_for_later(struct pst_pull *p, struct pst_err *err)
 {
-    if (!p->checkpoint_moved)
+    if (!p->checkpoint_moved || p->has_lost_page)
         return PST_OK;
     struct pst_lot *lot = p->run->w->lots[0];
     pst_arena_reset(lot->work);
@@ -380,10 +389,10 @@ pst_code pst_pull_stream(struct pst_run *run, struct pst_sync_stream *stream, st
     }
     if (rc == PST_OK)
         rc = end_with(&p, PST_SYNC_COMPLETED, NULL, err);
-    else if (pst_plan_after_failure(rc) != PST_NEXT_CANCELLED)
-        (void)end_with(&p, PST_SYNC_FAILED, err, &late); /* the run's end does it again */
-    else if (atomic_load(&run->w->e->stopping))
+    else if (pst_plan_after_failure(rc) != PST_NEXT_CANCELLED || atomic_load(&run->w->e->stopping))
         (void)keep_for_later(&p, &late); /* else those pages are read once more */
+    if (rc != PST_OK && pst_plan_after_failure(rc) != PST_NEXT_CANCELLED)
+        (void)end_with(&p, PST_SYNC_FAILED, err, &late); /* the run's end does it again */
     pst_buf_fini(&p.checkpoint);
     pst_buf_fini(&p.last_key);
     return rc;

@@ -2,6 +2,7 @@
 #include "sync/internal.h"
 
 #define SLEEP_SLICE_MS 50
+#define GO_ON_S (24LL * 3600)
 
 /* ---- what every stage of a run needs ---- */
 
@@ -131,10 +132,33 @@ static pst_code store_windows(struct pst_db_conn *conn, void *arg, struct pst_er
     struct pst_sync *sync = job->run->sync;
     for (size_t i = 0; i < sync->stream_count; i++) {
         const struct pst_sync_stream *s = &sync->streams[i];
-        if (!s->begun && s->status == PST_SYNC_RUNNING)
-            PST_TRY(pst_syncs_begin_stream(conn, sync->pk, s->stream_pk, s->from, s->to, s->as_of,
-                                           job->now, err));
+        if (s->begun || s->status != PST_SYNC_RUNNING)
+            continue;
+        PST_TRY(pst_syncs_begin_stream(conn, sync->pk, s->stream_pk, s->from, s->to, s->as_of,
+                                       job->now, err));
+        if (s->goes_on)
+            PST_TRY(pst_syncs_take_over(conn, sync->pk, s->stream_pk, s->goes_on, err));
     }
+    return PST_OK;
+}
+
+/* A first read that broke off is gone on with: what came before its checkpoint is stored, and
+ * what changed there since is read by the next incremental run, whose window begins at as_of. */
+static pst_code go_on(struct pst_run *run, struct pst_sync_stream *stream, struct pst_err *err)
+{
+    struct pst_sync_broken broken;
+    bool found = false;
+    pst_wall now = pst_sync_wall(run->w->e);
+    PST_TRY(pst_syncs_find_broken(run->w->reader, run->connection.pk, stream->stream_pk,
+                                  (pst_wall){now.us - GO_ON_S * PST_US_PER_S}, run->w->arena,
+                                  &broken, &found, err));
+    if (!found)
+        return PST_OK;
+    stream->goes_on = broken.sync_pk;
+    stream->from = broken.from;
+    stream->as_of = broken.as_of;
+    stream->after_key = broken.after_key;
+    stream->sort_key = broken.sort_key;
     return PST_OK;
 }
 
@@ -162,7 +186,8 @@ static pst_code plan_stream(struct pst_run *run, struct pst_sync_stream *stream,
     stream->from = window.from;
     stream->to = window.to;
     stream->as_of = window.as_of;
-    return PST_OK;
+    bool is_first = !found || pst_wall_is_none(state.synced_to);
+    return is_first ? go_on(run, stream, err) : PST_OK;
 }
 
 static bool is_open(const struct pst_sync_stream *s)

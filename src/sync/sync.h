@@ -84,7 +84,8 @@ struct pst_sync_systems {
 struct pst_sync_report {
     struct pst_id sync_id, connection_id;
     pst_str request_id; /* that caused it, "" = none */
-    enum pst_sync_status status; /* QUEUED: handed back because of a stop */
+    enum pst_sync_status status; /* QUEUED: handed back because of a stop; RUNNING: over, but the
+                                    store does not take its end, which is tried again */
     enum pst_sync_mode mode;
     enum pst_sync_trigger trigger;
     struct pst_sync_counts counts; /* of this process's part of the run */

@@ -6,6 +6,8 @@
 #define SCRATCH_ARENA (64U << 20)
 #define JSON_MAX (256U << 20)
 #define LOOK_MS 30000
+#define END_AGAIN_MS 1000
+#define LOOK_STOP_MS 50
 #define TRIM_ROWS 5000
 
 static pst_code make_lots(struct pst_sync_worker *w, struct pst_err *err)
@@ -106,7 +108,8 @@ static pst_code note_refusal(struct pst_db_conn *conn, struct end_job *job, stru
 {
     const struct pst_run *run = job->run;
     struct pst_connection now = {0};
-    pst_code rc = pst_connections_get_pk(conn, run->sync->connection_pk, run->w->arena, &now, err);
+    pst_code rc =
+        pst_connections_get_pk(conn, run->sync->connection_pk, run->w->scratch, &now, err);
     if (rc == PST_E_NOT_FOUND)
         return PST_OK;
     PST_TRY(rc);
@@ -134,7 +137,8 @@ static pst_code queue_successor(struct pst_db_conn *conn, struct end_job *job, s
     bool is_refused = job->status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH;
     if (!run->is_open || (job->status != PST_SYNC_CANCELLED && !is_refused))
         return PST_OK;
-    pst_code rc = pst_connections_get_pk(conn, run->sync->connection_pk, run->w->arena, &now, err);
+    pst_code rc =
+        pst_connections_get_pk(conn, run->sync->connection_pk, run->w->scratch, &now, err);
     if (rc == PST_E_NOT_FOUND)
         return PST_OK;
     PST_TRY(rc);
@@ -152,6 +156,7 @@ static pst_code queue_successor(struct pst_db_conn *conn, struct end_job *job, s
 static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct end_job *job = arg;
+    pst_arena_reset(job->run->w->scratch);
     if (job->outcome.status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH &&
         job->run->is_open)
         PST_TRY(note_refusal(conn, job, err));
@@ -184,8 +189,26 @@ static void report(const struct pst_run *run, enum pst_sync_status status,
         o->report(o->report_self, &r);
 }
 
-/* A run that cannot be ended in the store stays running there and is recovered at the next
- * start; there is nobody else to tell than the log. */
+/* A store that refuses (a full disk, no memory) is asked until it takes the end of the run: a
+ * run that nobody carries on may not hold its streams. The log is told at once. A stop leaves the
+ * run to the next start. */
+static pst_code store_end(struct pst_run *run, struct end_job *job, struct pst_err *err)
+{
+    struct pst_sync_engine *e = run->w->e;
+    bool is_told = false;
+    for (;;) {
+        pst_code rc = pst_run_write(run, end_run, job, err);
+        if (rc == PST_OK || pst_code_retry(rc) != PST_RETRY_LATER || atomic_load(&e->stopping))
+            return rc;
+        if (!is_told)
+            report(run, PST_SYNC_RUNNING, err);
+        is_told = true;
+        for (int64_t ms = 0; ms < END_AGAIN_MS && !atomic_load(&e->stopping); ms += LOOK_STOP_MS)
+            e->options.host.sleep_ms(e->options.host.self, LOOK_STOP_MS);
+        job->now = pst_sync_wall(e);
+    }
+}
+
 static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
 {
     struct pst_sync_engine *e = run->w->e;
@@ -201,7 +224,7 @@ static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
                          : is_over    ? PST_SYNC_CANCELLED
                                       : PST_SYNC_FAILED;
     job.outcome.failure = failure;
-    pst_code ended = pst_run_write(run, end_run, &job, &err);
+    pst_code ended = store_end(run, &job, &err);
     /* CONFLICT: it was ended from outside (its connection is gone). */
     if (ended != PST_OK && ended != PST_E_CONFLICT)
         report(run, PST_SYNC_FAILED, &err);
@@ -232,8 +255,8 @@ static void carry_through(struct pst_sync_worker *w, struct pst_sync *sync)
         rc = pst_run_execute(&run, &err);
     if (run.is_open)
         w->e->options.systems.close(w->e->options.systems.self, &run.system);
-    end(&run, rc, &err);
     drop_lots(w, &run);
+    end(&run, rc, &err);
     close_slot(w);
 }
 

@@ -359,3 +359,62 @@ def test_settings_that_choose_rows_make_the_next_sync_read_everything(server, si
     sync = synced(api, connection)
     assert counts(sync, "suppliers")["read"] == sim.count("PST_SUPPLIERS"), sync
     assert "notice" not in api.patch(f"/v1/connections/{connection}", json={"config": {"page_size": 1000}})
+
+
+def served(api, connection):
+    """Everything that the lists show, deleted records included."""
+    return {(entity, r["id"]): r for entity in ENTITIES for r in listed(api, connection, entity, deleted="include")}
+
+
+def assert_what_moved_is_in_the_feed(api, connection, before, seq):
+    """Whatever is served otherwise than before has a new number, and a change of that number names it."""
+    after = served(api, connection)
+    named = {(c["entity"], c["record_id"]): c for c in feed(api, connection, seq)}
+    moved = {key for key in after if after[key] != before.get(key)}
+    assert moved == named.keys()
+    for key in moved:
+        change = named[key]
+        assert after[key]["seq"] == change["seq"] and after[key]["synced_at"] == change["at"]
+        if change["op"] == "updated":
+            different = {f for f in after[key] if after[key][f] != before[key][f]} - {"seq", "synced_at"}
+            assert different - {"updated_at"} <= set(change["fields"]) <= different, (change, different)
+    return moved
+
+
+def test_nothing_that_is_served_changes_without_a_number_in_the_feed(ready, sim):
+    api, connection = ready
+    before, seq = served(api, connection), api.get(f"/v1/connections/{connection}")["last_seq"]
+
+    # Touched: a new stamp on the same content is no change.
+    key = sim.change("change", "work_orders", 1)["keys"][0][:2]
+    assert synced(api, connection)["status"] == "completed"
+    assert len(assert_what_moved_is_in_the_feed(api, connection, before, seq)) == 1
+    before, seq = served(api, connection), api.get(f"/v1/connections/{connection}")["last_seq"]
+    rows = [r for r in source_rows(sim, "PST_WORK_ORDERS") if r["A.WO_ID"] == key[1] and r["A.BUSINESS_UNIT"] == key[0]]
+    sim.control("POST", "/sim/change", json={"action": "change", "entity": "work_orders", "key": key,
+                                             "set": {"A.DESCR": rows[0]["A.DESCR"]}})
+    assert [r["A.LAST_DTTM_UPDATE"] for r in source_rows(sim, "PST_WORK_ORDERS")
+            if r["A.WO_ID"] == key[1] and r["A.BUSINESS_UNIT"] == key[0]][0] != rows[0]["A.LAST_DTTM_UPDATE"]
+    sync = synced(api, connection)
+    assert counts(sync, "work_orders")["updated"] == 0, sync
+    assert assert_what_moved_is_in_the_feed(api, connection, before, seq) == set()
+
+    # Another time zone: every time that is read from the source moves, those beside the fields, too.
+    answer = api.patch(f"/v1/connections/{connection}", json={"config": {"time_zone": "Asia/Kolkata"}})
+    assert "everything again" in answer["notice"]
+    assert synced(api, connection)["status"] == "completed"
+    assert assert_what_moved_is_in_the_feed(api, connection, before, seq) == before.keys()
+    stamps = {(e, reference.source_id(r, reference.KEYS[e])): r[reference.STAMPS[e]]
+              for e in ENTITIES for r in source_rows(sim, reference.QUERIES[e])}
+    for entity in ENTITIES:
+        for record in listed(api, connection, entity):
+            moment = reference.moment(stamps[entity, record["source_id"]], "Asia/Kolkata")
+            assert record["updated_at"] == reference.stamp_text(moment), record
+    assert_equals_source(api, connection, sim, zone="Asia/Kolkata")
+
+    # Another mapping: what it changes is an update, what it leaves as it was is none.
+    before, seq = served(api, connection), api.get(f"/v1/connections/{connection}")["last_seq"]
+    api.patch(f"/v1/connections/{connection}", json={"mapping": {"items": {"fields": {"name": "A.INV_ITEM_ID"}}}})
+    assert synced(api, connection, "full")["status"] == "completed"
+    moved = assert_what_moved_is_in_the_feed(api, connection, before, seq)
+    assert moved and {entity for entity, _ in moved} == {"items"}

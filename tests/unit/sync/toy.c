@@ -216,6 +216,8 @@ static void host_sleep(void *self, int64_t ms)
     struct toy_world *w = self;
     w->mono_ms += ms;
     w->slept_ms += ms;
+    if (w->on_sleep)
+        w->on_sleep(w);
 }
 
 static void host_ring(void *self, enum pst_sync_bell bell)

@@ -58,6 +58,7 @@ struct toy_world {
     struct pst_id connection_id;
     enum pst_sync_trigger trigger; /* of what toy_queue makes */
     unsigned syncs; /* made so far */
+    void (*on_sleep)(struct toy_world *w); /* after time has passed */
     void (*on_commit)(struct toy_world *w); /* on the writer's thread */
     struct pst_sync_report report;
     struct pst_err report_err;

@@ -1,0 +1,235 @@
+/* How runs end, and what the next one does with what they left. */
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "tests/unit/sync/toy.h"
+
+#define BOTH (1U << TOY_SUPPLIERS | 1U << TOY_ITEMS)
+#define SUPPLIERS (1U << TOY_SUPPLIERS)
+
+static struct toy_world world;
+
+static int setup(void **state)
+{
+    toy_world_make(&world);
+    toy_world_open(&world);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    toy_world_close(&world);
+    toy_world_remove(&world);
+    return 0;
+}
+
+static void move_on(struct toy_world *w, int64_t seconds)
+{
+    w->toy.now_s += seconds;
+    w->wall.us += seconds * PST_US_PER_S;
+    w->mono_ms += seconds * 1000;
+}
+
+/* ---- a store that refuses ---- */
+
+/* No file may grow, nor be written behind its first bytes. */
+static void let_files_grow(bool yes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = yes ? limit.rlim_max : 1;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void fill_the_disk(struct toy_world *w, unsigned call)
+{
+    (void)w;
+    if (call == 3)
+        let_files_grow(false);
+}
+
+static void make_room_after_a_while(struct toy_world *w)
+{
+    if (w->slept_ms >= 5000)
+        let_files_grow(true);
+}
+
+static void stop_after_a_while(struct toy_world *w)
+{
+    if (w->slept_ms >= 5000)
+        pst_sync_stop(w->engine);
+}
+
+static void a_run_whose_end_the_store_refuses_is_ended_as_soon_as_it_takes_it(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 500, w->toy.now_s - 1000);
+    w->toy.hook = fill_the_disk;
+    w->on_sleep = make_room_after_a_while;
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, BOTH);
+    assert_int_equal(s.status, PST_SYNC_FAILED);
+    assert_str(s.error_code, "INTERNAL_ERROR");
+    assert_true(w->slept_ms >= 5000 && w->slept_ms <= 6500);
+    assert_int_equal(w->reports, 2); /* told at once, and when it was over */
+    assert_int_equal(w->report.status, PST_SYNC_FAILED);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM stream WHERE sync_pk IS NOT NULL"), 0);
+    w->toy.hook = NULL;
+    assert_int_equal(toy_sync(w, PST_SYNC_FULL, BOTH).status, PST_SYNC_COMPLETED);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
+static void a_stop_does_not_wait_for_a_store_that_refuses(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 500, w->toy.now_s - 1000);
+    w->toy.hook = fill_the_disk;
+    w->on_sleep = stop_after_a_while;
+    int64_t pk = toy_queue(w, PST_SYNC_FULL, BOTH);
+    toy_work(w);
+    let_files_grow(true);
+    assert_int_equal(toy_get(w, pk).status, PST_SYNC_RUNNING);
+    w->toy.hook = NULL;
+    w->on_sleep = NULL;
+    toy_world_close(w);
+    toy_world_open(w);
+    toy_work(w);
+    assert_int_equal(toy_get(w, pk).status, PST_SYNC_COMPLETED);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
+/* ---- a first read that breaks off ---- */
+
+/* Fails when the n-th page of the first stream is asked for (0: the first). */
+static struct pst_sync break_off_at(struct toy_world *w, enum pst_sync_mode mode, unsigned page)
+{
+    w->toy.calls = 0;
+    for (unsigned i = 0; i < TOY_CALLS; i++)
+        w->toy.fail[i] = i > page ? PST_E_UNREACHABLE : PST_OK;
+    struct pst_sync s = toy_sync(w, mode, SUPPLIERS);
+    memset(w->toy.fail, 0, sizeof w->toy.fail);
+    w->toy.calls = 0;
+    assert_int_equal(s.status, PST_SYNC_FAILED);
+    return s;
+}
+
+static pst_code rewind_streams(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)arg;
+    for (int64_t pk = 1; pk <= TOY_STREAMS; pk++)
+        PST_TRY(pst_streams_rewind(conn, pk, PST_WALL_NONE, err));
+    return PST_OK;
+}
+
+static pst_code retain(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)arg;
+    bool left = false;
+    const struct pst_retention keep = {PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE,
+                                       PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE};
+    return pst_store_retain(conn, &keep, 10000, &left, err);
+}
+
+static void write_in_job(struct toy_world *w, pst_db_write_fn fn)
+{
+    struct pst_err err;
+    assert_ok(pst_db_write(w->db, fn, NULL, &err));
+}
+
+static void a_first_read_that_fails_goes_on_where_it_was(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 1000, w->toy.now_s - 1000);
+    int64_t began_s = w->toy.now_s;
+    assert_int_equal(break_off_at(w, PST_SYNC_FULL, 4).counts.read, 400);
+    move_on(w, 60);
+    /* Changed behind and before the place, and gone. */
+    toy_put(w, TOY_SUPPLIERS, 3, "Changed", w->toy.now_s - 1);
+    toy_put(w, TOY_SUPPLIERS, 900, "Changed", w->toy.now_s - 1);
+    move_on(w, 3600);
+    assert_int_equal(break_off_at(w, PST_SYNC_INCREMENTAL, 3).counts.read, 300);
+    move_on(w, 60);
+    struct pst_sync s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.counts.read, 300);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rec_suppliers"), 1000);
+    /* Synced only up to when the first of them began: what changed since is read next. */
+    assert_int_equal(toy_number(w, "SELECT synced_to / 1000000 FROM stream"), began_s);
+    s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
+    assert_int_equal(s.counts.updated, 1);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
+static void what_a_broken_read_found_missing_is_not_forgotten(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 1000, w->toy.now_s - 1000);
+    assert_int_equal(toy_sync(w, PST_SYNC_FULL, SUPPLIERS).status, PST_SYNC_COMPLETED);
+    w->toy.rows[TOY_SUPPLIERS][50].exists = false;
+    w->toy.rows[TOY_SUPPLIERS][950].exists = false;
+    write_in_job(w, rewind_streams);
+    (void)break_off_at(w, PST_SYNC_INCREMENTAL, 4);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync_missing"), 1);
+    write_in_job(w, retain);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync_missing"), 1);
+    struct pst_sync s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
+    assert_int_equal(s.counts.read, 598);
+    assert_int_equal(s.counts.deleted, 2);
+    write_in_job(w, retain);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync_missing"), 0);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
+/* What makes the place worthless, and the pages that are read again then. */
+static void a_read_is_begun_anew_when_its_place_means_nothing(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 1000, w->toy.now_s - 1000);
+    (void)break_off_at(w, PST_SYNC_FULL, 4);
+    move_on(w, 25 * 3600); /* too long ago */
+    assert_int_equal(break_off_at(w, PST_SYNC_FULL, 2).counts.read, 200);
+    write_in_job(w, rewind_streams); /* other settings */
+    assert_int_equal(break_off_at(w, PST_SYNC_FULL, 3).counts.read, 300);
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(s.counts.read, 700);
+    /* A stream that was read to its end once: a full sync is to see everything. */
+    assert_int_equal(break_off_at(w, PST_SYNC_FULL, 3).counts.read, 300);
+    s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.counts.read, 1000);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
+static void keys_out_of_order_are_not_gone_on_with(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 1000, w->toy.now_s - 1000);
+    w->toy.descending = true;
+    (void)break_off_at(w, PST_SYNC_FULL, 4);
+    w->toy.descending = false;
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.counts.read, 1000);
+    toy_check_equal(w, TOY_SUPPLIERS);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_run_whose_end_the_store_refuses_is_ended_as_soon_as_it_takes_it),
+        T(a_stop_does_not_wait_for_a_store_that_refuses),
+        T(a_first_read_that_fails_goes_on_where_it_was),
+        T(what_a_broken_read_found_missing_is_not_forgotten),
+        T(a_read_is_begun_anew_when_its_place_means_nothing),
+        T(keys_out_of_order_are_not_gone_on_with),
+    };
+    (void)signal(SIGXFSZ, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
