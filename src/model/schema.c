@@ -15,7 +15,7 @@ static const struct envelope_member {
      "Number of the latest change of this record in the connection's change feed."},
     {"display_name", "string", "A short text for people."},
     {"created_at", NULL, "When the source made it, else when it was first seen."},
-    {"updated_at", NULL, "The source's change stamp, else when the change was seen."},
+    {"updated_at", NULL, "The source's stamp of the latest change, else when that was seen."},
     {"synced_at", NULL, "When the latest change was stored."},
     {"deleted_at", NULL, "When it was found to be gone from the source, else null."},
 };
