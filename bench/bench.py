@@ -23,6 +23,8 @@ import common  # noqa: E402
 BENCHES = {
     "sync": "a first full sync of 1,000,000 rows, and one in which nothing changed",
     "api": "lists, records and changes from 100,000 orders, beside nginx with the same bytes as files",
+    "start": "from exec to ready with stores of several sizes; the binary; memory at rest",
+    "scale": "what a record and a page cost from 10,000 to 1,000,000 records (10,000,000 with --max)",
 }
 DOCUMENT = common.ROOT / "docs/performance.md"
 
@@ -73,6 +75,9 @@ def write_docs():
     results = {path.stem: json.loads(path.read_text()) for path in sorted(common.OUT.glob("*.json"))
                if path.stem in BENCHES}
     DOCUMENT.write_text(refresh(DOCUMENT.read_text(encoding="utf-8"), results), encoding="utf-8")
+    for name, result in results.items():
+        for file, text in getattr(load(name), "pictures", lambda _: {})(result).items():
+            (DOCUMENT.parent / file).write_text(text, encoding="utf-8")
     print(f"docs/performance.md: {', '.join(results) or 'no results in build/bench'}")
 
 

@@ -7,7 +7,8 @@ A bench is a module of this folder with
     prepare(options, place)          once, before the runs; returns what measure gets (may be missing)
     measure(options, place, state)   one run; returns a list of Figures
     finish(options, place, state)    after the runs, also after a failure (may be missing)
-    details(samples)    more lines to print and to keep, from the `extra` of all runs (may be missing)
+    details(result)     more lines to print and to keep, from the combined result (may be missing)
+    pictures(result)    name -> SVG, for docs/ (may be missing)
 
 `place` is an empty directory that is removed at the end. Programs that a bench starts end with it.
 """
