@@ -179,8 +179,20 @@ static struct pst_server_limits server_limits(const struct pst_config *c)
     };
 }
 
+/* A shell starts programs with 1,024 descriptors, and each client needs one. */
+static void make_room_for_clients(const struct pst_config *c)
+{
+    enum { OTHERS = 512 }; /* the store, its readers, calls to systems */
+    uint64_t wanted = (uint64_t)pst_config_int(c, PST_OPT_MAX_CONNECTIONS) + OTHERS;
+    uint64_t limit = pst_service_raise_files(wanted);
+    if (limit < wanted)
+        PST_LOG(PST_LOG_WARN, "the limit of open files is lower than max_connections needs",
+                PST_F_INT("limit", (int64_t)limit), PST_F_INT("needed", (int64_t)wanted));
+}
+
 static pst_code build_server(struct pst_app *app, struct pst_err *err)
 {
+    make_room_for_clients(app->config);
     pst_str socket = {0};
     PST_TRY(
         pst_arena_printf(app->arena, &socket, err, "unix:%.*s", PST_STR_ARG(app->paths.socket)));

@@ -57,6 +57,18 @@ pst_code pst_service_protect_memory(struct pst_err *err)
     return PST_OK;
 }
 
+uint64_t pst_service_raise_files(uint64_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return wanted; /* it does not fail; without limits there is nothing to raise */
+    struct rlimit more = limit;
+    more.rlim_cur = wanted < limit.rlim_max ? (rlim_t)wanted : limit.rlim_max;
+    if (more.rlim_cur > limit.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0)
+        return more.rlim_cur;
+    return limit.rlim_cur;
+}
+
 static int format_notify(char *text, size_t size, enum pst_notify what, const char *status)
 {
     const char *sep = status ? "\nSTATUS=" : "";

@@ -27,6 +27,10 @@ enum pst_signal pst_service_wait_signal(int fd, int64_t timeout_ms);
 /* No core dumps, not traceable by the same user: memory holds credentials. Errors: IO. */
 pst_code pst_service_protect_memory(struct pst_err *err);
 
+/* Let this process open `wanted` descriptors, as far as the hard limit allows. Returns how many it
+ * may open now. */
+uint64_t pst_service_raise_files(uint64_t wanted);
+
 enum pst_notify { PST_NOTIFY_READY, PST_NOTIFY_RELOADING, PST_NOTIFY_STOPPING, PST_NOTIFY_STATUS };
 /* One datagram to $NOTIFY_SOCKET as systemd's sd_notify(3) defines it; nothing happens where
  * the variable is not set. status (may be NULL): one line for `systemctl status`. */

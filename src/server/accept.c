@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -17,6 +19,9 @@ enum {
     ACCEPTS_PER_TURN = 8, /* the other loops want some too */
     PAUSE_MS = 100,
     REFUSED_MAX = 64, /* connections per loop that are only being told so */
+    UNSENT_MAX =
+        128 << 10, /* bytes of answers in the system's buffers that are not yet on the way */
+    LOCAL_SPARE = 16, /* connections beyond the limit for clients of a unix socket */
 };
 
 static pst_code watch_listeners(struct pst_loop *loop, int operation, struct pst_err *err)
@@ -57,14 +62,27 @@ static void pause_accepting(struct pst_loop *loop)
     loop->accept_again = pst_mono_after_ms(pst_mono_now(), PAUSE_MS);
 }
 
+/* Whether there is room for one more; the connection that has been idle longest makes some. The
+ * operator's socket keeps a few for itself, so that a flood can be looked at. */
+static bool has_room(struct pst_loop *loop, bool local)
+{
+    const struct pst_server_limits *limits = &loop->server->limits;
+    int64_t max = (int64_t)limits->connections_max + (local ? LOCAL_SPARE : 0);
+    if (atomic_load(&loop->server->connections) < max)
+        return true;
+    if (!loop->idle)
+        return false;
+    pst_server_conn_kill(loop->idle);
+    return atomic_load(&loop->server->connections) < max;
+}
+
 /* Whether this client is welcome; else err says why not. */
 static pst_code admit(struct pst_loop *loop, const struct pst_peer *peer, bool *counted,
                       struct pst_err *err)
 {
     const struct pst_server_limits *limits = &loop->server->limits;
     *counted = false;
-    int64_t open_now = atomic_load(&loop->server->connections);
-    if (open_now >= (int64_t)limits->connections_max) {
+    if (!has_room(loop, peer->local)) {
         pst_code code = PST_FAIL(err, PST_E_UNAVAILABLE, "all %zu connections are taken",
                                  limits->connections_max);
         err->retry_after_s = 1;
@@ -80,12 +98,22 @@ static pst_code admit(struct pst_loop *loop, const struct pst_peer *peer, bool *
     return code;
 }
 
+/* What a client has not taken waits in our memory, of which there is one copy and a deadline, and
+ * not by the megabyte in the system's. */
+static void limit_unsent(int fd)
+{
+    int bytes = UNSENT_MAX;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
 static void welcome(struct pst_loop *loop, const struct pst_listener *l, int fd,
                     const struct sockaddr_storage *from)
 {
     struct pst_peer peer;
     struct pst_err err;
     bool counted = false;
+    if (!l->local)
+        limit_unsent(fd);
     pst_server_peer_of(&peer, fd, l->local, from);
     pst_code code = admit(loop, &peer, &counted, &err);
     if (code != PST_OK && loop->refused >= REFUSED_MAX) {

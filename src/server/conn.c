@@ -23,6 +23,30 @@ void pst_server_conn_deadline(struct pst_conn *c, int64_t ms)
     pst_server_timer_set(&c->loop->timers, c, pst_mono_after_ms(c->phase_started, ms));
 }
 
+/* ---- the idle ones, which are closed first when there is no room ---- */
+
+void pst_server_conn_enter_idle(struct pst_conn *c)
+{
+    struct pst_loop *loop = c->loop;
+    c->state = PST_CONN_IDLE;
+    c->idle = true;
+    c->idle_prev = loop->idle_last;
+    c->idle_next = NULL;
+    *(c->idle_prev ? &c->idle_prev->idle_next : &loop->idle) = c;
+    loop->idle_last = c;
+    pst_server_conn_deadline(c, pst_server_limits_of(c)->idle_ms);
+}
+
+void pst_server_conn_leave_idle(struct pst_conn *c)
+{
+    struct pst_loop *loop = c->loop;
+    if (!c->idle)
+        return;
+    c->idle = false;
+    *(c->idle_prev ? &c->idle_prev->idle_next : &loop->idle) = c->idle_next;
+    *(c->idle_next ? &c->idle_next->idle_prev : &loop->idle_last) = c->idle_prev;
+}
+
 /* ---- opening and closing ---- */
 
 static bool register_conn(struct pst_conn *c)
@@ -40,6 +64,7 @@ static bool register_conn(struct pst_conn *c)
 
 static void start_answer(struct pst_conn *c, pst_code code, const struct pst_err *err)
 {
+    pst_server_conn_leave_idle(c);
     c->state = PST_CONN_WRITING;
     pst_server_answer_begin(c->ex, code, err);
     pst_server_conn_deadline(c, pst_server_limits_of(c)->write_ms);
@@ -81,7 +106,7 @@ void pst_server_conn_open(struct pst_loop *loop, int fd, const struct pst_peer *
     loop->conns = c;
     atomic_fetch_add(&loop->server->connections, 1);
     atomic_fetch_add_explicit(&loop->stats.accepted, 1, memory_order_relaxed);
-    pst_server_conn_deadline(c, pst_server_limits_of(c)->idle_ms);
+    pst_server_conn_enter_idle(c);
     if (refusal && pst_server_conn_refuse(c, refusal) == PST_STEP_AGAIN)
         pst_server_conn_drive(c);
 }
@@ -116,6 +141,7 @@ void pst_server_conn_kill(struct pst_conn *c)
     if (c->state == PST_CONN_DEAD)
         return;
     c->state = PST_CONN_DEAD;
+    pst_server_conn_leave_idle(c);
     if (c->ex)
         give_up_exchange(c);
     pst_server_block_give(loop, c->block);
@@ -199,21 +225,26 @@ static enum pst_step finish_answer(struct pst_conn *c)
         memmove(c->block, c->block + c->at, c->len);
     c->at = c->head_end = 0;
     pst_server_conn_release_block(c);
-    c->state = PST_CONN_IDLE;
-    pst_server_conn_deadline(c, pst_server_limits_of(c)->idle_ms);
+    pst_server_conn_enter_idle(c);
     return PST_STEP_ANSWERED;
+}
+
+/* Closing resets: what the system still holds for the client is dropped with it. */
+static void make_reset(struct pst_conn *c)
+{
+    struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 }
 
 static enum pst_step step_writing(struct pst_conn *c)
 {
-    struct linger hard = {.l_onoff = 1, .l_linger = 0};
     switch (pst_server_answer_send(c->ex, c->fd)) {
     case PST_SENT_ALL:
         return finish_answer(c);
     case PST_SENT_PART:
         return PST_STEP_WAIT;
     case PST_SENT_RESET:
-        (void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+        make_reset(c);
         break;
     case PST_SENT_STALLED:
         if (!c->hung_up)
@@ -418,6 +449,7 @@ void pst_server_conn_expired(struct pst_conn *c, pst_mono now)
             return;
         }
         atomic_fetch_add_explicit(&c->loop->stats.rejected, 1, memory_order_relaxed);
+        make_reset(c);
         break;
     case PST_CONN_IDLE:
     case PST_CONN_LINGER:

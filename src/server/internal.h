@@ -110,8 +110,10 @@ struct pst_conn {
     bool counted; /* in the table of addresses */
     bool queued; /* in loop->ready */
     bool in_trailer;
+    bool idle; /* in loop->idle */
     struct pst_loop *loop;
     struct pst_conn *prev, *next; /* of loop->conns, or of the graveyard */
+    struct pst_conn *idle_prev, *idle_next;
     struct pst_conn *ready_next;
     struct pst_peer peer;
 
@@ -183,6 +185,7 @@ struct pst_loop {
     bool stopping;
 
     struct pst_conn *conns; /* doubly linked */
+    struct pst_conn *idle, *idle_last; /* in state IDLE, longest first */
     struct pst_conn *graveyard;
     struct pst_conn *ready, **ready_tail; /* to be driven again without an event */
     struct pst_timers timers;
@@ -294,6 +297,8 @@ void pst_server_conn_event(struct pst_conn *c, uint32_t events);
 void pst_server_conn_expired(struct pst_conn *c, pst_mono now);
 void pst_server_conn_continue(struct pst_exchange *ex, enum pst_wake why);
 void pst_server_conn_kill(struct pst_conn *c); /* close now, whatever it does */
+void pst_server_conn_enter_idle(struct pst_conn *c); /* between requests, also before the first */
+void pst_server_conn_leave_idle(struct pst_conn *c);
 
 /* input.c */
 enum pst_fill { PST_FILL_SOME, PST_FILL_NOTHING, PST_FILL_CLOSED };

@@ -86,6 +86,22 @@ static void the_process_leaves_no_core(void **state)
     assert_int_equal(prctl(PR_GET_DUMPABLE), 0);
 }
 
+static void descriptors_are_raised_up_to_the_hard_limit(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    struct rlimit now;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit low = {.rlim_cur = 100, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_int_equal(pst_service_raise_files(99), 100);
+    assert_int_equal(pst_service_raise_files(101), 101);
+    assert_int_equal(pst_service_raise_files(UINT64_MAX), before.rlim_max);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_int_equal(now.rlim_cur, before.rlim_max);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 static void a_log_line_goes_to_standard_error(void **state)
 {
     (void)state;
@@ -114,6 +130,7 @@ int main(void)
         cmocka_unit_test(the_service_manager_is_told),
         cmocka_unit_test(a_log_line_goes_to_standard_error),
         cmocka_unit_test(the_process_leaves_no_core),
+        cmocka_unit_test(descriptors_are_raised_up_to_the_hard_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,6 @@ static const struct pst_server_limits small = {
     .headers_max = 10,
     .body_max = 2000,
     .response_max = 1 << 20,
-    .connections_max = 6,
     .per_address_max = 4,
     .head_ms = 300,
     .body_ms = 1200,
@@ -43,6 +42,47 @@ static void expect_status(struct fixture *f, const struct pst_buf *request, int 
     if (status_of(answer) != status || !closed)
         fail_msg("expected %d and close, got %s", status, answer);
     pst_free(answer);
+}
+
+static const char GET[] = "GET /marker HTTP/1.1\r\nHost: a\r\n\r\n";
+
+static void expect_answer(int fd, const char *request, int status)
+{
+    client_say(fd, request);
+    char *answer = client_read_answer(fd, 3000);
+    assert_int_equal(status_of(answer), status);
+    pst_free(answer);
+}
+
+static uint64_t connections_of(const struct fixture *f)
+{
+    struct pst_server_stats stats;
+    pst_server_stats(f->server, &stats);
+    return stats.connections;
+}
+
+static void wait_for_connections(const struct fixture *f, uint64_t count)
+{
+    for (int i = 0; i < 500 && connections_of(f) != count; i++)
+        pst_sleep_ms(10);
+    assert_int_equal(connections_of(f), count);
+}
+
+static uint64_t bytes_of(const struct fixture *f)
+{
+    struct pst_server_stats stats;
+    pst_server_stats(f->server, &stats);
+    return stats.bytes_in;
+}
+
+/* Send text and wait until the server has read it. */
+static void say_and_wait(const struct fixture *f, int fd, const char *text)
+{
+    uint64_t until = bytes_of(f) + strlen(text);
+    client_say(fd, text);
+    for (int i = 0; i < 5000 && bytes_of(f) < until; i++)
+        pst_sleep_ms(1);
+    assert_true(bytes_of(f) >= until);
 }
 
 static void fill(struct pst_buf *b, char c, size_t count)
@@ -254,18 +294,15 @@ static void a_reader_that_stalls_or_crawls_is_cut(void **state)
     fixture_stop(&f, 1000);
 }
 
-static void connections_beyond_the_limits_are_told_so(void **state)
+static void more_connections_of_one_address_are_told_so(void **state)
 {
     (void)state;
     struct fixture f;
     fixture_start(&f, &small, 1);
-    int fds[8];
+    int fds[6];
     for (int i = 0; i < 4; i++) {
         fds[i] = client_connect(&f);
-        client_say(fds[i], "GET /marker HTTP/1.1\r\nHost: a\r\n\r\n");
-        char *answer = client_read_answer(fds[i], 3000);
-        assert_int_equal(status_of(answer), 200);
-        pst_free(answer);
+        expect_answer(fds[i], GET, 200);
     }
     bool closed = false;
     char *answer = ask(&f, "", 0, &closed); /* the fifth of one address */
@@ -281,18 +318,60 @@ static void connections_beyond_the_limits_are_told_so(void **state)
         assert_string_equal(body_of(answer), expected);
         pst_free(answer);
     }
-    int fd = client_connect_local(&f); /* the seventh of all */
-    answer = client_read_all(fd, 3000, &closed);
-    assert_int_equal(status_of(answer), 503);
-    assert_true(closed);
-    pst_free(answer);
-    (void)close(fd);
     for (int i = 0; i < 6; i++)
         (void)close(fds[i]);
-    pst_sleep_ms(100);
+    wait_for_connections(&f, 0);
     answer = ask(&f, "GET /peer HTTP/1.0\r\n\r\n", 22, &closed);
     assert_string_equal(body_of(answer), "address 127.0.0.1");
     pst_free(answer);
+    fixture_stop(&f, 1000);
+}
+
+/* Idle ones give way, the one that has been so longest first; busy ones do not; the operator's
+ * socket has places of its own. */
+static void connections_beyond_the_limit_take_the_place_of_idle_ones(void **state)
+{
+    (void)state;
+    enum { MAX = 4, SPARE = 16 };
+    struct pst_server_limits limits = {.connections_max = MAX};
+    struct fixture f;
+    bool closed = false;
+    int fds[MAX + SPARE + 1];
+    fixture_start(&f, &limits, 1);
+    for (int i = 0; i < MAX; i++) {
+        fds[i] = client_connect(&f);
+        expect_answer(fds[i], GET, 200);
+    }
+    expect_answer(fds[0], GET, 200); /* now the second is the oldest */
+    int fd = client_connect(&f);
+    expect_answer(fd, GET, 200);
+    char *answer = client_read_all(fds[1], 3000, &closed);
+    assert_true(closed);
+    assert_string_equal(answer, "");
+    pst_free(answer);
+    (void)close(fds[1]);
+    fds[1] = fd;
+
+    for (int i = 0; i < MAX; i++)
+        say_and_wait(&f, fds[i], "G");
+    for (int i = MAX; i < MAX + SPARE; i++) {
+        fds[i] = client_connect_local(&f);
+        expect_answer(fds[i], GET, 200);
+        say_and_wait(&f, fds[i], "G");
+    }
+    for (int local = 0; local < 2; local++) {
+        fd = local ? client_connect_local(&f) : client_connect(&f);
+        answer = client_read_all(fd, 3000, &closed);
+        assert_int_equal(status_of(answer), 503);
+        assert_true(closed);
+        pst_free(answer);
+        (void)close(fd);
+    }
+    for (int i = 0; i < MAX + SPARE; i++) {
+        expect_answer(fds[i], GET + 1, 200);
+        (void)close(fds[i]);
+    }
+    wait_for_connections(&f, 0);
     fixture_stop(&f, 1000);
 }
 
@@ -349,7 +428,8 @@ int main(void)
         cmocka_unit_test(a_body_above_the_minimum_rate_is_cut_at_the_last_deadline),
         cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
         cmocka_unit_test(a_reader_that_stalls_or_crawls_is_cut),
-        cmocka_unit_test(connections_beyond_the_limits_are_told_so),
+        cmocka_unit_test(more_connections_of_one_address_are_told_so),
+        cmocka_unit_test(connections_beyond_the_limit_take_the_place_of_idle_ones),
         cmocka_unit_test(running_out_of_descriptors_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
