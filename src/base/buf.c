@@ -92,7 +92,9 @@ void pst_buf_addf(struct pst_buf *b, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    if (n < 0 || !pst_buf_reserve(b, (size_t)n))
+    if (n < 0 && b->fail == PST_OK)
+        b->fail = PST_E_INTERNAL;
+    if (!pst_buf_reserve(b, (size_t)n))
         return;
     va_start(ap, fmt);
     (void)vsnprintf(b->ptr + b->len, (size_t)n + 1, fmt, ap);
@@ -114,7 +116,9 @@ pst_code pst_buf_check(const struct pst_buf *b, struct pst_err *err)
 {
     if (b->fail == PST_E_LIMIT)
         return PST_FAIL(err, PST_E_LIMIT, "more than %zu bytes", b->max);
+    if (b->fail == PST_E_NO_MEMORY)
+        return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for a buffer");
     if (b->fail != PST_OK)
-        return PST_FAIL(err, b->fail, "no memory for a buffer");
+        return PST_FAIL(err, b->fail, "text could not be formatted");
     return PST_OK;
 }

@@ -22,7 +22,7 @@ struct pst_buf {
     size_t len;
     size_t cap; /* bytes allocated */
     size_t max; /* largest len allowed */
-    pst_code fail; /* PST_OK, or the first failure: LIMIT or NO_MEMORY */
+    pst_code fail; /* PST_OK, or the first failure: LIMIT, NO_MEMORY, INTERNAL */
 };
 
 /* Empty, nothing allocated. max_bytes: the largest length. */
@@ -55,7 +55,8 @@ static inline pst_str pst_buf_str(const struct pst_buf *b)
     return (pst_str){b->ptr, b->len};
 }
 
-/* PST_OK, or the sticky failure with a message. Errors: LIMIT, NO_MEMORY. */
+/* PST_OK, or the sticky failure with a message. Errors: LIMIT, NO_MEMORY; INTERNAL where a text
+ * could not be formatted. */
 pst_code pst_buf_check(const struct pst_buf *b, struct pst_err *err);
 
 static inline void pst_auto_buf(struct pst_buf *b)

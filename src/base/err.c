@@ -42,13 +42,17 @@ pst_code pst_err_set(struct pst_err *err, pst_code code, int os_errno, const cha
     int n = vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
     va_end(ap);
 
-    if (os_errno != 0 && n >= 0 && (size_t)n < sizeof(err->msg)) {
+    size_t len = (size_t)n;
+    if (n < 0) { /* a text that cannot be formatted is left out */
+        err->msg[0] = '\0';
+        len = 0;
+    }
+    if (os_errno != 0 && len < sizeof(err->msg)) {
         char text[128] = "";
         const char *reason = strerror_r(os_errno, text, sizeof(text));
-        int m = snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, ": %s", reason);
-        n = m < 0 ? m : n + m;
+        len += (size_t)snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", reason);
     }
-    if (n >= (int)sizeof(err->msg))
+    if (len >= sizeof(err->msg))
         mark_cut(err->msg, sizeof(err->msg));
     return code;
 }
@@ -98,15 +102,10 @@ const char *pst_code_title(pst_code code)
 
 const char *pst_origin_name(enum pst_origin origin)
 {
-    switch (origin) {
-    case PST_ORIGIN_REQUEST:
-        return "request";
-    case PST_ORIGIN_SYSTEM:
-        return "connected_system";
-    case PST_ORIGIN_PENSTOCK:
-        break;
-    }
-    return "penstock";
+    static const char *const names[] = {[PST_ORIGIN_REQUEST] = "request",
+                                        [PST_ORIGIN_PENSTOCK] = "penstock",
+                                        [PST_ORIGIN_SYSTEM] = "connected_system"};
+    return names[origin];
 }
 
 int pst_code_exit(pst_code code)

@@ -70,6 +70,7 @@ static void put_key(struct line *l, const char *key)
 static void put_fields(struct line *l, const struct pst_log_field *f)
 {
     for (; f && f->key; f++) {
+        size_t before = l->len;
         put_key(l, f->key);
         if (f->kind == PST_FIELD_INT) {
             char digits[24];
@@ -77,6 +78,8 @@ static void put_fields(struct line *l, const struct pst_log_field *f)
         } else {
             put_text(l, f->str);
         }
+        if (l->len == LINE - TAIL) /* cut in the middle: no JSON any more */
+            l->len = before;
     }
 }
 

@@ -8,6 +8,34 @@
 #include "base/map.h"
 #include "base/vec.h"
 
+/* The sanitizers' allocators stop the program when they refuse, unless asked not to. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+static void what_the_system_refuses_is_null_and_not_counted(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    void *p = NULL;
+    volatile size_t too_much = SIZE_MAX / 2;
+    int64_t live = pst_alloc_live();
+    assert_null(pst_malloc(too_much));
+    assert_null(pst_calloc(too_much, 4));
+    assert_code(pst_new(&p, too_much, &err), PST_E_NO_MEMORY);
+    assert_int_equal(pst_alloc_live(), live);
+    pst_alloc_trim();
+    assert_int_equal(pst_alloc_live(), live);
+}
+
 static void the_nth_allocation_can_be_made_to_fail(void **state)
 {
     (void)state;
@@ -76,6 +104,7 @@ static void passing_the_limit_leaves_an_arena_usable(void **state)
     assert_code(pst_arena_alloc(a, &p, SIZE_MAX, &err), PST_E_LIMIT);
     assert_code(pst_arena_array(a, &p, SIZE_MAX, 2, &err), PST_E_LIMIT);
     assert_code(pst_arena_dup(a, &s, (pst_str){"", SIZE_MAX}, &err), PST_E_LIMIT);
+    assert_code(pst_arena_printf(a, &s, &err, "%ls", L"\x7FFFFFFF"), PST_E_INTERNAL);
     assert_ok(pst_arena_array(a, &p, 16, 16, &err));
     assert_ok(pst_arena_dup(a, &s, PST_STR("after"), &err));
     assert_str(s, "after");
@@ -109,6 +138,25 @@ static void reset_keeps_the_largest_block(void **state)
     assert_ok(pst_arena_alloc(a, &p, 100000, &err));
     assert_int_equal(pst_alloc_live(), live);
     pst_arena_free(NULL);
+}
+
+static void reset_finds_the_largest_block_wherever_it_is(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(arena) struct pst_arena *a = NULL;
+    void *p = NULL;
+    assert_ok(pst_arena_new(&a, 64U << 20, &err));
+    pst_arena_reset(a); /* nothing was taken yet */
+    assert_ok(pst_arena_alloc(a, &p, 8U << 20, &err));
+    assert_ok(pst_arena_alloc(a, &p, 100, &err));
+    pst_arena_reset(a);
+    int64_t live = pst_alloc_live();
+    assert_ok(pst_arena_alloc(a, &p, 8U << 20, &err));
+    assert_int_equal(pst_alloc_live(), live);
+    for (int i = 0; i < 12; i++) /* the steps stop growing long before the limit */
+        assert_ok(pst_arena_alloc(a, &p, 4U << 20, &err));
+    assert_code(pst_arena_alloc(a, &p, 9U << 20, &err), PST_E_LIMIT);
 }
 
 static void arenas_survive_every_allocation_fault(void **state)
@@ -167,6 +215,23 @@ static void a_buffer_appends_and_stops_at_its_maximum(void **state)
     assert_str(pst_buf_str(&b), "");
     pst_buf_addf(&b, "%065d", 1);
     assert_code(pst_buf_check(&b, &err), PST_E_LIMIT);
+}
+
+static void a_buffer_grows_at_once_to_what_is_asked(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(buf) struct pst_buf b = {0};
+    pst_buf_init(&b, 1 << 20);
+    assert_true(pst_buf_reserve(&b, 100000));
+    assert_true(b.cap > 100000);
+    memset(b.ptr, 'x', 100000);
+    pst_buf_addf(&b, "%d", 5);
+    assert_str(pst_buf_str(&b), "5");
+    pst_buf_addf(&b, "%ls", L"\x7FFFFFFF");
+    pst_buf_addf(&b, "%ls", L"\x7FFFFFFF");
+    assert_code(pst_buf_check(&b, &err), PST_E_INTERNAL);
+    assert_str(pst_buf_str(&b), "5");
 }
 
 static void consuming_drops_bytes_at_the_front(void **state)
@@ -237,6 +302,19 @@ static void a_vector_grows_and_zeroes_new_items(void **state)
     assert_int_equal(pst_alloc_live(), live);
 }
 
+static void a_vector_too_large_to_count_is_refused(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    void *items = NULL;
+    void *item = NULL;
+    size_t len = SIZE_MAX / 4;
+    size_t cap = len;
+    assert_code(pst_vec_push_(&items, &len, &cap, 16, &item, &err), PST_E_NO_MEMORY);
+    assert_null(items);
+    assert_int_equal(len, SIZE_MAX / 4);
+}
+
 static void a_map_puts_finds_replaces_and_removes(void **state)
 {
     (void)state;
@@ -297,16 +375,20 @@ static void maps_survive_every_allocation_fault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_system_refuses_is_null_and_not_counted),
         cmocka_unit_test(the_nth_allocation_can_be_made_to_fail),
         cmocka_unit_test(an_arena_hands_out_zeroed_aligned_memory),
         cmocka_unit_test(passing_the_limit_leaves_an_arena_usable),
         cmocka_unit_test(a_tiny_arena_limit_is_raised_to_a_page),
         cmocka_unit_test(reset_keeps_the_largest_block),
+        cmocka_unit_test(reset_finds_the_largest_block_wherever_it_is),
         cmocka_unit_test(arenas_survive_every_allocation_fault),
         cmocka_unit_test(a_buffer_appends_and_stops_at_its_maximum),
+        cmocka_unit_test(a_buffer_grows_at_once_to_what_is_asked),
         cmocka_unit_test(consuming_drops_bytes_at_the_front),
         cmocka_unit_test(buffers_survive_every_allocation_fault),
         cmocka_unit_test(a_vector_grows_and_zeroes_new_items),
+        cmocka_unit_test(a_vector_too_large_to_count_is_refused),
         cmocka_unit_test(a_map_puts_finds_replaces_and_removes),
         cmocka_unit_test(maps_survive_every_allocation_fault),
     };

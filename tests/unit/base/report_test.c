@@ -37,6 +37,33 @@ static void an_overlong_message_says_that_it_was_cut(void **state)
     assert_string_equal(err.msg + sizeof(err.msg) - 4, "...");
 }
 
+static void a_text_that_cannot_be_formatted_is_left_out(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    errno = EACCES;
+    assert_code(PST_FAIL_OS(&err, PST_E_IO, "open %ls", L"\x7FFFFFFF"), PST_E_IO);
+    assert_string_equal(err.msg, ": Permission denied");
+    assert_code(PST_FAIL(&err, PST_E_IO, "open %ls", L"\x7FFFFFFF"), PST_E_IO);
+    assert_string_equal(err.msg, "");
+    char text[600];
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    errno = EACCES;
+    assert_code(PST_FAIL_OS(&err, PST_E_IO, "%s", text), PST_E_IO);
+    assert_string_equal(err.msg + sizeof(err.msg) - 4, "...");
+}
+
+static void text_in_messages_is_cut_at_4096_bytes(void **state)
+{
+    (void)state;
+    char big[5000];
+    memset(big, 'x', sizeof(big));
+    assert_int_equal(pst_str_arg_len_((pst_str){big, 4095}), 4095);
+    assert_int_equal(pst_str_arg_len_((pst_str){big, sizeof(big)}), 4096);
+    assert_string_equal(pst_str_arg_ptr_((pst_str){NULL, 0}), "");
+}
+
 static void wrapping_adds_a_prefix_and_keeps_the_rest(void **state)
 {
     (void)state;
@@ -162,6 +189,10 @@ static void an_overlong_line_stays_one_line(void **state)
     assert_true(written_len <= 4096);
     assert_string_equal(written + written_len - 2, "}\n");
     assert_ptr_equal(memchr(written, '\n', written_len), written + written_len - 1);
+    /* A field that does not fit is left out whole: the line is still JSON. */
+    memset(big, 'k', sizeof(big) - 1);
+    PST_LOG(PST_LOG_INFO, "m", PST_F_INT(big, 1), PST_F_Z("more", "x"));
+    assert_non_null(strstr(written, "\"msg\":\"m\",\"more\":\"x\"}\n"));
 }
 
 int main(void)
@@ -169,6 +200,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(raising_fills_the_record_and_returns_the_code),
         cmocka_unit_test(an_overlong_message_says_that_it_was_cut),
+        cmocka_unit_test(a_text_that_cannot_be_formatted_is_left_out),
+        cmocka_unit_test(text_in_messages_is_cut_at_4096_bytes),
         cmocka_unit_test(wrapping_adds_a_prefix_and_keeps_the_rest),
         cmocka_unit_test(try_passes_the_failure_on),
         cmocka_unit_test(every_code_has_a_complete_row),

@@ -44,6 +44,8 @@ static void integers_are_read_strictly(void **state)
     assert_false(pst_parse_i64(&v, PST_STR("501"), 1, 500));
     assert_false(pst_parse_i64(&v, PST_STR("0"), 1, 500));
     assert_true(pst_parse_u64(&u, PST_STR("18446744073709551615"), 0, UINT64_MAX));
+    assert_true(pst_parse_u64(&u, PST_STR("5"), 5, 9));
+    assert_false(pst_parse_u64(&u, PST_STR("4"), 5, 9));
 }
 
 static void durations_and_sizes_take_units(void **state)
@@ -102,6 +104,8 @@ static void decimals_keep_every_digit(void **state)
         {".", NULL},
         {"1e", NULL},
         {"1e+", NULL},
+        {"1e5x", NULL},
+        {"1e5/", NULL},
         {"1,5", NULL},
         {"NaN", NULL},
         {"1 ", NULL},
@@ -142,6 +146,12 @@ static void decimals_add_multiply_and_compare_exactly(void **state)
     struct pst_decimal fine = dec("0.00000000000000000001");
     assert_code(pst_decimal_add(&d, top, dec("1"), &err), PST_E_LIMIT);
     assert_code(pst_decimal_add(&d, top, fine, &err), PST_E_LIMIT);
+    assert_code(pst_decimal_add(&d, dec("-999999999999999999999999999999999999"), dec("-1"), &err),
+                PST_E_LIMIT);
+    /* The larger scale still fits 128 bits, the sum does not. */
+    assert_code(
+        pst_decimal_add(&d, dec("170141183460469231731687303715884105"), dec("0.999"), &err),
+        PST_E_LIMIT);
     assert_code(pst_decimal_mul(&d, top, top, &err), PST_E_LIMIT);
     assert_code(pst_decimal_mul(&d, top, dec("2"), &err), PST_E_LIMIT);
     assert_code(pst_decimal_mul(&d, fine, fine, &err), PST_E_LIMIT);
@@ -184,6 +194,10 @@ static void times_are_written_and_read_as_rfc_3339(void **state)
         {"2026-06-30T23:59:60Z", "2026-06-30T23:59:59Z"},
         {"2026-11-24", "2026-11-24T00:00:00Z"},
         {"2026-11-24T00:00:00.123456789Z", "2026-11-24T00:00:00.123456Z"},
+        {"2026-11-24T00:00:00.5-01:00", "2026-11-24T01:00:00.5Z"},
+        {"2026-11-24T00:00:00.5", NULL},
+        {"2026-11-2x", NULL},
+        {"2026-11-2/", NULL},
         {"2023-02-29T00:00:00Z", NULL},
         {"1900-02-29", NULL},
         {"2026-13-01", NULL},
@@ -317,6 +331,7 @@ static void utf8_is_checked_as_rfc_3629_says(void **state)
         {"plain ascii text that is long", 29, -1},
         {"\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80", 9, -1},
         {"12345678\xC3\xA4", 10, -1},
+        {"12345678abcdefgh", 16, -1},
         {"\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF", 10, -1},
         {"\xE0\xA0\x80\xF0\x90\x80\x80", 7, -1},
         {"a\0b", 3, -1},
