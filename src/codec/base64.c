@@ -49,10 +49,10 @@ pst_code pst_base64_decode(struct pst_arena *arena, pst_str *out, enum pst_base6
     PST_TRY(pst_arena_alloc(arena, &p, text.len / 4 * 3 + 3, err));
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        const char *at = c ? strchr(alphabets[kind], c) : NULL;
-        if (!at)
+        size_t digit = pst_str_index((pst_str){alphabets[kind], 64}, c);
+        if (digit == 64)
             return invalid(err);
-        v = (v << 6 | (unsigned)(at - alphabets[kind])) & 0xFFFF;
+        v = (v << 6 | (unsigned)digit) & 0xFFFF;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;

@@ -256,7 +256,7 @@ static pst_wall next_rhythm(const struct pst_cron *c, const struct pst_tz *tz, p
             int32_t offset = pst_tz_period_at(tz, before).offset_s;
             pst_wall t = offset > p.offset_s ? second_pass(c, p.from_s, offset, p.offset_s, after)
                                              : PST_WALL_NONE;
-            if (!pst_wall_is_none(t) && (pst_wall_is_none(named) || t.us < named.us))
+            if (!pst_wall_is_none(t)) /* no named time lies inside a second pass */
                 return t;
         }
         if (p.to_s == INT64_MAX || pst_wall_is_none(named) || p.to_s * PST_US_PER_S >= named.us)

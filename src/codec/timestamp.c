@@ -53,7 +53,10 @@ static bool read_time(struct scan *in, struct pst_civil *c)
     if (!digits(in, 1, 2, &c->hour))
         return false;
     char sep = in->at < in->s.len ? in->s.ptr[in->at] : '\0';
-    if ((sep != ':' && sep != '.') || !take(in, sep) || !digits(in, 2, 2, &c->minute))
+    if (sep != ':' && sep != '.')
+        return false;
+    in->at++;
+    if (!digits(in, 2, 2, &c->minute))
         return false;
     if (!take(in, sep))
         return sep == ':';

@@ -37,6 +37,7 @@ struct pst_tz {
         struct change *items;
         size_t len, cap;
     } changes; /* the first one's from_s is INT64_MIN */
+    int64_t table_end_s; /* the file's last change, one of the name alone included */
     int64_t limit_s; /* from here on the table repeats every CYCLE_S; INT64_MAX: never */
 };
 
@@ -114,10 +115,12 @@ static pst_code read_changes(struct pst_tz *tz, pst_str name, pst_str file, cons
         if (offset < -167 * 3600 || offset > 167 * 3600 || at <= before || at > LAST_S)
             return corrupt(name, "a change of its table is wrong", err);
         before = at;
-        if (at < FIRST_S)
+        if (at < FIRST_S) {
             tz->changes.items[0].offset_s = offset;
-        else
+        } else {
             PST_TRY(add_change(tz, at, offset, err));
+            tz->table_end_s = at;
+        }
     }
     return PST_OK;
 }
@@ -131,7 +134,7 @@ static int year_of(int64_t s)
 
 static pst_code add_rule(struct pst_tz *tz, const struct pst_tz_rule *rule, struct pst_err *err)
 {
-    int64_t last = tz->changes.items[tz->changes.len - 1].from_s;
+    int64_t last = tz->table_end_s;
     int first_year = last == INT64_MIN ? 1970 : year_of(last);
     if (!rule->has_dst)
         return tz->changes.len == 1 ? add_change(tz, 0, rule->std_s, err) : PST_OK;
@@ -139,12 +142,14 @@ static pst_code add_rule(struct pst_tz *tz, const struct pst_tz_rule *rule, stru
         int64_t begin = pst_tz_rule_moment(&rule->begin, year) - rule->std_s;
         int64_t end = pst_tz_rule_moment(&rule->end, year) - rule->dst_s;
         bool north = begin < end;
-        int64_t one = north ? begin : end;
-        int64_t two = north ? end : begin;
-        if (one > last)
-            PST_TRY(add_change(tz, one, north ? rule->dst_s : rule->std_s, err));
-        if (two > last)
-            PST_TRY(add_change(tz, two, north ? rule->std_s : rule->dst_s, err));
+        const struct change both[2] = {
+            {.from_s = north ? begin : end, .offset_s = north ? rule->dst_s : rule->std_s},
+            {.from_s = north ? end : begin, .offset_s = north ? rule->std_s : rule->dst_s},
+        };
+        for (int i = 0; i < 2; i++) {
+            if (both[i].from_s > last)
+                PST_TRY(add_change(tz, both[i].from_s, both[i].offset_s, err));
+        }
     }
     tz->limit_s = pst_days_from_civil(first_year + RULE_YEARS, 1, 1) * 86400;
     if (first_year + RULE_YEARS > 9999)
@@ -183,6 +188,7 @@ static pst_code new_zone(struct pst_tz **out, pst_str name, struct pst_err *err)
 {
     struct pst_tz *tz = NULL;
     PST_TRY(pst_new((void **)&tz, sizeof(*tz), err));
+    tz->table_end_s = INT64_MIN;
     tz->limit_s = INT64_MAX;
     (void)pst_str_copy(tz->name, sizeof(tz->name), name);
     *out = tz;
@@ -205,7 +211,7 @@ bool pst_tz_name_valid(pst_str name)
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
         bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alnum && (c == '\0' || !strchr("_+-/", c)))
+        if (!alnum && c != '_' && c != '+' && c != '-' && c != '/')
             return false;
     }
     return true;
@@ -241,7 +247,7 @@ pst_code pst_tz_load(struct pst_tz **out, const char *dir, pst_str name, struct 
         return PST_FAIL(err, PST_E_INVALID, "'%.*s' is no name of a time zone",
                         PST_STR_ARG(pst_str_sub(name, 0, NAME_MAX_BYTES)));
     int n = snprintf(path, sizeof(path), "%s/%.*s", dir ? dir : PST_TZ_DIR, PST_STR_ARG(name));
-    FILE *f = n > 0 && (size_t)n < sizeof(path) ? fopen(path, "re") : NULL;
+    FILE *f = (size_t)n < sizeof(path) ? fopen(path, "re") : NULL;
     if (!f)
         return PST_FAIL(err, PST_E_INVALID, "there is no time zone '%.*s'", PST_STR_ARG(name));
     pst_code rc = load_file(out, f, name, err);

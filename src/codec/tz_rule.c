@@ -11,9 +11,10 @@ static char peek(const struct scan *in)
     return in->at < in->s.len ? in->s.ptr[in->at] : '\0';
 }
 
+/* c is not NUL, which peek answers at the end. */
 static bool take(struct scan *in, char c)
 {
-    if (peek(in) != c || c == '\0')
+    if (peek(in) != c)
         return false;
     in->at++;
     return true;

@@ -37,10 +37,21 @@ static pst_code parser_failed(const yaml_parser_t *p, struct pst_err *err)
 
 /* ---- plain scalars ------------------------------------------------------------------------ */
 
+/* The byte at `at`, NUL at the end: a scalar holds none. */
+static char byte_at(pst_str s, size_t at)
+{
+    return at < s.len ? s.ptr[at] : '\0';
+}
+
+static bool is_sign(char c)
+{
+    return c == '-' || c == '+';
+}
+
 static size_t digits_at(pst_str s, size_t at)
 {
     size_t from = at;
-    while (at < s.len && s.ptr[at] >= '0' && s.ptr[at] <= '9')
+    while (byte_at(s, at) >= '0' && byte_at(s, at) <= '9')
         at++;
     return at - from;
 }
@@ -53,20 +64,20 @@ struct number {
 /* [-+]?(digits(.digits?)?|.digits)([eE][-+]?digits)? */
 static bool split_number(struct number *n, pst_str s)
 {
-    *n = (struct number){.negative = s.len > 0 && s.ptr[0] == '-'};
-    size_t at = s.len > 0 && (s.ptr[0] == '-' || s.ptr[0] == '+');
+    *n = (struct number){.negative = byte_at(s, 0) == '-'};
+    size_t at = is_sign(byte_at(s, 0));
     n->whole = pst_str_sub(s, at, digits_at(s, at));
     at += n->whole.len;
-    if (at < s.len && s.ptr[at] == '.') {
+    if (byte_at(s, at) == '.') {
         n->has_point = true;
         n->fraction = pst_str_sub(s, at + 1, digits_at(s, at + 1));
         at += 1 + n->fraction.len;
     }
     if (n->whole.len + n->fraction.len == 0)
         return false;
-    if (at < s.len && (s.ptr[at] == 'e' || s.ptr[at] == 'E')) {
+    if (byte_at(s, at) == 'e' || byte_at(s, at) == 'E') {
         size_t from = ++at;
-        at += at < s.len && (s.ptr[at] == '-' || s.ptr[at] == '+');
+        at += is_sign(byte_at(s, at));
         size_t digits = digits_at(s, at);
         if (digits == 0)
             return false;
@@ -104,13 +115,12 @@ static bool read_radix(pst_str s, uint64_t *out)
         return false;
     uint64_t v = 0;
     for (size_t i = 2; i < s.len; i++) {
-        static const char digits[] = "0123456789abcdef";
         char c = s.ptr[i] >= 'A' && s.ptr[i] <= 'F' ? (char)(s.ptr[i] + 32) : s.ptr[i];
-        const char *at = c ? strchr(digits, c) : NULL;
+        uint64_t digit = pst_str_index(PST_STR("0123456789abcdef"), c);
         uint64_t radix = hex ? 16 : 8;
-        if (!at || (uint64_t)(at - digits) >= radix || v > (UINT64_MAX - 15) / radix)
+        if (digit >= radix || __builtin_mul_overflow(v, radix, &v))
             return false;
-        v = v * radix + (uint64_t)(at - digits);
+        v += digit;
     }
     *out = v;
     return true;
@@ -254,9 +264,9 @@ static pst_code on_event(struct reader *r, const yaml_event_t *e, struct pst_err
     case YAML_NO_EVENT:
     case YAML_STREAM_START_EVENT:
     case YAML_STREAM_END_EVENT:
-        break;
+    default:
+        return PST_OK;
     }
-    return PST_OK;
 }
 
 static pst_code read_events(struct reader *r, struct pst_err *err)

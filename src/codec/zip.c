@@ -117,7 +117,7 @@ pst_code pst_zip_decompress(struct pst_zip *z, const struct pst_zip_dict *dict, 
                                                  frame.ptr, frame.len, dict->decompress)
                     : ZSTD_decompressDCtx(z->decompress, out->ptr + out->len, (size_t)size,
                                           frame.ptr, frame.len);
-    if (ZSTD_isError(n) || n != size)
+    if (ZSTD_isError(n))
         return PST_FAIL(err, PST_E_CORRUPT, "a damaged compressed frame");
     out->len += n;
     out->ptr[out->len] = '\0';

@@ -68,6 +68,7 @@ static void limits_hold_on_both_sides(void **state)
     assert_ok(read_text(a, "1234", &bytes, &doc, &err));
     assert_code(read_text(a, "12345", &bytes, &doc, &err), PST_E_LIMIT);
     assert_ok(read_text(a, "\xEF\xBB\xBF[]", &bom, &doc, &err));
+    assert_ok(read_text(a, "[]", &bom, &doc, &err));
     assert_code(read_text(a, "\xEF\xBB\xBF\xEF\xBB\xBF[]", &bom, &doc, &err), PST_E_INVALID);
     assert_code(read_text(a, "{\"a\":1,\"b\":2,\"a\":3}", NULL, &doc, &err), PST_E_INVALID);
     assert_non_null(strstr(err.msg, "'a' stands twice"));
@@ -146,6 +147,7 @@ static void numbers_keep_every_digit(void **state)
         assert_string_equal(pst_json_type(pst_json_get(root, pst_str_from(types[i][0]))),
                             types[i][1]);
     assert_null(pst_json_get(NULL, PST_STR("x")));
+    assert_null(pst_json_get(root, (pst_str){NULL, 0}));
     assert_null(pst_json_get(pst_json_get(root, PST_STR("n")), PST_STR("x")));
 }
 
@@ -253,6 +255,7 @@ static void what_was_written_reads_back_the_same(void **state)
     pst_json_begin_object(&w);
     pst_json_add_str(&w, "s", PST_STR("x\"y"));
     pst_json_add_z(&w, "z", NULL);
+    pst_json_add_str(&w, "e", (pst_str){NULL, 0});
     pst_json_add_z(&w, "c", "text");
     pst_json_add_i64(&w, "n", -12);
     pst_json_add_bool(&w, "t", true);
@@ -273,10 +276,11 @@ static void what_was_written_reads_back_the_same(void **state)
     pst_json_end_object(&w);
     pst_json_end_object(&w);
     assert_ok(pst_json_finish(&w, &err));
-    assert_str(pst_buf_str(&b),
-               "{\"s\":\"x\\\"y\",\"z\":null,\"c\":\"text\",\"n\":-12,\"t\":true,\"nil\":null,"
-               "\"raw\":[1.50],\"at\":\"1970-01-01T00:00:00Z\",\"never\":null,\"absent\":null,"
-               "\"list\":[1,false,{}],\"inner\":{\"k\":null}}");
+    assert_str(
+        pst_buf_str(&b),
+        "{\"s\":\"x\\\"y\",\"z\":null,\"e\":\"\",\"c\":\"text\",\"n\":-12,\"t\":true,\"nil\":null,"
+        "\"raw\":[1.50],\"at\":\"1970-01-01T00:00:00Z\",\"never\":null,\"absent\":null,"
+        "\"list\":[1,false,{}],\"inner\":{\"k\":null}}");
     assert_ok(pst_json_read(pst_buf_str(&b), NULL, a, &doc, &err));
     pst_json_init(&w, &copy);
     pst_json_put_val(&w, yyjson_doc_get_root(doc));
@@ -373,6 +377,18 @@ static void numbers_that_are_no_text_are_not_written(void **state)
     yyjson_doc_free(doc);
 }
 
+static void a_name_outside_an_object_is_noticed(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(buf) struct pst_buf b = {0};
+    struct pst_json_writer w;
+    pst_buf_init(&b, 100);
+    pst_json_init(&w, &b);
+    pst_json_put_name(&w, PST_STR("x"));
+    assert_code(pst_json_finish(&w, &err), PST_E_INTERNAL);
+}
+
 static void reading_survives_every_allocation_fault(void **state)
 {
     (void)state;
@@ -405,6 +421,16 @@ static void a_full_buffer_is_reported_as_a_limit(void **state)
     pst_buf_init(&b, 4);
     pst_json_init(&w, &b);
     pst_json_put_str(&w, PST_STR("abc"));
+    pst_json_put_name(&w, PST_STR("misuse"));
+    assert_code(pst_json_finish(&w, &err), PST_E_LIMIT);
+
+    PST_AUTO(arena) struct pst_arena *a = NULL;
+    yyjson_doc *doc = NULL;
+    assert_ok(pst_arena_new(&a, 1 << 20, &err));
+    assert_ok(read_text(a, "[[1,2],[3]]", NULL, &doc, &err));
+    pst_buf_reset(&b);
+    pst_json_init(&w, &b);
+    pst_json_put_val(&w, yyjson_doc_get_root(doc));
     assert_code(pst_json_finish(&w, &err), PST_E_LIMIT);
 }
 
@@ -422,6 +448,7 @@ int main(void)
         cmocka_unit_test(what_was_written_reads_back_the_same),
         cmocka_unit_test(wrong_order_is_noticed),
         cmocka_unit_test(numbers_that_are_no_text_are_not_written),
+        cmocka_unit_test(a_name_outside_an_object_is_noticed),
         cmocka_unit_test(reading_survives_every_allocation_fault),
         cmocka_unit_test(a_full_buffer_is_reported_as_a_limit),
     };

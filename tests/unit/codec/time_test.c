@@ -1,6 +1,8 @@
 /* Time zones, timestamps and cron, clock changes included. */
 #include "tests/unit/test.h"
 
+#include <unistd.h>
+
 #include "codec/cron.h"
 #include "codec/timestamp.h"
 #include "codec/tz_rule.h"
@@ -93,10 +95,33 @@ static void bad_zones_are_refused(void **state)
     struct pst_err err;
     struct pst_tz *tz = NULL;
     static const char *const bad[] = {
-        "", "No/Such", "../etc/passwd", "/etc/passwd", "Europe/../UTC", "Europe", "a b"};
+        "",
+        "No/Such",
+        "../etc/passwd",
+        "/etc/passwd",
+        "Europe/../UTC",
+        "Europe",
+        "a b",
+        "a{",
+        "a[",
+        "a:",
+        "a@",
+        "a`",
+        "Zones_of_more_than_64_bytes/have_no_name_that_anybody_would_have_wanted"};
     for (size_t i = 0; i < PST_COUNT(bad); i++) {
         if (pst_tz_load(&tz, NULL, pst_str_from(bad[i]), &err) != PST_E_INVALID)
             fail_msg("'%s'", bad[i]);
+    }
+    assert_code(pst_tz_load(&tz, NULL, (pst_str){"UTC\0", 4}, &err), PST_E_INVALID);
+    char dir[5000];
+    memset(dir, '/', sizeof(dir) - 1);
+    dir[sizeof(dir) - 1] = '\0';
+    assert_code(pst_tz_load(&tz, dir, PST_STR("UCT"), &err), PST_E_INVALID);
+    static const char *const good[] = {"Etc/GMT+1", "Etc/GMT-14", "America/Port-au-Prince",
+                                       "America/New_York"};
+    for (size_t i = 0; i < PST_COUNT(good); i++) {
+        assert_ok(pst_tz_load(&tz, NULL, pst_str_from(good[i]), &err));
+        pst_tz_free(tz);
     }
     assert_code(pst_tz_load(&tz, "/no/such/directory", PST_STR("Europe/Berlin"), &err),
                 PST_E_INVALID);
@@ -193,6 +218,56 @@ static void the_rule_behind_the_table_is_needed(void **state)
     }
 }
 
+/* A table whose last change is late needs no repetition: its rule is written out to the end. */
+static void a_rule_that_begins_late_is_written_out_to_the_end(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(tz) struct pst_tz *tz = NULL;
+    char file[200];
+    char out[PST_WALL_TEXT];
+    size_t len = small_zone(file, 3600, "\nCET-1CEST,M3.5.0,M10.5.0/3\n");
+    char footer[64];
+    size_t body = 2 * 51;
+    memcpy(footer, file + body, len - body);
+    /* One change of the second block, to its own type, in the year 9700. */
+    int64_t at = pst_days_from_civil(9700, 1, 1) * 86400;
+    file[51 + 35] = 1;
+    memmove(file + 51 + 44 + 9, file + 51 + 44, 7);
+    for (int i = 0; i < 8; i++)
+        file[51 + 44 + i] = (char)(at >> (56 - 8 * i));
+    file[51 + 44 + 8] = 0;
+    memcpy(file + body + 9, footer, len - body);
+    assert_ok(pst_tz_parse(&tz, PST_STR("late"), (pst_str){file, len + 9}, &err));
+    text_of(out, tz, "9999-07-01 12:00");
+    assert_string_equal(out, "9999-07-01T10:00:00Z");
+    text_of(out, tz, "9699-07-01 12:00");
+    assert_string_equal(out, "9699-07-01T11:00:00Z");
+}
+
+static void a_zone_file_is_read_up_to_its_limit(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_tz *tz = NULL;
+    static char bytes[(1 << 20) + 1];
+    char dir[] = "/tmp/pst_zone_test_XXXXXX";
+    char path[64];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/Big", dir);
+    for (size_t i = 0; i < 2; i++) {
+        FILE *f = fopen(path, "we");
+        assert_non_null(f);
+        assert_int_equal(fwrite(bytes, 1, (1 << 20) - 4096 + i * 4096, f),
+                         (1 << 20) - 4096 + i * 4096);
+        (void)fclose(f);
+        assert_code(pst_tz_load(&tz, dir, PST_STR("Big"), &err),
+                    i == 0 ? PST_E_CORRUPT : PST_E_LIMIT);
+    }
+    (void)unlink(path);
+    (void)rmdir(dir);
+}
+
 static void zones_survive_every_allocation_fault(void **state)
 {
     (void)state;
@@ -202,6 +277,13 @@ static void zones_survive_every_allocation_fault(void **state)
         struct pst_err err;
         PST_AUTO(tz) struct pst_tz *tz = NULL;
         pst_code rc = pst_tz_load(&tz, NULL, PST_STR("Europe/Berlin"), &err);
+        assert_true((rc == PST_E_NO_MEMORY) == pst_alloc_failed());
+    }
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        PST_AUTO(tz) struct pst_tz *tz = NULL;
+        pst_code rc = pst_tz_load(&tz, NULL, PST_STR("UTC"), &err);
         assert_true((rc == PST_E_NO_MEMORY) == pst_alloc_failed());
     }
     assert_int_equal(pst_alloc_live(), live);
@@ -224,6 +306,11 @@ static void posix_rules_are_read(void **state)
                      pst_days_from_civil(2023, 3, 1) * 86400 - 5415);
     assert_int_equal(pst_tz_rule_moment(&r.end, 2024),
                      pst_days_from_civil(2024, 12, 31) * 86400 + 90000);
+    assert_true(pst_tz_rule_parse(&r, PST_STR("AAA3BBB,J59,J60")));
+    assert_int_equal(pst_tz_rule_moment(&r.begin, 2024),
+                     pst_days_from_civil(2024, 2, 28) * 86400 + 7200);
+    assert_int_equal(pst_tz_rule_moment(&r.end, 2024),
+                     pst_days_from_civil(2024, 3, 1) * 86400 + 7200);
     static const char *const bad[] = {"",
                                       "C",
                                       "CET",
@@ -242,6 +329,17 @@ static void posix_rules_are_read(void **state)
                                       "CET-1CEST,366,1",
                                       "CET-1CEST,1,2x",
                                       "CET-1CE",
+                                      "CET-2000",
+                                      "CET-1:",
+                                      "CET{",
+                                      "CE@-1",
+                                      "CE[-1",
+                                      "CE`-1",
+                                      "CET/1",
+                                      "CET-1CEST,M3.0.0,M1.1.0",
+                                      "CET-1CEST,M3,M1.1.0",
+                                      "CET-1CEST,M3.1,M1.1.0",
+                                      "CET-1CEST,M3x1.0,M1.1.0",
                                       "CET-1CEST9x,1,2",
                                       "CET-1CEST,1/x,2"};
     for (size_t i = 0; i < PST_COUNT(bad); i++) {
@@ -275,6 +373,16 @@ static void timestamps_are_read_in_all_their_forms(void **state)
         {"2016-02-30", NULL},
         {"2016-13-01", NULL},
         {"2016-8-30", NULL},
+        {"201", NULL},
+        {"2016/08/30", NULL},
+        {"2016-x8-30", NULL},
+        {"2016-08", NULL},
+        {"2016-08-3", NULL},
+        {"2016-08-x0", NULL},
+        {"2016-08-/0", NULL},
+        {"2016-08-30T12:x0", NULL},
+        {"2016-08-30T12:34:56.1x", NULL},
+        {"2016-08-30T12:34:56.1/", NULL},
         {"30 Aug 2016", NULL},
         {"2016-08-30T", NULL},
         {"2016-08-30T12", NULL},
@@ -344,6 +452,7 @@ static void cron_mistakes_name_their_field(void **state)
         {"0 0 30 2 *", "no such day"},
         {"0 0 31 4,6,9,11 *", "no such day"},
         {"@never", "minute"},
+        {"*\t*", "five fields"},
         {"* * * * mon-", "day of week"},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
@@ -405,6 +514,28 @@ static void cron_ticks_come_when_they_should(void **state)
     assert_true(pst_wall_is_none(pst_cron_next(&c, utc, wall("9998-06-01T00:00:00Z"))));
     assert_ok(pst_cron_parse(&c, PST_STR("0 * 1 1 *"), &err));
     assert_true(pst_wall_is_none(pst_cron_next(&c, utc, wall("9998-06-01T00:00:00Z"))));
+}
+
+static void ticks_end_with_the_year_9998(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_cron c;
+    PST_AUTO(tz) struct pst_tz *ny = zone("America/New_York");
+    PST_AUTO(tz) struct pst_tz *odd = NULL;
+    char file[200];
+    char out[PST_WALL_TEXT];
+    assert_ok(pst_cron_parse(&c, PST_STR("0\t* * * *"), &err));
+    (void)pst_wall_format(out, pst_cron_next(&c, ny, wall("9999-01-01T03:30:00Z")));
+    assert_string_equal(out, "9999-01-01T04:00:00Z");
+    assert_true(pst_wall_is_none(pst_cron_next(&c, ny, wall("9999-01-01T04:30:00Z"))));
+    /* Where the last hour of the year comes twice, a rhythm has one tick more. */
+    size_t len = small_zone(file, 0, "\nAAA0BBB,J1/0,J365/24\n");
+    assert_ok(pst_tz_parse(&odd, PST_STR("odd"), (pst_str){file, len}, &err));
+    assert_ok(pst_cron_parse(&c, PST_STR("30 * 31 12 *"), &err));
+    (void)pst_wall_format(out, pst_cron_next(&c, odd, wall("9998-12-31T23:10:00Z")));
+    assert_string_equal(out, "9998-12-31T23:30:00Z");
+    assert_true(pst_wall_is_none(pst_cron_next(&c, odd, wall("9998-12-31T23:30:00Z"))));
 }
 
 static bool field_has(uint64_t bits, int v)
@@ -476,11 +607,14 @@ int main(void)
         cmocka_unit_test(bad_zones_are_refused),
         cmocka_unit_test(damaged_zone_files_do_no_harm),
         cmocka_unit_test(the_rule_behind_the_table_is_needed),
+        cmocka_unit_test(a_rule_that_begins_late_is_written_out_to_the_end),
+        cmocka_unit_test(a_zone_file_is_read_up_to_its_limit),
         cmocka_unit_test(zones_survive_every_allocation_fault),
         cmocka_unit_test(posix_rules_are_read),
         cmocka_unit_test(timestamps_are_read_in_all_their_forms),
         cmocka_unit_test(cron_mistakes_name_their_field),
         cmocka_unit_test(cron_ticks_come_when_they_should),
+        cmocka_unit_test(ticks_end_with_the_year_9998),
         cmocka_unit_test(cron_agrees_with_a_slow_reference_around_clock_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
