@@ -2,6 +2,7 @@
  * on release. */
 #include <sodium.h>
 
+#include "base/alloc.h"
 #include "crypto/internal.h"
 
 struct pst_secret {
@@ -18,7 +19,7 @@ pst_code pst_crypto_init(struct pst_err *err)
 
 pst_code pst_guarded_alloc(void **out, size_t len, struct pst_err *err)
 {
-    void *p = sodium_malloc(len);
+    void *p = pst_alloc_must_fail() ? NULL : sodium_malloc(len);
     if (!p)
         return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for %zu guarded bytes", len);
     *out = p;

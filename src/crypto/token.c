@@ -62,7 +62,7 @@ bool pst_token_parse(struct pst_token *out, pst_str text)
     if (text.len != PST_TOKEN_LEN)
         return false;
     for (size_t i = PREFIX_LEN; i < text.len; i++) {
-        if (text.ptr[i] == '\0' || !strchr(alphabet, text.ptr[i]))
+        if (pst_str_index(pst_str_from(alphabet), text.ptr[i]) == 32)
             return false;
     }
     for (size_t kind = 0; kind < PST_COUNT(prefixes); kind++) {

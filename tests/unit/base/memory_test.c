@@ -113,6 +113,21 @@ static void passing_the_limit_leaves_an_arena_usable(void **state)
     assert_str(s, "7-up");
 }
 
+static void an_arena_hands_out_bytes_that_nobody_cleared(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    PST_AUTO(arena) struct pst_arena *a = NULL;
+    char *p = NULL;
+    char *q = NULL;
+    assert_ok(pst_arena_new(&a, 4096, &err));
+    assert_ok(pst_arena_bytes(a, &p, 0, &err));
+    assert_ok(pst_arena_bytes(a, &q, 100, &err));
+    assert_ptr_not_equal(p, q);
+    memset(q, 'q', 100);
+    assert_code(pst_arena_bytes(a, &q, 4096, &err), PST_E_LIMIT);
+}
+
 static void a_tiny_arena_limit_is_raised_to_a_page(void **state)
 {
     (void)state;
@@ -379,6 +394,7 @@ int main(void)
         cmocka_unit_test(the_nth_allocation_can_be_made_to_fail),
         cmocka_unit_test(an_arena_hands_out_zeroed_aligned_memory),
         cmocka_unit_test(passing_the_limit_leaves_an_arena_usable),
+        cmocka_unit_test(an_arena_hands_out_bytes_that_nobody_cleared),
         cmocka_unit_test(a_tiny_arena_limit_is_raised_to_a_page),
         cmocka_unit_test(reset_keeps_the_largest_block),
         cmocka_unit_test(reset_finds_the_largest_block_wherever_it_is),

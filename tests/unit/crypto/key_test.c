@@ -28,7 +28,8 @@ static void what_is_not_32_bytes_of_base64_is_no_key(void **state)
     static const char *const bad[] = {
         "",
         "short",
-        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZW==", /* 31 bytes */
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZQ==", /* 31 bytes */
+        "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZW==", /* bits behind them */
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYw", /* 33 bytes */
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY",
         "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNk*WY=",
@@ -71,8 +72,14 @@ static void the_first_start_makes_a_private_key_file_and_the_second_reads_it(voi
     assert_ok(pst_file_write(path, PST_STR("not a key"), 0600, &err));
     assert_code(pst_key_load_or_create(&none, path, &created, &err), PST_E_INVALID);
     assert_non_null(strstr(err.msg, path));
+    char big[300];
+    memset(big, 'A', sizeof(big));
+    assert_ok(pst_file_write(path, (pst_str){big, sizeof(big)}, 0600, &err));
+    assert_code(pst_key_load(&none, path, &err), PST_E_LIMIT);
     (void)unlink(path);
     (void)rmdir(dir);
+    assert_code(pst_key_load_or_create(&none, path, &created, &err), PST_E_NOT_FOUND);
+    assert_null(none);
 }
 
 static void generated_keys_differ(void **state)
@@ -84,6 +91,55 @@ static void generated_keys_differ(void **state)
     assert_ok(pst_key_generate(&a, &err));
     assert_ok(pst_key_generate(&b, &err));
     assert_string_not_equal(pst_key_id(a), pst_key_id(b));
+}
+
+/* The library cannot start where the kernel gives no randomness; the linker puts this in front. */
+static bool sodium_starts = true;
+int __real_sodium_init(void);
+int __wrap_sodium_init(void);
+int __wrap_sodium_init(void)
+{
+    return sodium_starts ? __real_sodium_init() : -1;
+}
+
+static void a_library_that_cannot_start_is_an_error(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    sodium_starts = false;
+    assert_code(pst_crypto_init(&err), PST_E_INTERNAL);
+    sodium_starts = true;
+    assert_ok(pst_crypto_init(&err));
+}
+
+static void keys_and_secrets_survive_every_allocation_fault(void **state)
+{
+    (void)state;
+    int64_t live = pst_alloc_live();
+    char dir[] = "/tmp/pst_key_test_XXXXXX";
+    char path[64];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/root.key", dir);
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        PST_AUTO(key) struct pst_key *made = NULL;
+        PST_AUTO(key) struct pst_key *read = NULL;
+        PST_AUTO(secret) struct pst_secret *secret = NULL;
+        bool created = false;
+        (void)unlink(path);
+        pst_code rc = pst_key_load_or_create(&made, path, &created, &err);
+        if (rc == PST_OK)
+            rc = pst_key_load_or_create(&read, path, &created, &err);
+        if (rc == PST_OK)
+            rc = pst_secret_new(&secret, PST_STR("x"), &err);
+        assert_true((rc == PST_E_NO_MEMORY) == pst_alloc_failed());
+        if (rc == PST_OK)
+            assert_string_equal(pst_key_id(made), pst_key_id(read));
+    }
+    (void)unlink(path);
+    (void)rmdir(dir);
+    assert_int_equal(pst_alloc_live(), live);
 }
 
 static void a_secret_holds_its_bytes_up_to_the_limit(void **state)
@@ -121,6 +177,8 @@ int main(void)
         cmocka_unit_test(what_is_not_32_bytes_of_base64_is_no_key),
         cmocka_unit_test(the_first_start_makes_a_private_key_file_and_the_second_reads_it),
         cmocka_unit_test(generated_keys_differ),
+        cmocka_unit_test(a_library_that_cannot_start_is_an_error),
+        cmocka_unit_test(keys_and_secrets_survive_every_allocation_fault),
         cmocka_unit_test(a_secret_holds_its_bytes_up_to_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

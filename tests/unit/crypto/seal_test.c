@@ -139,6 +139,7 @@ static void resealing_moves_a_secret_to_another_key(void **state)
     assert_ok(pst_seal(w->arena, &sealed, w->key, &place, PST_STR("secret"), &err));
     assert_ok(pst_reseal(w->arena, &moved, w->key, w->other, &place, sealed, &err));
     assert_code(pst_unseal(&none, w->key, &place, moved, &err), PST_E_CORRUPT);
+    assert_code(pst_reseal(w->arena, &moved, w->key, w->other, &place, moved, &err), PST_E_CORRUPT);
     assert_ok(pst_unseal(&opened, w->other, &place, moved, &err));
     assert_str(pst_secret_expose(opened), "secret");
 }
@@ -160,6 +161,67 @@ static void a_data_key_survives_the_rotation_of_the_root_key(void **state)
     assert_code(pst_key_unwrap(&none, w->other, rewrapped, PST_STR("org_2"), &err), PST_E_CORRUPT);
     assert_ok(pst_key_unwrap(&back, w->other, rewrapped, PST_STR("org_1"), &err));
     assert_string_equal(pst_key_id(back), pst_key_id(data));
+}
+
+static void a_sealed_text_of_another_size_is_no_data_key(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    const struct pst_seal_place key_place = {PST_STR("org_1"), PST_STR("data_key"), PST_STR("key")};
+    struct pst_key *none = NULL;
+    pst_str wrapped = {0};
+    assert_ok(pst_seal(w->arena, &wrapped, w->key, &key_place,
+                       PST_STR("31 bytes, one too few for a key"), &err));
+    assert_code(pst_key_unwrap(&none, w->key, wrapped, PST_STR("org_1"), &err), PST_E_CORRUPT);
+    assert_null(none);
+}
+
+static void a_canary_with_another_text_is_damage(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    const struct pst_seal_place canary_place = {PST_STR(""), PST_STR("canary"),
+                                                PST_STR("root_key")};
+    pst_str canary = {0};
+    assert_ok(
+        pst_seal(w->arena, &canary, w->key, &canary_place, PST_STR("penstock canary 2"), &err));
+    assert_code(pst_canary_check(w->key, canary, &err), PST_E_CORRUPT);
+}
+
+static pst_code seal_everything(const struct world *w, struct pst_err *err)
+{
+    PST_AUTO(arena) struct pst_arena *a = NULL;
+    PST_AUTO(secret) struct pst_secret *opened = NULL;
+    PST_AUTO(secret) struct pst_secret *text = NULL;
+    PST_AUTO(key) struct pst_key *key = NULL;
+    struct pst_token token;
+    pst_str sealed = {0};
+    pst_str moved = {0};
+    PST_TRY(pst_arena_new(&a, 1 << 20, err));
+    PST_TRY(pst_seal(a, &sealed, w->key, &place, PST_STR("secret"), err));
+    PST_TRY(pst_unseal(&opened, w->key, &place, sealed, err));
+    PST_TRY(pst_reseal(a, &moved, w->key, w->other, &place, sealed, err));
+    PST_TRY(pst_key_wrap(a, &sealed, w->key, w->other, PST_STR("org_1"), err));
+    PST_TRY(pst_key_unwrap(&key, w->key, sealed, PST_STR("org_1"), err));
+    PST_TRY(pst_canary_make(a, &sealed, w->key, err));
+    PST_TRY(pst_canary_check(w->key, sealed, err));
+    return pst_token_new(PST_TOKEN_API_KEY, &token, &text, err);
+}
+
+static void sealing_survives_every_allocation_fault(void **state)
+{
+    struct world *w = *state;
+    int64_t live = pst_alloc_live();
+    int passes = 0;
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        pst_code rc = seal_everything(w, &err);
+        assert_true((rc == PST_E_NO_MEMORY) == pst_alloc_failed());
+        passes++;
+    }
+    assert_true(passes > 7);
+    assert_int_equal(pst_alloc_live(), live);
 }
 
 static void the_canary_tells_a_wrong_key_from_damage(void **state)
@@ -191,6 +253,9 @@ int main(void)
         TEST(a_secret_above_the_limit_is_refused),
         TEST(resealing_moves_a_secret_to_another_key),
         TEST(a_data_key_survives_the_rotation_of_the_root_key),
+        TEST(a_sealed_text_of_another_size_is_no_data_key),
+        TEST(a_canary_with_another_text_is_damage),
+        TEST(sealing_survives_every_allocation_fault),
         TEST(the_canary_tells_a_wrong_key_from_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,8 @@ static void any_changed_character_is_noticed(void **state)
         memcpy(text, t.ptr, t.len);
         text[i] = text[i] == '7' ? '8' : '7';
         assert_false(pst_token_parse(&token, (pst_str){text, t.len}));
+        text[i] = 'u'; /* not in the alphabet */
+        assert_false(pst_token_parse(&token, (pst_str){text, t.len}));
         text[i] = '\0';
         assert_false(pst_token_parse(&token, (pst_str){text, t.len}));
     }
