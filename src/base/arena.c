@@ -139,28 +139,22 @@ pst_code pst_arena_printf(struct pst_arena *a, pst_str *out, struct pst_err *err
     return PST_OK;
 }
 
-static struct block *largest_of(struct block *top)
-{
-    struct block *best = top;
-    for (struct block *b = top; b; b = b->prev) {
-        if (b->size > best->size)
-            best = b;
-    }
-    return best;
-}
-
+/* Of several blocks none is kept: the next one will be as large as all of them, so that an arena
+ * that is used over and over soon needs no memory but its one block. */
 void pst_arena_reset(struct pst_arena *a)
 {
-    struct block *keep = largest_of(a->top);
-    for (struct block *b = a->top, *prev = NULL; b; b = prev) {
+    struct block *keep = a->top && !a->top->prev ? a->top : NULL;
+    size_t sum = 0;
+    for (struct block *b = keep ? NULL : a->top, *prev = NULL; b; b = prev) {
         prev = b->prev;
-        if (b != keep)
-            pst_free(b);
+        sum += b->size;
+        pst_free(b);
     }
+    if (sum > a->next_size)
+        a->next_size = sum < a->limit ? sum : a->limit;
     a->top = keep;
     a->used = 0;
     if (keep) {
-        keep->prev = NULL;
         keep->used = 0;
         POISON(keep->bytes, keep->size);
     }

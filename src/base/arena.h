@@ -45,8 +45,8 @@ pst_code pst_arena_dup(struct pst_arena *a, pst_str *out, pst_str s, struct pst_
 pst_code pst_arena_printf(struct pst_arena *a, pst_str *out, struct pst_err *err, const char *fmt,
                           ...) PST_PRINTF(4, 5);
 
-/* Forget everything, keep the largest block for reuse. Under AddressSanitizer the old bytes
- * are poisoned, so a stale slice traps at its first use. */
+/* Forget everything. Memory is kept, or taken anew in one piece by the next use. Under
+ * AddressSanitizer the old bytes are poisoned, so a stale slice traps at its first use. */
 void pst_arena_reset(struct pst_arena *a);
 
 size_t pst_arena_used(const struct pst_arena *a); /* bytes handed out since the last reset */

@@ -22,7 +22,7 @@ void pst_buf_reset(struct pst_buf *b)
         b->ptr[0] = '\0';
 }
 
-bool pst_buf_reserve(struct pst_buf *b, size_t more)
+bool pst_buf_grow(struct pst_buf *b, size_t more)
 {
     if (b->fail != PST_OK)
         return false;
@@ -46,26 +46,6 @@ bool pst_buf_reserve(struct pst_buf *b, size_t more)
     b->ptr = p;
     b->cap = cap;
     return true;
-}
-
-void pst_buf_add(struct pst_buf *b, const void *bytes, size_t len)
-{
-    if (!pst_buf_reserve(b, len))
-        return;
-    if (len)
-        memcpy(b->ptr + b->len, bytes, len);
-    b->len += len;
-    b->ptr[b->len] = '\0';
-}
-
-void pst_buf_add_str(struct pst_buf *b, pst_str s)
-{
-    pst_buf_add(b, s.ptr, s.len);
-}
-
-void pst_buf_add_char(struct pst_buf *b, char c)
-{
-    pst_buf_add(b, &c, 1);
 }
 
 void pst_buf_add_u64(struct pst_buf *b, uint64_t v)

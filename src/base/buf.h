@@ -36,11 +36,12 @@ void pst_buf_reset(struct pst_buf *b); /* empty, memory kept, failure forgotten 
 
 /* Make room for `more` bytes beyond len. Returns false (and marks b) when that fails. After
  * true, up to `more` bytes may be written at ptr + len before len is raised by hand. */
-bool pst_buf_reserve(struct pst_buf *b, size_t more);
+static inline bool pst_buf_reserve(struct pst_buf *b, size_t more);
+bool pst_buf_grow(struct pst_buf *b, size_t more); /* the same, when it has to grow */
 
-void pst_buf_add(struct pst_buf *b, const void *bytes, size_t len);
-void pst_buf_add_str(struct pst_buf *b, pst_str s);
-void pst_buf_add_char(struct pst_buf *b, char c);
+static inline void pst_buf_add(struct pst_buf *b, const void *bytes, size_t len);
+static inline void pst_buf_add_str(struct pst_buf *b, pst_str s);
+static inline void pst_buf_add_char(struct pst_buf *b, char c);
 void pst_buf_add_i64(struct pst_buf *b, int64_t v);
 void pst_buf_add_u64(struct pst_buf *b, uint64_t v);
 void pst_buf_addf(struct pst_buf *b, const char *fmt, ...) PST_PRINTF(2, 3);
@@ -58,6 +59,32 @@ static inline pst_str pst_buf_str(const struct pst_buf *b)
 /* PST_OK, or the sticky failure with a message. Errors: LIMIT, NO_MEMORY; INTERNAL where a text
  * could not be formatted. */
 pst_code pst_buf_check(const struct pst_buf *b, struct pst_err *err);
+
+/* Inline: most appends are short and find room. cap is never above max + 1. */
+static inline bool pst_buf_reserve(struct pst_buf *b, size_t more)
+{
+    return (b->fail == PST_OK && more < b->cap - b->len) || pst_buf_grow(b, more);
+}
+
+static inline void pst_buf_add(struct pst_buf *b, const void *bytes, size_t len)
+{
+    if (!pst_buf_reserve(b, len))
+        return;
+    if (len)
+        memcpy(b->ptr + b->len, bytes, len);
+    b->len += len;
+    b->ptr[b->len] = '\0';
+}
+
+static inline void pst_buf_add_str(struct pst_buf *b, pst_str s)
+{
+    pst_buf_add(b, s.ptr, s.len);
+}
+
+static inline void pst_buf_add_char(struct pst_buf *b, char c)
+{
+    pst_buf_add(b, &c, 1);
+}
 
 static inline void pst_auto_buf(struct pst_buf *b)
 {

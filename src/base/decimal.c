@@ -149,10 +149,13 @@ size_t pst_decimal_format(char out[PST_DECIMAL_TEXT], struct pst_decimal d)
     char digits[PST_DECIMAL_TEXT];
     pst_u128 v = d.coefficient < 0 ? -(pst_u128)d.coefficient : (pst_u128)d.coefficient;
     int count = 0;
-    do {
+    for (; v > UINT64_MAX; v /= 10)
         digits[count++] = (char)('0' + (int)(v % 10));
-        v /= 10;
-    } while (v);
+    uint64_t low = (uint64_t)v; /* nearly always all of it, and much faster to divide */
+    do {
+        digits[count++] = (char)('0' + (int)(low % 10));
+        low /= 10;
+    } while (low);
     while (count <= d.scale)
         digits[count++] = '0';
 

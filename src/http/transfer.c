@@ -187,10 +187,12 @@ static bool take_place(struct pst_transfer *t)
         return false;
     struct pst_err err;
     pst_code code =
-        pst_arena_alloc(t->arena, &t->direct, (size_t)t->announced + PST_HTTP_PADDING, &err);
+        pst_arena_bytes(t->arena, &t->direct, (size_t)t->announced + PST_HTTP_PADDING, &err);
     if (code != PST_OK)
         stop(t, code, code == PST_E_LIMIT ? PST_FAULT_LIMIT : PST_FAULT_LOCAL,
              "no room for the answer");
+    else
+        memset(t->direct + t->announced, 0, PST_HTTP_PADDING);
     return code == PST_OK;
 }
 

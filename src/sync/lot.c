@@ -238,7 +238,7 @@ static pst_code take_document(struct pst_lot *lot, struct pst_pull *pull,
         return PST_OK;
     }
     struct pst_mapped *mapped = NULL;
-    PST_TRY(pst_arena_alloc(lot->work, &mapped, sizeof *mapped, err));
+    PST_TRY(pst_arena_bytes(lot->work, &mapped, sizeof *mapped, err));
     PST_TRY(pst_mapper_apply(pull->binding->mapper, doc, lot->work, mapped, err));
     if (mapped->reject.len > 0) {
         *is_fine = false;

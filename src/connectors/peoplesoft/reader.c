@@ -179,7 +179,12 @@ pst_code pst_ps_rows_reserve(struct pst_ps_rows *rows, size_t columns, size_t ro
         cap = rows->row_cap * 2;
     struct pst_cell *cells = NULL;
     size_t width = stride * sizeof(*cells);
-    PST_TRY(pst_arena_array(rows->arena, &cells, cap, width, err));
+    size_t bytes = 0;
+    if (__builtin_mul_overflow(cap, width, &bytes))
+        return PST_FAIL(err, PST_E_LIMIT, "an answer of %zu rows", cap);
+    /* A row is cleared when it is begun; only rows that are there already need it now. */
+    PST_TRY(pst_arena_bytes(rows->arena, &cells, bytes, err));
+    memset(cells, 0, rows->row_count * width);
     for (size_t i = 0; i < rows->row_count && rows->stride > 0; i++)
         memcpy(cells + i * stride, rows->cells + i * rows->stride, rows->stride * sizeof(*cells));
     if (rows->faults) {

@@ -27,16 +27,18 @@ static bool stop_odd(struct scan *in)
     return false;
 }
 
-/* The next byte that is no blank; '\0' at the end. */
-static char peek(struct scan *in)
+/* The next byte that is no blank; '\0' at the end, where the padding begins. */
+static inline char peek(struct scan *in)
 {
+    if (*in->at > ' ')
+        return *in->at;
     while (in->at < in->end &&
            (*in->at == ' ' || *in->at == '\n' || *in->at == '\r' || *in->at == '\t'))
         in->at++;
     return in->at < in->end ? *in->at : '\0';
 }
 
-static bool take(struct scan *in, char c)
+static inline bool take(struct scan *in, char c)
 {
     if (peek(in) != c)
         return stop_odd(in);

@@ -138,40 +138,46 @@ static void a_tiny_arena_limit_is_raised_to_a_page(void **state)
     assert_ok(pst_arena_alloc(a, &p, 4000, &err));
 }
 
-static void reset_keeps_the_largest_block(void **state)
+static void what_is_used_again_soon_has_one_block(void **state)
 {
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
     void *p = NULL;
-    assert_ok(pst_arena_new(&a, 1 << 20, &err));
-    assert_ok(pst_arena_alloc(a, &p, 100, &err));
-    assert_ok(pst_arena_alloc(a, &p, 100000, &err));
-    assert_ok(pst_arena_alloc(a, &p, 100000, &err));
-    pst_arena_reset(a);
-    int64_t live = pst_alloc_live();
-    assert_ok(pst_arena_alloc(a, &p, 100000, &err));
-    assert_int_equal(pst_alloc_live(), live);
+    int64_t begun = pst_alloc_live();
+    assert_ok(pst_arena_new(&a, 64U << 20, &err));
+    pst_arena_reset(a); /* nothing was taken yet */
+    for (int round = 0; round < 3; round++) {
+        assert_ok(pst_arena_alloc(a, &p, 100, &err));
+        assert_ok(pst_arena_alloc(a, &p, 8U << 20, &err));
+        assert_ok(pst_arena_alloc(a, &p, 1U << 20, &err));
+        /* itself, and its blocks: several in the first round, then one that is kept */
+        assert_int_equal(pst_alloc_live() - begun, round == 0 ? 4 : 2);
+        pst_arena_reset(a);
+        assert_int_equal(pst_alloc_live() - begun, round == 0 ? 1 : 2);
+    }
+    for (int i = 0; i < 14; i++) /* the steps stop growing long before the limit */
+        assert_ok(pst_arena_alloc(a, &p, 4U << 20, &err));
+    assert_code(pst_arena_alloc(a, &p, 9U << 20, &err), PST_E_LIMIT);
     pst_arena_free(NULL);
 }
 
-static void reset_finds_the_largest_block_wherever_it_is(void **state)
+static void a_block_for_all_is_no_larger_than_the_limit(void **state)
 {
     (void)state;
     struct pst_err err;
     PST_AUTO(arena) struct pst_arena *a = NULL;
     void *p = NULL;
-    assert_ok(pst_arena_new(&a, 64U << 20, &err));
-    pst_arena_reset(a); /* nothing was taken yet */
-    assert_ok(pst_arena_alloc(a, &p, 8U << 20, &err));
-    assert_ok(pst_arena_alloc(a, &p, 100, &err));
-    pst_arena_reset(a);
-    int64_t live = pst_alloc_live();
-    assert_ok(pst_arena_alloc(a, &p, 8U << 20, &err));
-    assert_int_equal(pst_alloc_live(), live);
-    for (int i = 0; i < 12; i++) /* the steps stop growing long before the limit */
-        assert_ok(pst_arena_alloc(a, &p, 4U << 20, &err));
-    assert_code(pst_arena_alloc(a, &p, 9U << 20, &err), PST_E_LIMIT);
+    assert_ok(pst_arena_new(&a, 4096, &err));
+    for (int round = 0; round < 3; round++) {
+        assert_ok(pst_arena_alloc(a, &p, 2048, &err));
+        assert_ok(pst_arena_alloc(a, &p, 2048, &err));
+        assert_code(pst_arena_alloc(a, &p, 1, &err), PST_E_LIMIT);
+        pst_arena_reset(a);
+        assert_ok(pst_arena_bytes(a, &p, 0, &err));
+        assert_non_null(p);
+        pst_arena_reset(a);
+    }
 }
 
 static void arenas_survive_every_allocation_fault(void **state)
@@ -396,8 +402,8 @@ int main(void)
         cmocka_unit_test(passing_the_limit_leaves_an_arena_usable),
         cmocka_unit_test(an_arena_hands_out_bytes_that_nobody_cleared),
         cmocka_unit_test(a_tiny_arena_limit_is_raised_to_a_page),
-        cmocka_unit_test(reset_keeps_the_largest_block),
-        cmocka_unit_test(reset_finds_the_largest_block_wherever_it_is),
+        cmocka_unit_test(what_is_used_again_soon_has_one_block),
+        cmocka_unit_test(a_block_for_all_is_no_larger_than_the_limit),
         cmocka_unit_test(arenas_survive_every_allocation_fault),
         cmocka_unit_test(a_buffer_appends_and_stops_at_its_maximum),
         cmocka_unit_test(a_buffer_grows_at_once_to_what_is_asked),
