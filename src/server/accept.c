@@ -11,7 +11,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "os/clock.h"
 #include "os/rand.h"
 #include "server/internal.h"
 
@@ -59,7 +58,7 @@ static void pause_accepting(struct pst_loop *loop)
 {
     struct pst_err ignored;
     (void)watch_listeners(loop, EPOLL_CTL_DEL, &ignored);
-    loop->accept_again = pst_mono_after_ms(pst_mono_now(), PAUSE_MS);
+    loop->accept_again = pst_mono_after_ms(pst_server_now(loop), PAUSE_MS);
 }
 
 /* Whether there is room for one more; the connection that has been idle longest makes some. The

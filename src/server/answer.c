@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <sys/uio.h>
 
-#include "os/clock.h"
 #include "server/internal.h"
 
 enum {
@@ -101,7 +100,7 @@ static pst_str date_of(struct pst_loop *loop)
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    pst_wall now = pst_wall_now();
+    pst_wall now = pst_clock_wall(loop->server->clock);
     int64_t second = now.us / PST_US_PER_S;
     if (second != loop->date_second) {
         struct pst_civil c = pst_wall_to_civil(now);

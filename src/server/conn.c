@@ -11,14 +11,13 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "os/clock.h"
 #include "server/internal.h"
 
 enum { LINGER_MS = 2000, DISCARD_PER_TURN = 64 << 10 };
 
 void pst_server_conn_deadline(struct pst_conn *c, int64_t ms)
 {
-    c->phase_started = pst_mono_now();
+    c->phase_started = pst_server_now(c->loop);
     c->phase_bytes = 0;
     pst_server_timer_set(&c->loop->timers, c, pst_mono_after_ms(c->phase_started, ms));
 }
@@ -126,7 +125,7 @@ static void give_up_exchange(struct pst_conn *c)
     if (ex->suspended) {
         struct pst_err ignored;
         pst_server_exchange_unsuspend(ex);
-        ex->req.now = pst_mono_now();
+        ex->req.now = pst_server_now(ex->loop);
         (void)ex->wait.resumed(ex->wait.data, &ex->req, &ex->res, PST_WAKE_GONE, &ignored);
         pst_server_exchange_unsuspend(ex);
     }
@@ -175,7 +174,7 @@ enum pst_step pst_server_conn_dispatch(struct pst_conn *c)
     }
     c->state = PST_CONN_WAITING;
     ex->req.body = pst_buf_str(&ex->body);
-    ex->req.now = pst_mono_now();
+    ex->req.now = pst_server_now(ex->loop);
     const struct pst_route *route = ex->req.route;
     pst_code code = route->handler(route->self, &ex->req, &ex->res, &err);
     if (ex->suspended && code == PST_OK) {
@@ -365,7 +364,7 @@ void pst_server_conn_continue(struct pst_exchange *ex, enum pst_wake why)
     struct pst_err err;
     struct pst_conn *c = ex->conn;
     pst_server_exchange_unsuspend(ex);
-    ex->req.now = pst_mono_now();
+    ex->req.now = pst_server_now(ex->loop);
     pst_code code =
         ex->wait.resumed(ex->wait.data, &ex->req, &ex->res, c ? why : PST_WAKE_GONE, &err);
     if (!c) {

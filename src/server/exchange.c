@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/vec.h"
-#include "os/clock.h"
 #include "os/rand.h"
 #include "server/internal.h"
 
@@ -153,8 +152,8 @@ pst_code pst_server_exchange_take(struct pst_loop *loop, struct pst_exchange **o
     }
     ex->req.loop = loop->index;
     ex->req.server = loop->server;
-    ex->req.started = ex->req.now = pst_mono_now();
-    ex->req.wall = pst_wall_now();
+    ex->req.started = ex->req.now = pst_server_now(loop);
+    ex->req.wall = pst_clock_wall(loop->server->clock);
     new_request_id(ex);
     *out = ex;
     return PST_OK;
@@ -232,7 +231,7 @@ void pst_server_finished(struct pst_exchange *ex, bool gone)
     struct pst_server_outcome outcome = {
         .status = ex->status,
         .bytes = ex->body_sent,
-        .duration_us = (pst_mono_now().ns - ex->req.started.ns) / 1000,
+        .duration_us = (pst_server_now(ex->loop).ns - ex->req.started.ns) / 1000,
         .gone = gone,
     };
     server->on_finished(server->self, ex->head_ok ? &ex->req : NULL, &ex->req.id, &outcome);

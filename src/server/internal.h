@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "os/clock.h"
 #include "server/server.h"
 
 /* ---- head.c: the grammar of header sections ---- */
@@ -229,6 +230,7 @@ struct pst_server {
     void (*on_finished)(void *self, const struct pst_request *req, const struct pst_id *request_id,
                         const struct pst_server_outcome *outcome);
     const char *common_headers;
+    const struct pst_clock *clock;
     size_t block_size;
     struct pst_listener *listeners;
     size_t listener_count;
@@ -238,6 +240,11 @@ struct pst_server {
     _Atomic int64_t connections;
     _Atomic int64_t stop_ns; /* monotonic; INT64_MAX: not stopping */
 };
+
+static inline pst_mono pst_server_now(const struct pst_loop *loop)
+{
+    return pst_clock_mono(loop->server->clock);
+}
 
 /* listen.c */
 pst_code pst_server_listen(struct pst_listener *l, const char *address, struct pst_err *err);

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "os/clock.h"
 #include "server/internal.h"
 
 enum { EVENTS_PER_TURN = 128 };
@@ -52,7 +51,7 @@ static void run_ready(struct pst_loop *loop)
 
 static void run_timers(struct pst_loop *loop)
 {
-    pst_mono now = pst_mono_now();
+    pst_mono now = pst_server_now(loop);
     struct pst_conn *c = NULL;
     while ((c = pst_server_timer_expired(&loop->timers, now)) != NULL) {
         pst_server_timer_set(&loop->timers, c, PST_MONO_NEVER);
@@ -102,7 +101,7 @@ static void check_stop(struct pst_loop *loop)
         return;
     if (!loop->stopping)
         begin_stop(loop);
-    if (pst_mono_now().ns < stop.ns)
+    if (pst_server_now(loop).ns < stop.ns)
         return;
     while (loop->conns)
         pst_server_conn_kill(loop->conns);
@@ -120,7 +119,7 @@ static int timeout_of(const struct pst_loop *loop)
         until = stop;
     if (until.ns == PST_MONO_NEVER.ns)
         return -1;
-    int64_t ms = pst_mono_ms_until(pst_mono_now(), until);
+    int64_t ms = pst_mono_ms_until(pst_server_now(loop), until);
     return ms < 60000 ? (int)ms : 60000;
 }
 

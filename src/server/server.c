@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "os/clock.h"
 #include "server/internal.h"
 
 enum { LOOPS_MAX = 64, LISTENERS_MAX = 16 };
@@ -111,6 +110,7 @@ pst_code pst_server_new(struct pst_server **out, const struct pst_server_options
     server->on_error = opt->on_error;
     server->on_finished = opt->on_finished;
     server->common_headers = opt->common_headers;
+    server->clock = opt->clock ? opt->clock : &pst_clock_system;
     server->block_size = server->limits.head_max + PST_TRAILER_MAX + 1;
     atomic_init(&server->stop_ns, INT64_MAX);
     PST_TRY(pst_server_peers_new(&server->peers, err));
@@ -132,7 +132,7 @@ pst_mono pst_server_stop_time(const struct pst_server *server)
 
 void pst_server_stop(struct pst_server *server, int64_t grace_ms)
 {
-    pst_mono stop = pst_mono_after_ms(pst_mono_now(), grace_ms > 0 ? grace_ms : 0);
+    pst_mono stop = pst_mono_after_ms(pst_clock_mono(server->clock), grace_ms > 0 ? grace_ms : 0);
     int64_t before = atomic_load(&server->stop_ns);
     while (stop.ns < before && !atomic_compare_exchange_weak(&server->stop_ns, &before, stop.ns))
         continue;

@@ -37,6 +37,7 @@
 
 struct pst_server;
 struct pst_router;
+struct pst_clock; /* os/clock.h */
 
 /* ---- requests ---- */
 
@@ -286,6 +287,10 @@ struct pst_server_options {
 
     /* Header lines for every answer, each ended by CR LF; or NULL. Must outlive the server. */
     const char *common_headers;
+
+    /* For tests: what the time is. NULL: the system's clocks. Must outlive the server. Who moves it
+     * has to wake the loops, since they sleep in the system's time. */
+    const struct pst_clock *clock;
 };
 
 /* Bind and listen. Errors: INVALID (an option, an address), IO, CONFLICT (address in use),

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
-#include "os/clock.h"
+#include "server/internal.h"
 
 static int64_t number_param(struct pst_request *req, const char *name, int64_t otherwise)
 {
@@ -221,10 +221,25 @@ static struct pst_route routes[] = {
     {PST_METHOD_GET, "/fault", faulting},
 };
 
-void fixture_start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops)
+static pst_mono mono_at_rest(void *self)
+{
+    struct fixture *f = self;
+    return (pst_mono){(1000 + atomic_load(&f->now_ms)) * PST_NS_PER_MS};
+}
+
+static pst_wall wall_at_rest(void *self)
+{
+    enum { SOME_DAY_S = 1764000000 };
+    struct fixture *f = self;
+    return (pst_wall){SOME_DAY_S * PST_US_PER_S + atomic_load(&f->now_ms) * 1000};
+}
+
+static void start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops,
+                  const struct pst_clock *clock)
 {
     struct pst_err err;
     *f = (struct fixture){.loop_count = loops};
+    f->clock = clock ? *clock : (struct pst_clock){0};
     for (size_t i = 0; i < PST_COUNT(routes); i++) {
         routes[i].self = f;
         routes[i].body_max = strcmp(routes[i].pattern, "/small") == 0 ? 10 : 0;
@@ -243,6 +258,7 @@ void fixture_start(struct fixture *f, const struct pst_server_limits *limits, un
         .on_error = write_error,
         .on_finished = finished,
         .common_headers = "X-Common: yes\r\n",
+        .clock = clock ? &f->clock : NULL,
     };
     assert_ok(pst_server_new(&f->server, &options, &err));
     for (unsigned i = 0; i < loops; i++) {
@@ -251,13 +267,58 @@ void fixture_start(struct fixture *f, const struct pst_server_limits *limits, un
     }
 }
 
+void fixture_start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops)
+{
+    start(f, limits, loops, NULL);
+}
+
+void fixture_start_at_rest(struct fixture *f, const struct pst_server_limits *limits)
+{
+    start(f, limits, 1, &(struct pst_clock){mono_at_rest, wall_at_rest, f});
+}
+
+static void move_clock(struct fixture *f, int64_t ms)
+{
+    atomic_fetch_add(&f->now_ms, ms);
+    pst_server_wake(&f->server->loops[0]);
+}
+
+/* What is answered second is answered in a turn behind the one that came to know what was new. */
+static void pass_a_turn(const struct fixture *f)
+{
+    int fd = client_connect_local(f);
+    for (int i = 0; i < 2; i++) {
+        client_say(fd, "GET /peer HTTP/1.1\r\nHost: a\r\n\r\n");
+        char *answer = client_read_answer(fd, 10000);
+        assert_int_equal(status_of(answer), 200);
+        pst_free(answer);
+    }
+    (void)close(fd);
+}
+
+void fixture_advance(struct fixture *f, int64_t ms)
+{
+    pass_a_turn(f); /* what is in hand belongs to the time before */
+    move_clock(f, ms);
+    pass_a_turn(f);
+}
+
 void fixture_stop(struct fixture *f, int64_t grace_ms)
 {
     pst_server_stop(f->server, grace_ms);
+    if (f->clock.self)
+        move_clock(f, grace_ms + 1);
     for (unsigned i = 0; i < f->loop_count; i++)
         pst_thread_join(f->threads[i]);
     pst_server_free(f->server);
     pst_router_free(f->router);
+}
+
+struct pst_server_stats fixture_stats(const struct fixture *f)
+{
+    struct pst_server_stats stats;
+    pst_server_stats(f->server, &stats);
+    return stats;
 }
 
 /* ---- the client ---- */
@@ -314,6 +375,27 @@ void client_send(int fd, const char *bytes, size_t len)
 void client_say(int fd, const char *text)
 {
     client_send(fd, text, strlen(text));
+}
+
+bool client_heard(int fd)
+{
+    char c = 0;
+    return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+void client_say_until_read(const struct fixture *f, int fd, const char *text)
+{
+    uint64_t until = fixture_stats(f).bytes_in + strlen(text);
+    client_say(fd, text);
+    for (int i = 0; i < 10000 && fixture_stats(f).bytes_in < until; i++)
+        pst_sleep_ms(1);
+    assert_true(fixture_stats(f).bytes_in >= until);
+}
+
+void client_say_and_wait(const struct fixture *f, int fd, const char *text)
+{
+    client_say_until_read(f, fd, text);
+    pass_a_turn(f);
 }
 
 /* Append what is there within ms; false when the server has closed or time is up. */

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "os/clock.h"
 #include "os/thread.h"
 #include "server/server.h"
 
@@ -25,6 +26,8 @@ struct fixture {
     _Atomic int gone; /* continuations called with GONE */
     _Atomic int released; /* streams given back */
     _Atomic int waiting; /* requests suspended by GET /wait */
+    struct pst_clock clock; /* of fixture_start_at_rest */
+    _Atomic int64_t now_ms;
     struct pst_ticket ticket; /* of the last /wait or /held; read after `waiting` has risen */
     struct pst_response *held; /* of the last /held */
 };
@@ -36,6 +39,11 @@ struct fixture {
  * GET /peer, GET /fault?n=N (the loop's n-th allocation from then on fails). limits: as in the
  * server's options; loops: 1..LOOPS_MAX. */
 void fixture_start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops);
+/* With one loop and a clock that stands still until fixture_advance, so that deadlines are held to
+ * the millisecond on the slowest machine. */
+void fixture_start_at_rest(struct fixture *f, const struct pst_server_limits *limits);
+/* Returns when the loop has done all that is due then, and all that it had heard before. */
+void fixture_advance(struct fixture *f, int64_t ms);
 void fixture_stop(struct fixture *f, int64_t grace_ms); /* waits for the loops' end */
 
 int client_connect(const struct fixture *f);
@@ -52,6 +60,13 @@ char *client_read_answer(int fd, int64_t ms);
 int status_of(const char *answer);
 const char *body_of(const char *answer);
 int count_of(const char *text, const char *needle);
+/* Whether the server has closed, or sent anything, by now. */
+bool client_heard(int fd);
+/* Send text, and return when the server has read it. */
+void client_say_until_read(const struct fixture *f, int fd, const char *text);
+/* Send text, and return when the server has read it and done with it what it does at once. */
+void client_say_and_wait(const struct fixture *f, int fd, const char *text);
+struct pst_server_stats fixture_stats(const struct fixture *f);
 /* Wait until *value reaches at least want, at most 5 s. */
 bool wait_for(_Atomic int *value, int want);
 

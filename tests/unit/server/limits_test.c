@@ -1,15 +1,13 @@
 /* Limits and deadlines, both sides of each. */
 #include "tests/unit/test.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "os/clock.h"
 #include "tests/unit/server/fixture.h"
-
-/* Deadlines are held from below; from above only against "never", as a busy machine is slow. */
-enum { SLOW_MS = 2900 };
 
 static const struct pst_server_limits small = {
     .head_max = 1024,
@@ -54,35 +52,11 @@ static void expect_answer(int fd, const char *request, int status)
     pst_free(answer);
 }
 
-static uint64_t connections_of(const struct fixture *f)
-{
-    struct pst_server_stats stats;
-    pst_server_stats(f->server, &stats);
-    return stats.connections;
-}
-
 static void wait_for_connections(const struct fixture *f, uint64_t count)
 {
-    for (int i = 0; i < 500 && connections_of(f) != count; i++)
+    for (int i = 0; i < 500 && fixture_stats(f).connections != count; i++)
         pst_sleep_ms(10);
-    assert_int_equal(connections_of(f), count);
-}
-
-static uint64_t bytes_of(const struct fixture *f)
-{
-    struct pst_server_stats stats;
-    pst_server_stats(f->server, &stats);
-    return stats.bytes_in;
-}
-
-/* Send text and wait until the server has read it. */
-static void say_and_wait(const struct fixture *f, int fd, const char *text)
-{
-    uint64_t until = bytes_of(f) + strlen(text);
-    client_say(fd, text);
-    for (int i = 0; i < 5000 && bytes_of(f) < until; i++)
-        pst_sleep_ms(1);
-    assert_true(bytes_of(f) >= until);
+    assert_int_equal(fixture_stats(f).connections, count);
 }
 
 static void fill(struct pst_buf *b, char c, size_t count)
@@ -171,88 +145,83 @@ static void a_large_body_is_read_whole(void **state)
     fixture_stop(&f, 1000);
 }
 
-/* Sends text, then one byte every 50 ms; returns after how many ms the server closed. */
-static int64_t dribble(struct fixture *f, const char *text, char byte, char **answer)
+/* ---- deadlines, by a clock of the test's ---- */
+
+/* Say text, and later more of it; the server has to be silent 1 ms before `ms` after the first, and
+ * then to answer 408 and close. */
+static void expect_timeout(struct fixture *f, const char *text, const char *more, int64_t ms)
 {
     bool closed = false;
-    pst_mono begin = pst_mono_now();
     int fd = client_connect(f);
-    client_say(fd, text);
-    for (int i = 0; i < 100 && !closed; i++) {
-        client_send(fd, &byte, 1);
-        char c = 0;
-        pst_sleep_ms(50);
-        closed = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-    }
-    *answer = client_read_all(fd, 3000, &closed);
-    assert_true(closed);
-    (void)close(fd);
-    return (pst_mono_now().ns - begin.ns) / PST_NS_PER_MS;
-}
-
-static void a_dribbled_head_is_cut_by_an_absolute_deadline(void **state)
-{
-    (void)state;
-    struct fixture f;
-    fixture_start(&f, &small, 1);
-    char *answer = NULL;
-    int64_t ms = dribble(&f, "GET /marker HTTP/1.1\r\nHost: a\r\nX-A: ", 'x', &answer);
-    assert_int_equal(status_of(answer), 408);
-    assert_in_range(ms, 290, SLOW_MS);
-    pst_free(answer);
-    fixture_stop(&f, 1000);
-}
-
-static void a_dribbled_body_is_cut_by_the_minimum_rate(void **state)
-{
-    (void)state;
-    struct fixture f;
-    fixture_start(&f, &small, 1);
-    char *answer = NULL;
-    const char *head = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
-    int64_t ms = dribble(&f, head, 'x', &answer);
-    assert_int_equal(status_of(answer), 408);
-    assert_in_range(ms, 290, SLOW_MS); /* the grace, since 20 bytes per second are below the rate */
-    pst_free(answer);
-
-    head = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello";
-    int fd = client_connect(&f);
-    bool closed = false;
-    client_say(fd, head);
-    answer = client_read_all(fd, 3000, &closed); /* chunked, and then nothing more */
+    client_say_and_wait(f, fd, text);
+    fixture_advance(f, ms / 2);
+    client_say_and_wait(f, fd, more);
+    fixture_advance(f, ms - ms / 2 - 1);
+    assert_false(client_heard(fd));
+    client_say_and_wait(f, fd, more);
+    fixture_advance(f, 1);
+    char *answer = client_read_all(fd, 10000, &closed);
     assert_true(closed);
     assert_int_equal(status_of(answer), 408);
     pst_free(answer);
     (void)close(fd);
-    fixture_stop(&f, 1000);
 }
 
-static void a_body_above_the_minimum_rate_is_cut_at_the_last_deadline(void **state)
+static void a_head_is_cut_by_an_absolute_deadline(void **state)
 {
     (void)state;
     struct fixture f;
-    struct pst_server_limits limits = small;
-    limits.body_rate = 20; /* far below what is sent, also when the machine is busy */
-    fixture_start(&f, &limits, 1);
-    int fd = client_connect(&f);
-    client_say(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n");
-    pst_mono begin = pst_mono_now();
-    char block[65];
-    memset(block, 'x', sizeof(block) - 1);
-    block[64] = '\0';
-    char c = 0;
-    for (int i = 0; i < 28; i++) { /* not whole after 1.2 s */
-        client_say(fd, block);
-        pst_sleep_ms(50);
-        if (recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-            break;
+    fixture_start_at_rest(&f, &small);
+    expect_timeout(&f, "G", "E", small.head_ms);
+    expect_timeout(&f, "GET /marker HTTP/1.1\r\nHost: a\r\nX-A: ", "x", small.head_ms);
+
+    int fd =
+        client_connect(&f); /* in time by a millisecond; and the next head has all of it again */
+    for (int i = 0; i < 3; i++) {
+        client_say_and_wait(&f, fd, "GET /marker HTTP/1.1\r\n");
+        fixture_advance(&f, small.head_ms - 1);
+        expect_answer(fd, "Host: a\r\n\r\n", 200);
     }
-    bool closed = false;
-    char *answer = client_read_all(fd, 3000, &closed);
-    int64_t ms = (pst_mono_now().ns - begin.ns) / PST_NS_PER_MS;
-    assert_int_equal(status_of(answer), 408);
-    assert_in_range(ms, 1000, SLOW_MS);
-    pst_free(answer);
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
+#define POST "POST /echo HTTP/1.1\r\nHost: a\r\n"
+#define TEN "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define THOUSAND HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED
+
+static void a_body_is_cut_by_the_minimum_rate_and_by_the_last_deadline(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start_at_rest(&f, &small); /* 1,000 bytes per second after 300 ms, 1,200 ms at most */
+    expect_timeout(&f, POST "Content-Length: 1000\r\n\r\n", "x", small.body_grace_ms);
+    expect_timeout(&f, POST "Content-Length: 1000\r\n\r\n" HUNDRED HUNDRED HUNDRED HUNDRED, "",
+                   400);
+    expect_timeout(&f, POST "Content-Length: 2000\r\n\r\n" THOUSAND HUNDRED HUNDRED HUNDRED,
+                   HUNDRED, small.body_ms);
+    expect_timeout(&f, POST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello", "",
+                   small.body_grace_ms);
+    expect_timeout(&f, POST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nT: ", "x",
+                   small.body_grace_ms);
+    fixture_stop(&f, 1000);
+}
+
+static void a_body_at_the_minimum_rate_is_taken(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start_at_rest(&f, &small);
+    int fd = client_connect(&f);
+    client_say_and_wait(&f, fd, POST "Content-Length: 1000\r\n\r\n" HUNDRED HUNDRED HUNDRED);
+    for (int i = 0; i < 6; i++) {
+        fixture_advance(&f, i ? 100 : 299);
+        assert_false(client_heard(fd));
+        client_say_and_wait(&f, fd, HUNDRED);
+    }
+    fixture_advance(&f, 100);
+    expect_answer(fd, HUNDRED, 200);
     (void)close(fd);
     fixture_stop(&f, 1000);
 }
@@ -261,38 +230,102 @@ static void an_idle_connection_is_closed_without_a_word(void **state)
 {
     (void)state;
     struct fixture f;
-    fixture_start(&f, &small, 1);
+    fixture_start_at_rest(&f, &small);
+    for (int asks = 0; asks < 2; asks++) {
+        bool closed = false;
+        int fd = client_connect(&f);
+        fixture_advance(&f, 0); /* accepted by now */
+        if (asks) {
+            fixture_advance(&f, small.idle_ms - 1);
+            expect_answer(fd, GET, 200);
+        }
+        fixture_advance(&f, small.idle_ms - 1);
+        assert_false(client_heard(fd));
+        fixture_advance(&f, 1);
+        char *answer = client_read_all(fd, 10000, &closed);
+        assert_true(closed);
+        assert_string_equal(answer, "");
+        pst_free(answer);
+        (void)close(fd);
+    }
+    fixture_stop(&f, 1000);
+}
+
+/* Take what has come, until it is at least want bytes or the server has closed. */
+static size_t take(int fd, size_t want)
+{
+    char part[4096];
+    size_t total = 0;
+    ssize_t n = 0;
+    while (total < want && (n = recv(fd, part, sizeof(part), 0)) > 0)
+        total += (size_t)n;
+    return total;
+}
+
+static void a_reader_that_stalls_is_cut_and_one_that_takes_enough_is_not(void **state)
+{
+    (void)state;
+    enum { SPANS = 5, ENOUGH = 1 << 20 };
+    struct fixture f;
+    fixture_start_at_rest(&f, &small); /* 400 bytes each 400 ms */
     int fd = client_connect(&f);
-    bool closed = false;
-    char *answer = client_read_all(fd, 3000, &closed);
-    assert_true(closed);
-    assert_string_equal(answer, "");
+    client_say(fd, "GET /stream?parts=100000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (int i = 0; i < SPANS; i++) {
+        uint64_t sent = fixture_stats(&f).bytes_out;
+        assert_int_equal(take(fd, ENOUGH) >= ENOUGH, 1);
+        for (int k = 0; k < 10000 && fixture_stats(&f).bytes_out < sent + ENOUGH / 2; k++)
+            pst_sleep_ms(1);
+        fixture_advance(&f, small.write_ms);
+        assert_int_equal(atomic_load(&f.released), 0);
+    }
+    fixture_advance(&f, small.write_ms - 1);
+    assert_int_equal(atomic_load(&f.released), 0);
+    fixture_advance(&f, 1);
+    for (int i = 0; i < 3 && atomic_load(&f.released) == 0;
+         i++) /* what went to the buffers counts */
+        fixture_advance(&f, small.write_ms);
+    assert_int_equal(atomic_load(&f.released), 1);
+    errno = 0;
+    (void)take(fd, SIZE_MAX);
+    assert_int_equal(errno, ECONNRESET); /* nothing stays in the system's buffers */
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
+static void who_does_not_close_after_a_refusal_is_closed_two_seconds_later(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start_at_rest(&f, &small);
+    int fd = client_connect(&f);
+    expect_answer(fd, "bad\r\n", 400);
+    fixture_advance(&f, 1999);
+    client_say_and_wait(&f, fd, "it is read and dropped");
+    wait_for_connections(&f, 1);
+    fixture_advance(&f, 1);
+    wait_for_connections(&f, 0);
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
+static void a_suspended_request_is_continued_at_its_deadline(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start_at_rest(&f, &small);
+    int fd = client_connect(&f);
+    client_say_and_wait(&f, fd, "GET /wait?ms=5000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    fixture_advance(&f, 4999);
+    assert_false(client_heard(fd));
+    fixture_advance(&f, 1);
+    char *answer = client_read_answer(fd, 10000);
+    assert_string_equal(body_of(answer), "deadline");
     pst_free(answer);
     (void)close(fd);
     fixture_stop(&f, 1000);
 }
 
-static void a_reader_that_stalls_or_crawls_is_cut(void **state)
-{
-    (void)state;
-    struct fixture f;
-    fixture_start(&f, &small, 1);
-    for (int crawls = 0; crawls < 2; crawls++) {
-        int fd = client_connect(&f);
-        int room = 4096;
-        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)), 0);
-        client_say(fd, "GET /stream?parts=100000 HTTP/1.1\r\nHost: a\r\n\r\n");
-        for (int i = 0; i < 100 && atomic_load(&f.released) == crawls; i++) {
-            char c = 0;
-            pst_sleep_ms(20);
-            if (crawls)
-                (void)recv(fd, &c, 1, MSG_DONTWAIT);
-        }
-        assert_int_equal(atomic_load(&f.released), crawls + 1);
-        (void)close(fd);
-    }
-    fixture_stop(&f, 1000);
-}
+/* ---- numbers of connections ---- */
 
 static void more_connections_of_one_address_are_told_so(void **state)
 {
@@ -353,11 +386,11 @@ static void connections_beyond_the_limit_take_the_place_of_idle_ones(void **stat
     fds[1] = fd;
 
     for (int i = 0; i < MAX; i++)
-        say_and_wait(&f, fds[i], "G");
+        client_say_until_read(&f, fds[i], "G");
     for (int i = MAX; i < MAX + SPARE; i++) {
         fds[i] = client_connect_local(&f);
         expect_answer(fds[i], GET, 200);
-        say_and_wait(&f, fds[i], "G");
+        client_say_until_read(&f, fds[i], "G");
     }
     for (int local = 0; local < 2; local++) {
         fd = local ? client_connect_local(&f) : client_connect(&f);
@@ -423,11 +456,13 @@ int main(void)
         cmocka_unit_test(sizes_are_taken_up_to_their_limit_and_refused_beyond),
         cmocka_unit_test(a_routes_own_body_limit_holds_for_lengths_and_chunks),
         cmocka_unit_test(a_large_body_is_read_whole),
-        cmocka_unit_test(a_dribbled_head_is_cut_by_an_absolute_deadline),
-        cmocka_unit_test(a_dribbled_body_is_cut_by_the_minimum_rate),
-        cmocka_unit_test(a_body_above_the_minimum_rate_is_cut_at_the_last_deadline),
+        cmocka_unit_test(a_head_is_cut_by_an_absolute_deadline),
+        cmocka_unit_test(a_body_is_cut_by_the_minimum_rate_and_by_the_last_deadline),
+        cmocka_unit_test(a_body_at_the_minimum_rate_is_taken),
         cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
-        cmocka_unit_test(a_reader_that_stalls_or_crawls_is_cut),
+        cmocka_unit_test(a_reader_that_stalls_is_cut_and_one_that_takes_enough_is_not),
+        cmocka_unit_test(who_does_not_close_after_a_refusal_is_closed_two_seconds_later),
+        cmocka_unit_test(a_suspended_request_is_continued_at_its_deadline),
         cmocka_unit_test(more_connections_of_one_address_are_told_so),
         cmocka_unit_test(connections_beyond_the_limit_take_the_place_of_idle_ones),
         cmocka_unit_test(running_out_of_descriptors_is_survived),
