@@ -160,8 +160,9 @@ struct pst_connector_ops {
     /* The next page. Documents come whole and in key order; after a crash, asking again from
      * the last stored next_key gives what follows it: nothing is skipped. page.end only after
      * an empty answer was seen. Errors: as ctx->call, and INVALID (a key this adapter did not
-     * issue), SYSTEM (an answer that is not what was asked for), LIMIT (a document of more
-     * than 10,000 rows, an answer above the size limit). */
+     * issue), SYSTEM (an answer that is not what was asked for), LIMIT (an answer above the size
+     * limit). A document that is too large to be read (more than 10,000 rows), or that never
+     * holds still, comes with a fault and what there is of it; the next page begins behind it. */
     pst_code (*fetch)(struct pst_connector *self, const struct pst_connector_ctx *ctx,
                       const struct pst_fetch *fetch, struct pst_arena *arena, struct pst_page *out,
                       struct pst_err *err);

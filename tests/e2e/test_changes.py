@@ -418,3 +418,24 @@ def test_nothing_that_is_served_changes_without_a_number_in_the_feed(ready, sim)
     assert synced(api, connection, "full")["status"] == "completed"
     moved = assert_what_moved_is_in_the_feed(api, connection, before, seq)
     assert moved and {entity for entity, _ in moved} == {"items"}
+
+
+def test_a_document_that_is_too_large_is_rejected_and_those_behind_it_come(ready, sim):
+    api, connection = ready
+    key = sim.control("POST", "/sim/change", json={"action": "add", "entity": "purchase_orders", "count": 1, "between": True,
+                                                   "lines": 4000, "schedules": 3})["keys"][0][:2]
+    sim.change("change", "purchase_orders", 30)
+    for mode in ("incremental", "full", "incremental"):
+        sync = synced(api, connection, mode)
+        assert sync["status"] == "completed", sync
+        assert counts(sync, "purchase_orders")["rejected"] == 1, sync
+    found = api.get(f"/v1/connections/{connection}/rejected")["data"]
+    assert [(r["source_id"], r["reason"]) for r in found] == [("|".join(key), "it has more than 10000 rows")]
+    api.fails("GET", f"/v1/connections/{connection}/purchase-orders/source_id:{'%7C'.join(key)}", 404, "NOT_FOUND")
+    want = reference.expected("purchase_orders", source_rows(sim, "PST_PURCHASE_ORDERS"), connection, sim.zone)
+    del want["|".join(key)]
+    have = {r["source_id"]: reference.shown(r) for r in listed(api, connection, "purchase_orders")}
+    assert reference.differences(have, want) == []
+    sim.control("POST", "/sim/change", json={"action": "delete", "entity": "purchase_orders", "key": key})
+    assert synced(api, connection, "full")["status"] == "completed"
+    assert_equals_source(api, connection, sim)

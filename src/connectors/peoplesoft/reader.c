@@ -288,6 +288,15 @@ static pst_code set_fault(struct pst_ps_rows *rows, size_t row, struct pst_err *
                             PST_STR_ARG(column), what, at);
 }
 
+pst_code pst_ps_rows_fault(struct pst_ps_rows *rows, size_t row, pst_str why, struct pst_err *err)
+{
+    if (!rows->faults)
+        PST_TRY(
+            pst_arena_array(rows->arena, &rows->faults, rows->row_cap, sizeof(*rows->faults), err));
+    rows->faults[row] = why;
+    return PST_OK;
+}
+
 static size_t find_control(pst_str s)
 {
     size_t i = 0;

@@ -65,6 +65,9 @@ pst_code pst_ps_rows_learn(struct pst_ps_rows *rows, const pst_str *all, size_t 
 /* Move the cells of `from` over those of `to`, row by row (dropping rows), and cut the count. */
 void pst_ps_rows_move(struct pst_ps_rows *rows, size_t to, size_t from);
 
+/* Say why a row's document cannot be used; `why` outlives the rows. */
+pst_code pst_ps_rows_fault(struct pst_ps_rows *rows, size_t row, pst_str why, struct pst_err *err);
+
 /* Make stride equal to column_count. */
 void pst_ps_rows_pack(struct pst_ps_rows *rows);
 

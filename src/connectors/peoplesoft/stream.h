@@ -8,7 +8,7 @@
 
 enum {
     PST_PS_KEY_PARTS = 8,
-    PST_PS_DOCUMENT_ROWS = 10000, /* the largest document */
+    PST_PS_DOCUMENT_ROWS = 10000, /* the largest document (PST_PS_OVERSIZED) */
     PST_PS_COLUMNS = 1024, /* of one query */
     PST_PS_ROWS_HINT =
         1000000, /* what an answer says of the number of its rows is believed so far */

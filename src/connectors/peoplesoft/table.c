@@ -89,7 +89,7 @@ pst_code pst_ps_row_key(const struct pst_ps_rows *rows, const struct pst_ps_plac
     return PST_OK;
 }
 
-static bool is_same_document(const struct pst_ps_rows *rows, const struct pst_ps_places *places,
+bool pst_ps_is_same_document(const struct pst_ps_rows *rows, const struct pst_ps_places *places,
                              size_t a, size_t b)
 {
     /* From the last part on: that is where neighbours differ. */
@@ -105,19 +105,13 @@ size_t pst_ps_count_documents(const struct pst_ps_rows *rows, const struct pst_p
     size_t count = 0;
     *last_rows = 0;
     for (size_t i = 0; i < rows->row_count; i++) {
-        if (i == 0 || !is_same_document(rows, places, i - 1, i)) {
+        if (i == 0 || !pst_ps_is_same_document(rows, places, i - 1, i)) {
             count++;
             *last_rows = 0;
         }
         ++*last_rows;
     }
     return count;
-}
-
-pst_code pst_ps_fail_document_size(const struct pst_ps_stream *s, struct pst_err *err)
-{
-    return PST_FAIL(err, PST_E_LIMIT, "query '%.*s' has a document of more than %d rows",
-                    PST_STR_ARG(s->query), PST_PS_DOCUMENT_ROWS);
 }
 
 struct builder {
@@ -128,6 +122,7 @@ struct builder {
     struct pst_buf id, sort;
     struct pst_document *documents;
     size_t count;
+    uint32_t rows_of_last; /* of the last document, also those that are too many */
     struct pst_ps_key last; /* of the row before */
 };
 
@@ -225,9 +220,10 @@ static pst_code add_row(struct builder *b, size_t row, struct pst_err *err)
     const struct pst_ps_stream *s = b->rows->stream;
     struct pst_ps_key key = {0};
     PST_TRY(pst_ps_row_key(b->rows, b->places, row, &key, err));
-    bool is_next = b->count == 0 || !is_same_document(b->rows, b->places, row - 1, row);
+    bool is_next = b->count == 0 || !pst_ps_is_same_document(b->rows, b->places, row - 1, row);
     if (is_next) {
         PST_TRY(begin_document(b, &key, row, err));
+        b->rows_of_last = 1;
     } else {
         struct pst_document *doc = &b->documents[b->count - 1];
         int order = pst_ps_key_cmp(s, &b->last, &key, s->key_count);
@@ -235,8 +231,11 @@ static pst_code add_row(struct builder *b, size_t row, struct pst_err *err)
             return fail_order(b, err);
         if (order == 0)
             set_fault(doc, PST_STR("two of its rows have the same key"));
-        if (++doc->row_count > PST_PS_DOCUMENT_ROWS)
-            return pst_ps_fail_document_size(s, err);
+        doc->row_count = ++b->rows_of_last;
+        if (b->rows_of_last > PST_PS_DOCUMENT_ROWS) {
+            set_fault(doc, PST_STR(PST_PS_OVERSIZED));
+            doc->row_count = 1;
+        }
     }
     if (b->rows->faults)
         set_fault(&b->documents[b->count - 1], b->rows->faults[row]);

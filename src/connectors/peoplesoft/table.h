@@ -22,8 +22,12 @@ pst_code pst_ps_row_key(const struct pst_ps_rows *rows, const struct pst_ps_plac
 size_t pst_ps_count_documents(const struct pst_ps_rows *rows, const struct pst_ps_places *places,
                               size_t *last_rows);
 
-/* LIMIT: a document of more than PST_PS_DOCUMENT_ROWS rows. */
-pst_code pst_ps_fail_document_size(const struct pst_ps_stream *s, struct pst_err *err);
+/* Whether two rows, all between them included, belong to one document. */
+bool pst_ps_is_same_document(const struct pst_ps_rows *rows, const struct pst_ps_places *places,
+                             size_t a, size_t b);
+
+/* Why a document is rejected that has more rows than are read; of it only the first is kept. */
+#define PST_PS_OVERSIZED "it has more than 10000 rows"
 
 /* The first row_count rows, which end with a whole document, as documents. Errors: SYSTEM (rows
  * out of key order), LIMIT, NO_MEMORY. */

@@ -62,7 +62,20 @@ static pst_code fetch(struct fixture *f, const char *after, uint32_t limit, stru
     return pst_peoplesoft_ops.fetch(f->self, &f->ctx, &request, f->arena, page, &f->err);
 }
 
-/* Walk all pages; "id:rows id:rows ..." */
+static bool walk_stamps; /* all rows of a document must have one stamp */
+
+static void check_stamps(const struct pst_page *page, const struct pst_document *doc)
+{
+    for (size_t c = 0; c < page->columns.count; c++) {
+        if (!pst_str_is(page->columns.names[c], "A.LAST_DTTM_UPDATE"))
+            continue;
+        for (uint32_t i = 1; i < doc->row_count; i++)
+            assert_true(
+                pst_str_eq(doc->cells[i * page->columns.count + c].text, doc->cells[c].text));
+    }
+}
+
+/* Walk all pages; "id:rows id:rows (fault) ..." */
 static void walk(struct fixture *f, uint32_t limit, char *out, size_t size, int max_pages)
 {
     char after[128] = "";
@@ -74,10 +87,15 @@ static void walk(struct fixture *f, uint32_t limit, char *out, size_t size, int 
             fail_msg("no end after %d pages", pages);
         if (fetch(f, after, limit, &page) != PST_OK)
             fail_msg("limit %u, after '%s': %s", limit, after, f->err.msg);
-        for (size_t i = 0; i < page.count; i++)
-            n += (size_t)snprintf(out + n, size - n, "%.*s:%u ",
-                                  PST_STR_ARG(page.documents[i].source_id),
-                                  page.documents[i].row_count);
+        for (size_t i = 0; i < page.count; i++) {
+            const struct pst_document *doc = &page.documents[i];
+            n += (size_t)snprintf(out + n, size - n, "%.*s:%u ", PST_STR_ARG(doc->source_id),
+                                  doc->row_count);
+            if (doc->fault.len)
+                n += (size_t)snprintf(out + n, size - n, "(%.*s) ", PST_STR_ARG(doc->fault));
+            if (walk_stamps)
+                check_stamps(&page, doc);
+        }
         if (page.count > 0)
             assert_true(pst_str_copy(after, sizeof(after), page.next_key));
         else
@@ -303,25 +321,134 @@ static void one_bad_row_is_one_document_s_fault(void **state)
     end(&f);
 }
 
-static void a_document_may_have_ten_thousand_rows_and_no_more(void **state)
+static void
+a_document_of_more_than_ten_thousand_rows_is_rejected_and_the_next_ones_come(void **state)
 {
     (void)state;
-    enum { MAX = 10000 };
-    static struct gateway_row rows[MAX + 2];
-    for (int i = 0; i <= MAX; i++)
-        rows[i] = (struct gateway_row){"US001", "1", i + 1, 1, NULL, NULL};
-    rows[MAX + 1] = (struct gateway_row){"US002", "1", 1, 1, NULL, NULL};
+    enum { MAX = 10000, ROWS_MAX = 2 * MAX + 4 };
+    static struct gateway_row rows[ROWS_MAX];
+    static const struct {
+        int rows; /* of the document in the middle */
+        uint32_t limit;
+    } CASES[] = {{MAX, 3000},      {MAX + 1, 3000},  {2 * MAX, 3000},    {MAX, 20000},
+                 {MAX + 1, 20000}, {2 * MAX, 20000}, {MAX + 1, MAX + 2}, {MAX + 1, MAX + 3}};
+    for (size_t c = 0; c < PST_COUNT(CASES); c++) {
+        struct fixture f;
+        char all[512];
+        char want[512];
+        int n = 0;
+        rows[n++] = (struct gateway_row){"US001", "0", 1, 1, NULL, NULL};
+        for (int i = 0; i < CASES[c].rows; i++)
+            rows[n++] = (struct gateway_row){"US001", "1", i + 1, 1, NULL, NULL};
+        rows[n++] = (struct gateway_row){"US001", "2", 1, 1, NULL, NULL};
+        rows[n++] = (struct gateway_row){"US002", "1", 1, 1, NULL, NULL};
+        begin(&f, "{\"base_url\":\"https://ps.example.com\",\"page_size\":20000}");
+        f.gateway.rows = rows;
+        f.gateway.row_count = (size_t)n;
+        walk(&f, CASES[c].limit, all, sizeof(all), 20);
+        bool is_fine = CASES[c].rows <= MAX;
+        (void)snprintf(want, sizeof(want), "US001|0:1 US001|1:%d%s US001|2:1 US002|1:1 ",
+                       is_fine ? MAX : 1, is_fine ? "" : " (it has more than 10000 rows)");
+        if (strcmp(all, want) != 0)
+            fail_msg("%d rows, limit %u: %s", CASES[c].rows, CASES[c].limit, all);
+        end(&f);
+    }
+}
+
+/* ---- documents of more than one answer, which change in between ---- */
+
+#define LATER "2026-01-15-12.00.01.000000"
+#define MUCH_LATER "2026-01-15-12.00.02.000000"
+
+static const struct gateway_row BEFORE[] = {
+    {"US001", "1", 1, 1, NULL, NULL}, {"US001", "2", 1, 1, NULL, NULL},
+    {"US001", "2", 2, 1, NULL, NULL}, {"US001", "2", 3, 1, NULL, NULL},
+    {"US001", "2", 4, 1, NULL, NULL}, {"US001", "3", 1, 1, NULL, NULL},
+};
+/* A line came where reading has passed, one went that is still to come. */
+static const struct gateway_row AFTER[] = {
+    {"US001", "1", 1, 1, NULL, NULL},  {"US001", "2", 1, 1, LATER, NULL},
+    {"US001", "2", 1, 2, LATER, NULL}, {"US001", "2", 2, 1, LATER, NULL},
+    {"US001", "2", 3, 1, LATER, NULL}, {"US001", "3", 1, 1, NULL, NULL},
+};
+/* It stands outside of the window, or is gone. */
+static const struct gateway_row WITHOUT[] = {
+    {"US001", "1", 1, 1, NULL, NULL},
+    {"US001", "3", 1, 1, NULL, NULL},
+};
+
+static size_t change_at;
+
+static void change_once(struct gateway *g, size_t call)
+{
+    if (call != change_at)
+        return;
+    g->rows = AFTER;
+    g->row_count = PST_COUNT(AFTER);
+}
+
+static void go_once(struct gateway *g, size_t call)
+{
+    if (call != change_at)
+        return;
+    g->rows = WITHOUT;
+    g->row_count = PST_COUNT(WITHOUT);
+}
+
+/* Every call finds another stamp. */
+static void change_always(struct gateway *g, size_t call)
+{
+    static struct gateway_row rows[PST_COUNT(BEFORE)];
+    memcpy(rows, BEFORE, sizeof(BEFORE));
+    static const char *const stamps[] = {NULL, LATER, MUCH_LATER};
+    for (size_t i = 1; i < 5; i++)
+        rows[i].stamp = stamps[call % PST_COUNT(stamps)];
+    g->rows = rows;
+    g->row_count = PST_COUNT(BEFORE);
+}
+
+static void a_document_that_changes_between_its_answers_is_never_half_of_each(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*before)(struct gateway *g, size_t call);
+        const char *changed;
+    } CASES[] = {{change_once, "US001|1:1 US001|2:4 US001|3:1 "},
+                 {go_once, "US001|1:1 US001|3:1 "}};
+    for (size_t c = 0; c < PST_COUNT(CASES); c++) {
+        for (uint32_t limit = 1; limit <= 7; limit++) {
+            for (unsigned cap = 0; cap <= 7; cap++) {
+                for (change_at = 0; change_at < 24; change_at++) {
+                    struct fixture f;
+                    char all[512];
+                    begin(&f, CONFIG);
+                    f.gateway.rows = BEFORE;
+                    f.gateway.row_count = PST_COUNT(BEFORE);
+                    f.gateway.cap = cap;
+                    f.gateway.before = CASES[c].before;
+                    walk_stamps = true;
+                    walk(&f, limit, all, sizeof(all), 40);
+                    walk_stamps = false;
+                    /* As it was, or as it is: both have four rows, or it is not there. */
+                    if (strcmp(all, CASES[c].changed) != 0 &&
+                        strcmp(all, "US001|1:1 US001|2:4 US001|3:1 ") != 0)
+                        fail_msg("limit %u, cap %u, call %zu: %s", limit, cap, change_at, all);
+                    end(&f);
+                }
+            }
+        }
+    }
+}
+
+static void a_document_that_never_holds_still_is_rejected_and_the_next_ones_come(void **state)
+{
+    (void)state;
     struct fixture f;
-    struct pst_page page;
+    char all[512];
     begin(&f, CONFIG);
-    f.gateway.rows = rows;
-    f.gateway.row_count = MAX + 2;
-    assert_int_equal(fetch(&f, "", 3000, &page), PST_E_LIMIT);
-    pst_arena_reset(f.arena);
-    rows[MAX] = rows[MAX + 1];
-    f.gateway.row_count = MAX + 1;
-    assert_int_equal(fetch(&f, "", 3000, &page), PST_OK);
-    assert_int_equal(page.documents[0].row_count, MAX);
+    f.gateway.before = change_always;
+    walk(&f, 3, all, sizeof(all), 10);
+    assert_string_equal(all, "US001|1:1 US001|2:4 (it kept changing while it was read) US001|3:1 ");
     end(&f);
 }
 
@@ -487,7 +614,10 @@ int main(void)
         cmocka_unit_test(lies_of_the_query_are_named),
         cmocka_unit_test(rows_out_of_order_inside_a_document_are_named),
         cmocka_unit_test(one_bad_row_is_one_document_s_fault),
-        cmocka_unit_test(a_document_may_have_ten_thousand_rows_and_no_more),
+        cmocka_unit_test(
+            a_document_of_more_than_ten_thousand_rows_is_rejected_and_the_next_ones_come),
+        cmocka_unit_test(a_document_that_changes_between_its_answers_is_never_half_of_each),
+        cmocka_unit_test(a_document_that_never_holds_still_is_rejected_and_the_next_ones_come),
         cmocka_unit_test(failures_keep_their_code_and_name_the_query),
         cmocka_unit_test(a_cut_answer_gives_no_page),
         cmocka_unit_test(keys_of_others_are_refused),

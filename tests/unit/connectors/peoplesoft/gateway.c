@@ -167,6 +167,8 @@ pst_code gateway_call(void *self, const struct pst_http_request *request, struct
 {
     struct gateway *g = self;
     size_t call = g->calls++;
+    if (g->before)
+        g->before(g, call);
     *response = (struct pst_http_response){.status = 200, .timing.total_us = 1000};
     (void)pst_str_copy(g->urls[call % GATEWAY_CALLS], sizeof(g->urls[0]), request->url);
     (void)pst_str_copy(g->user, sizeof(g->user), request->user);

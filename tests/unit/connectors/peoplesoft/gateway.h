@@ -37,6 +37,7 @@ struct gateway {
         int http_status;
     } *meta;
     size_t meta_count;
+    void (*before)(struct gateway *g, size_t call); /* the n-th call is answered; may change rows */
     size_t calls;
     char urls[GATEWAY_CALLS][1024];
     char user[64], password[64];
