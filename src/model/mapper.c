@@ -186,9 +186,9 @@ static pst_code put_member(struct pst_mapper *p, const struct pst_rule *rule,
     pst_buf_add_str(&p->out, rule->lead);
     PST_TRY(pst_mapper_value(p, rule, group, &null, err));
     if (null && rule->required)
-        return PST_FAIL(
-            err, PST_E_INVALID, "%.*s: %.*s is blank and must not be", PST_STR_ARG(rule->name),
-            PST_STR_ARG(rule->column_count ? p->mapping->columns[rule->columns[0]] : rule->name));
+        return PST_FAIL(err, PST_E_INVALID, "%.*s: %.*s is blank and must not be",
+                        PST_STR_ARG(rule->name),
+                        PST_STR_ARG(p->mapping->columns[rule->columns[0]]));
     return PST_OK;
 }
 
@@ -206,7 +206,7 @@ static pst_code put_display_name(struct pst_mapper *p, struct pst_group group, s
     pst_buf_add_lit(&p->out, "{\"display_name\":");
     size_t at = p->out.len;
     PST_TRY(pst_mapper_value(p, &p->mapping->display_name, group, &null, err));
-    if (!null || p->out.fail != PST_OK)
+    if (!null)
         return PST_OK;
     p->out.len = at;
     pst_json_quote(&p->out, p->doc->source_id);
@@ -219,15 +219,12 @@ static pst_code created_at(struct pst_mapper *p, struct pst_group group, pst_wal
                            struct pst_err *err)
 {
     bool null = false;
+    struct pst_err why;
     *out = PST_WALL_NONE;
-    if (p->mapping->created.kind == PST_RULE_NULL)
+    if (pst_mapper_value(p, &p->mapping->created, group, &null, &why) != PST_OK || null)
         return PST_OK;
-    pst_code rc = pst_mapper_value(p, &p->mapping->created, group, &null, err);
-    if (rc != PST_OK)
-        return rc == PST_E_INVALID ? PST_OK : rc;
     PST_TRY(pst_buf_check(&p->out, err));
-    if (!null && !pst_wall_parse(out, (pst_str){p->out.ptr + 1, p->out.len - 2}))
-        *out = PST_WALL_NONE;
+    (void)pst_wall_parse(out, (pst_str){p->out.ptr + 1, p->out.len - 2});
     return PST_OK;
 }
 

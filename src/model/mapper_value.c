@@ -63,9 +63,10 @@ static void filter_int(struct pst_mapper *m, const struct pst_rule *rule, int64_
 
 /* ---- one cell by type ---------------------------------------------------------------------- */
 
-static pst_code put_text(struct pst_mapper *m, const struct pst_rule *rule, pst_str text,
-                         struct pst_err *err)
+static pst_code put_text(struct pst_mapper *m, const struct pst_rule *rule, unsigned column,
+                         pst_str text, struct pst_err *err)
 {
+    (void)column;
     pst_json_quote(&m->out, text);
     return filter_text(m, rule, text, err);
 }
@@ -92,7 +93,7 @@ static pst_code put_integer(struct pst_mapper *m, const struct pst_rule *rule, u
                             pst_str text, struct pst_err *err)
 {
     int64_t v = 0;
-    if (!read_integer(text, &v))
+    if (!read_integer(pst_str_trim(text), &v))
         return refuse(m, rule, column, "a whole number", err);
     pst_buf_add_i64(&m->out, v);
     filter_int(m, rule, v);
@@ -103,6 +104,7 @@ static pst_code put_decimal(struct pst_mapper *m, const struct pst_rule *rule, u
                             pst_str text, struct pst_err *err)
 {
     char plain[PST_DECIMAL_TEXT];
+    text = pst_str_trim(text);
     if (!pst_decimal_is_plain(text)) {
         struct pst_decimal d;
         struct pst_err why;
@@ -121,6 +123,7 @@ static pst_code put_boolean(struct pst_mapper *m, const struct pst_rule *rule, u
 {
     static const char *const yes[] = {"Y", "YES", "TRUE", "1"};
     static const char *const no[] = {"N", "NO", "FALSE", "0"};
+    text = pst_str_trim(text);
     for (size_t i = 0; i < PST_COUNT(yes); i++) {
         bool is_yes = pst_str_eq_nocase(text, pst_str_from(yes[i]));
         if (!is_yes && !pst_str_eq_nocase(text, pst_str_from(no[i])))
@@ -157,29 +160,19 @@ static pst_code put_datetime(struct pst_mapper *m, const struct pst_rule *rule, 
     return PST_OK;
 }
 
+/* By type; enums, references and arrays are never one cell. */
+static pst_code (*const converters[])(struct pst_mapper *m, const struct pst_rule *rule,
+                                      unsigned column, pst_str text, struct pst_err *err) = {
+    [PST_TYPE_STRING] = put_text,       [PST_TYPE_TEXT] = put_text,
+    [PST_TYPE_INTEGER] = put_integer,   [PST_TYPE_DECIMAL] = put_decimal,
+    [PST_TYPE_BOOLEAN] = put_boolean,   [PST_TYPE_DATE] = put_date,
+    [PST_TYPE_DATETIME] = put_datetime,
+};
+
 static pst_code put_cell(struct pst_mapper *m, const struct pst_rule *rule, unsigned column,
                          const struct pst_cell *cell, struct pst_err *err)
 {
-    switch (rule->type) {
-    case PST_TYPE_STRING:
-    case PST_TYPE_TEXT:
-        return put_text(m, rule, cell->text, err);
-    case PST_TYPE_INTEGER:
-        return put_integer(m, rule, column, pst_str_trim(cell->text), err);
-    case PST_TYPE_DECIMAL:
-        return put_decimal(m, rule, column, pst_str_trim(cell->text), err);
-    case PST_TYPE_BOOLEAN:
-        return put_boolean(m, rule, column, pst_str_trim(cell->text), err);
-    case PST_TYPE_DATE:
-        return put_date(m, rule, column, cell->text, err);
-    case PST_TYPE_DATETIME:
-        return put_datetime(m, rule, column, cell->text, err);
-    case PST_TYPE_ENUM:
-    case PST_TYPE_REFERENCE:
-    case PST_TYPE_ARRAY:
-        break;
-    }
-    return PST_FAIL(err, PST_E_INTERNAL, "%.*s: no converter", PST_STR_ARG(rule->name));
+    return converters[rule->type](m, rule, column, cell->text, err);
 }
 
 /* ---- enums --------------------------------------------------------------------------------- */
@@ -225,9 +218,10 @@ static pst_code put_enum(struct pst_mapper *m, const struct pst_rule *rule,
 
 /* ---- rules --------------------------------------------------------------------------------- */
 
-static pst_code column_value(struct pst_mapper *m, const struct pst_rule *rule, uint32_t row,
-                             bool *null, struct pst_err *err)
+static pst_code column_value(struct pst_mapper *m, const struct pst_rule *rule,
+                             struct pst_group group, bool *null, struct pst_err *err)
 {
+    uint32_t row = group.rows[0];
     for (size_t i = 0; i < rule->column_count; i++) {
         const struct pst_cell *cell = pst_mapper_cell(m, row, rule->columns[i]);
         if (pst_cell_is_blank(cell))
@@ -312,9 +306,10 @@ static pst_code extreme_value(struct pst_mapper *m, const struct pst_rule *rule,
     return best ? put_cell(m, rule, rule->columns[0], best, err) : put_null(m, null);
 }
 
-static pst_code ref_value(struct pst_mapper *m, const struct pst_rule *rule, uint32_t row,
+static pst_code ref_value(struct pst_mapper *m, const struct pst_rule *rule, struct pst_group group,
                           bool *null, struct pst_err *err)
 {
+    uint32_t row = group.rows[0];
     pst_buf_reset(&m->scratch);
     for (size_t i = 0; i < rule->column_count; i++) {
         const struct pst_cell *cell = pst_mapper_cell(m, row, rule->columns[i]);
@@ -330,9 +325,10 @@ static pst_code ref_value(struct pst_mapper *m, const struct pst_rule *rule, uin
     return filter_text(m, rule, text, err);
 }
 
-static pst_code template_value(struct pst_mapper *m, const struct pst_rule *rule, uint32_t row,
-                               bool *null, struct pst_err *err)
+static pst_code template_value(struct pst_mapper *m, const struct pst_rule *rule,
+                               struct pst_group group, bool *null, struct pst_err *err)
 {
+    uint32_t row = group.rows[0];
     bool any = false;
     for (size_t i = 0; i < rule->column_count; i++)
         any |= !pst_cell_is_blank(pst_mapper_cell(m, row, rule->columns[i]));
@@ -346,7 +342,7 @@ static pst_code template_value(struct pst_mapper *m, const struct pst_rule *rule
             pst_buf_add_str(&m->scratch, pst_mapper_cell(m, row, (unsigned)column)->text);
     }
     PST_TRY(pst_buf_check(&m->scratch, err));
-    return put_text(m, rule, pst_buf_str(&m->scratch), err);
+    return put_text(m, rule, 0, pst_buf_str(&m->scratch), err);
 }
 
 /* ---- arrays -------------------------------------------------------------------------------- */
@@ -412,8 +408,9 @@ static struct pst_group regroup(struct pst_mapper *m, const struct pst_rule *rul
 }
 
 static pst_code group_value(struct pst_mapper *m, const struct pst_rule *rule,
-                            struct pst_group group, struct pst_err *err)
+                            struct pst_group group, bool *null, struct pst_err *err)
 {
+    (void)null;
     size_t mark = m->rows_used;
     struct pst_group rows = regroup(m, rule, group);
     m->rows_used += rows.count;
@@ -426,10 +423,10 @@ static pst_code group_value(struct pst_mapper *m, const struct pst_rule *rule,
         pst_buf_add_str(&m->out, from ? PST_STR(",{") : PST_STR("{"));
         for (size_t i = 0; i < rule->rule_count; i++) {
             const struct pst_rule *r = &rule->rules[i];
-            bool null = false;
+            bool blank = false;
             pst_buf_add_str(&m->out, r->lead);
-            PST_TRY(pst_mapper_value(m, r, one, &null, err));
-            if (null && r->required)
+            PST_TRY(pst_mapper_value(m, r, one, &blank, err));
+            if (blank && r->required)
                 return refuse(m, r, r->columns[0], "filled, and it must be", err);
         }
         pst_buf_add_char(&m->out, '}');
@@ -439,34 +436,39 @@ static pst_code group_value(struct pst_mapper *m, const struct pst_rule *rule,
     return PST_OK;
 }
 
+/* ---- by kind of rule ------------------------------------------------------------------------ */
+
+static pst_code no_value(struct pst_mapper *m, const struct pst_rule *rule, struct pst_group group,
+                         bool *null, struct pst_err *err)
+{
+    (void)group;
+    (void)err;
+    if (rule->type != PST_TYPE_ARRAY)
+        return put_null(m, null);
+    pst_buf_add_lit(&m->out, "[]");
+    return PST_OK;
+}
+
+static pst_code const_value(struct pst_mapper *m, const struct pst_rule *rule,
+                            struct pst_group group, bool *null, struct pst_err *err)
+{
+    (void)group;
+    (void)null;
+    return put_text(m, rule, 0, rule->constant, err);
+}
+
+static pst_code (*const evaluators[])(struct pst_mapper *m, const struct pst_rule *rule,
+                                      struct pst_group group, bool *null, struct pst_err *err) = {
+    [PST_RULE_NULL] = no_value,      [PST_RULE_COLUMN] = column_value,
+    [PST_RULE_FIRST] = column_value, [PST_RULE_SUM] = sum_value,
+    [PST_RULE_MIN] = extreme_value,  [PST_RULE_MAX] = extreme_value,
+    [PST_RULE_REF] = ref_value,      [PST_RULE_TEMPLATE] = template_value,
+    [PST_RULE_CONST] = const_value,  [PST_RULE_GROUP] = group_value,
+};
+
 pst_code pst_mapper_value(struct pst_mapper *m, const struct pst_rule *rule, struct pst_group group,
                           bool *null, struct pst_err *err)
 {
     *null = false;
-    switch (rule->kind) {
-    case PST_RULE_NULL:
-        if (rule->type == PST_TYPE_ARRAY) {
-            pst_buf_add_lit(&m->out, "[]");
-            return PST_OK;
-        }
-        return put_null(m, null);
-    case PST_RULE_COLUMN:
-    case PST_RULE_FIRST:
-        return column_value(m, rule, group.rows[0], null, err);
-    case PST_RULE_SUM:
-        return sum_value(m, rule, group, null, err);
-    case PST_RULE_MIN:
-    case PST_RULE_MAX:
-        return extreme_value(m, rule, group, null, err);
-    case PST_RULE_REF:
-        return ref_value(m, rule, group.rows[0], null, err);
-    case PST_RULE_TEMPLATE:
-        return template_value(m, rule, group.rows[0], null, err);
-    case PST_RULE_CONST:
-        pst_json_quote(&m->out, rule->constant);
-        return filter_text(m, rule, rule->constant, err);
-    case PST_RULE_GROUP:
-        return group_value(m, rule, group, err);
-    }
-    return PST_FAIL(err, PST_E_INTERNAL, "%.*s: unknown rule", PST_STR_ARG(rule->name));
+    return evaluators[rule->kind](m, rule, group, null, err);
 }

@@ -26,6 +26,11 @@ static yyjson_val *member(yyjson_val *obj, const char *name)
     return pst_json_get(obj, pst_str_from(name));
 }
 
+static bool is_absent(yyjson_val *v)
+{
+    return v == NULL || yyjson_is_null(v);
+}
+
 /* ---- the fields of one level ------------------------------------------------------------ */
 
 struct level {
@@ -48,15 +53,14 @@ static bool known_field(const struct level *l, pst_str name)
 /* Rules for fields that the model does not have are mistakes. */
 static pst_code check_names(const struct level *l, yyjson_val *rules, struct pst_err *err)
 {
-    size_t i, max;
-    yyjson_val *key, *val;
+    pst_str name;
+    yyjson_val *rule = NULL;
     if (!rules)
         return PST_OK;
     if (!yyjson_is_obj(rules))
         return PST_FAIL(err, PST_E_INVALID, "%.*s: an object is needed", PST_STR_ARG(l->path));
-    yyjson_obj_foreach(rules, i, max, key, val)
-    {
-        pst_str name = {yyjson_get_str(key), yyjson_get_len(key)};
+    yyjson_obj_iter it = pst_rule_members(rules);
+    while (pst_rule_next(&it, &name, &rule)) {
         if (!known_field(l, name))
             return PST_FAIL(err, PST_E_INVALID, "%.*s.%.*s: the model has no such field",
                             PST_STR_ARG(l->path), PST_STR_ARG(name));
@@ -92,10 +96,7 @@ static pst_code compile_group(struct pst_rule_compiler *c, const struct pst_fiel
                               struct pst_err *err)
 {
     static const char *const allowed[] = {"group_by", "fields", NULL};
-    char what[96];
-    if (!pst_str_copy(what, sizeof(what), path))
-        (void)pst_str_copy(what, sizeof(what), PST_STR("rule"));
-    PST_TRY(pst_json_only(spec, what, allowed, err));
+    PST_TRY(pst_json_only(spec, path.ptr, allowed, err));
     if (depth >= PST_MAPPING_DEPTH)
         return PST_FAIL(err, PST_E_LIMIT, "%.*s: more than %d levels of arrays", PST_STR_ARG(path),
                         PST_MAPPING_DEPTH);
@@ -110,10 +111,13 @@ static pst_code compile_group(struct pst_rule_compiler *c, const struct pst_fiel
     return compile_level(c, &inner, depth + 1, &rule->rules, &rule->rule_count, err);
 }
 
+/* rules: of the whole level, compiled up to the one before i. */
 static pst_code compile_field(struct pst_rule_compiler *c, const struct level *l, size_t i,
-                              unsigned depth, struct pst_rule *rule, struct pst_err *err)
+                              unsigned depth, struct pst_rule *rules, struct pst_err *err)
 {
     const struct pst_field *field = &l->fields[i];
+    struct pst_rule *rule = &rules[i];
+    bool is_first = i == 0 && depth > 0; /* at the top display_name stands in front */
     bool twin = false;
     pst_str path;
     yyjson_val *spec = rule_of(l, i, &twin);
@@ -121,11 +125,11 @@ static pst_code compile_field(struct pst_rule_compiler *c, const struct level *l
     rule->type = field->type;
     rule->target = field->target;
     rule->filter = depth == 0 ? field->filter : -1;
-    PST_TRY(pst_rule_lead(c, rule, field->name, i == 0 && depth > 0, err));
-    if (!spec || yyjson_is_null(spec))
+    PST_TRY(pst_rule_lead(c, rule, field->name, is_first, err));
+    if (is_absent(spec))
         return PST_OK;
     if (twin)
-        return pst_rule_twin(c, spec, path, rule, err);
+        return pst_rule_twin(c, &rules[i - 1], spec, path, rule, err);
     if (field->type == PST_TYPE_ARRAY)
         return compile_group(c, field, spec, path, depth, rule, err);
     return pst_rule_parse(c, field, spec, path, rule, err);
@@ -139,7 +143,7 @@ static pst_code compile_level(struct pst_rule_compiler *c, const struct level *l
     PST_TRY(check_names(l, l->overrides, err));
     PST_TRY(pst_arena_array(c->arena, &rules, l->count, sizeof(*rules), err));
     for (size_t i = 0; i < l->count; i++)
-        PST_TRY(compile_field(c, l, i, depth, &rules[i], err));
+        PST_TRY(compile_field(c, l, i, depth, rules, err));
     *out = rules;
     *count = l->count;
     return PST_OK;
@@ -157,22 +161,18 @@ static pst_code compile_extra(struct pst_rule_compiler *c, const struct pst_fiel
 {
     rule->type = field->type;
     rule->filter = -1;
-    if (!spec || yyjson_is_null(spec))
+    if (is_absent(spec))
         return PST_OK;
     return pst_rule_parse(c, field, spec, pst_str_from(field->name), rule, err);
 }
 
 static bool custom_name_ok(pst_str name)
 {
-    if (name.len == 0 || name.len > 64)
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
+    char text[65];
+    if (!pst_str_copy(text, sizeof(text), name) || strspn(text, "0123456789") > 0)
         return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char ch = name.ptr[i];
-        bool letter = (ch >= 'a' && ch <= 'z') || ch == '_';
-        if (!letter && (i == 0 || ch < '0' || ch > '9'))
-            return false;
-    }
-    return true;
+    return text[0] != '\0' && strspn(text, allowed) == name.len;
 }
 
 /* Custom fields take the type their rule names ("type": "decimal"), else text. */
@@ -183,9 +183,9 @@ static pst_code custom_type(yyjson_val *spec, pst_str path, enum pst_field_type 
         PST_TYPE_STRING,  PST_TYPE_INTEGER, PST_TYPE_DECIMAL,
         PST_TYPE_BOOLEAN, PST_TYPE_DATE,    PST_TYPE_DATETIME,
     };
-    pst_str name = {NULL, 0};
+    pst_str name;
     *out = PST_TYPE_STRING;
-    if (!yyjson_is_obj(spec) || !pst_json_str(member(spec, "type"), &name))
+    if (!pst_json_str(member(spec, "type"), &name))
         return PST_OK;
     for (size_t i = 0; i < PST_COUNT(types); i++) {
         if (pst_str_is(name, pst_field_type_name(types[i]))) {
@@ -202,18 +202,18 @@ static pst_code custom_type(yyjson_val *spec, pst_str path, enum pst_field_type 
 static pst_code compile_custom(struct pst_rule_compiler *c, yyjson_val *specs,
                                struct pst_mapping *m, struct pst_err *err)
 {
-    size_t i, max;
-    yyjson_val *key, *spec;
-    struct pst_rule *rules = NULL;
-    if (!specs || yyjson_is_null(specs))
+    struct pst_rule *rule = NULL;
+    yyjson_val *spec = NULL;
+    pst_str name;
+    if (is_absent(specs))
         return PST_OK;
     if (!yyjson_is_obj(specs))
         return PST_FAIL(err, PST_E_INVALID, "custom_fields: an object is needed");
-    PST_TRY(pst_arena_array(c->arena, &rules, yyjson_obj_size(specs), sizeof(*rules), err));
+    PST_TRY(pst_arena_array(c->arena, &rule, yyjson_obj_size(specs), sizeof(*rule), err));
+    m->custom = rule;
     c->in_custom = true;
-    yyjson_obj_foreach(specs, i, max, key, spec)
-    {
-        pst_str name = {yyjson_get_str(key), yyjson_get_len(key)};
+    yyjson_obj_iter it = pst_rule_members(specs);
+    for (; pst_rule_next(&it, &name, &spec); rule++) {
         struct pst_field field = {.filter = -1};
         pst_str path;
         if (!custom_name_ok(name))
@@ -223,13 +223,12 @@ static pst_code compile_custom(struct pst_rule_compiler *c, yyjson_val *specs,
         PST_TRY(pst_arena_printf(c->arena, &path, err, "custom_fields.%.*s", PST_STR_ARG(name)));
         PST_TRY(custom_type(spec, path, &field.type, err));
         field.name = path.ptr + sizeof("custom_fields.") - 1;
-        rules[i].type = field.type;
-        rules[i].filter = -1;
-        PST_TRY(pst_rule_lead(c, &rules[i], field.name, i == 0, err));
-        PST_TRY(pst_rule_parse(c, &field, spec, path, &rules[i], err));
+        rule->type = field.type;
+        rule->filter = -1;
+        PST_TRY(pst_rule_lead(c, rule, field.name, rule == m->custom, err));
+        PST_TRY(pst_rule_parse(c, &field, spec, path, rule, err));
     }
-    m->custom = rules;
-    m->custom_count = max;
+    m->custom_count = (size_t)(rule - m->custom);
     return PST_OK;
 }
 
@@ -238,13 +237,14 @@ static pst_code compile_custom(struct pst_rule_compiler *c, yyjson_val *specs,
 /* Members of `rules` that `but` does not have; either may be NULL. */
 static void describe_rules(struct pst_json_writer *w, yyjson_val *rules, yyjson_val *but)
 {
-    yyjson_obj_iter it = yyjson_obj_iter_with(rules);
-    for (yyjson_val *key = yyjson_obj_iter_next(&it); key; key = yyjson_obj_iter_next(&it)) {
-        pst_str name = {yyjson_get_str(key), yyjson_get_len(key)};
+    yyjson_obj_iter it = pst_rule_members(rules);
+    pst_str name;
+    yyjson_val *rule = NULL;
+    while (pst_rule_next(&it, &name, &rule)) {
         if (pst_json_get(but, name))
             continue;
         pst_json_put_name(w, name);
-        pst_json_put_val(w, yyjson_obj_iter_get_val(key));
+        pst_json_put_val(w, rule);
     }
 }
 
@@ -292,12 +292,12 @@ static pst_code compile(struct pst_rule_compiler *c, struct pst_mapping *m, yyjs
         .rules = member(stream, "fields"),
         .path = PST_STR("fields"),
     };
-    if (overrides && yyjson_is_null(overrides))
+    if (is_absent(overrides))
         overrides = NULL;
-    if (overrides)
+    else
         PST_TRY(pst_json_only(overrides, "mapping", allowed, err));
     top.overrides = member(overrides, "fields");
-    if (top.overrides && yyjson_is_null(top.overrides))
+    if (is_absent(top.overrides))
         top.overrides = NULL;
     PST_TRY(compile_extra(c, &text_field, member(stream, "display_name"), &m->display_name, err));
     PST_TRY(compile_extra(c, &created_field, member(stream, "created_at"), &m->created, err));

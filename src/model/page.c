@@ -21,19 +21,10 @@ void pst_sort_key_add_i64(struct pst_buf *key, int64_t part)
 
 static void put_cell(struct pst_buf *out, const struct pst_cell *cell)
 {
-    switch (cell->kind) {
-    case PST_CELL_TEXT:
+    if (cell->kind == PST_CELL_TEXT)
         pst_json_quote(out, cell->text);
-        break;
-    case PST_CELL_NUMBER:
-    case PST_CELL_BOOL:
-        pst_buf_add_str(out, cell->text);
-        break;
-    case PST_CELL_NULL:
-    case PST_CELL_ABSENT:
-        pst_buf_add_lit(out, "null");
-        break;
-    }
+    else
+        pst_buf_add_str(out, cell->kind == PST_CELL_NULL ? PST_STR("null") : cell->text);
 }
 
 void pst_source_put_row(struct pst_buf *out, const struct pst_columns *columns,

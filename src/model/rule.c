@@ -22,6 +22,32 @@ pst_code pst_rule_lead(struct pst_rule_compiler *c, struct pst_rule *rule, const
     return pst_arena_printf(c->arena, &rule->lead, err, "%s\"%s\":", first ? "" : ",", name);
 }
 
+yyjson_obj_iter pst_rule_members(yyjson_val *obj)
+{
+    return yyjson_obj_iter_with(obj);
+}
+
+bool pst_rule_next(yyjson_obj_iter *it, pst_str *name, yyjson_val **value)
+{
+    yyjson_val *key = yyjson_obj_iter_next(it);
+    if (key == NULL)
+        return false;
+    *name = str_of(key);
+    *value = yyjson_obj_iter_get_val(key);
+    return true;
+}
+
+/* A list, or one thing as a list of one. */
+static size_t list_size(yyjson_val *v)
+{
+    return strcmp(pst_json_type(v), "array") == 0 ? yyjson_arr_size(v) : 1;
+}
+
+static yyjson_val *list_item(yyjson_val *v, size_t i)
+{
+    return strcmp(pst_json_type(v), "array") == 0 ? yyjson_arr_get(v, i) : v;
+}
+
 /* ---- columns ----------------------------------------------------------------------------- */
 
 static pst_code column_number(struct pst_rule_compiler *c, pst_str name, pst_str path,
@@ -51,16 +77,14 @@ static pst_code column_number(struct pst_rule_compiler *c, pst_str name, pst_str
 pst_code pst_rule_columns(struct pst_rule_compiler *c, yyjson_val *spec, pst_str path,
                           struct pst_rule *rule, struct pst_err *err)
 {
-    size_t count = yyjson_is_arr(spec) ? yyjson_arr_size(spec) : 1;
+    size_t count = list_size(spec);
     unsigned *columns = NULL;
     if (count == 0 || count > PST_RULE_COLUMNS)
         return PST_FAIL(err, PST_E_INVALID, "%.*s: 1 to %d source columns are needed",
                         PST_STR_ARG(path), PST_RULE_COLUMNS);
     PST_TRY(pst_arena_array(c->arena, &columns, count, sizeof(*columns), err));
-    for (size_t i = 0; i < count; i++) {
-        yyjson_val *v = yyjson_is_arr(spec) ? yyjson_arr_get(spec, i) : spec;
-        PST_TRY(column_number(c, str_of(v), path, &columns[i], err));
-    }
+    for (size_t i = 0; i < count; i++)
+        PST_TRY(column_number(c, str_of(list_item(spec, i)), path, &columns[i], err));
     rule->columns = columns;
     rule->column_count = count;
     return PST_OK;
@@ -87,32 +111,33 @@ static pst_code parse_codes(struct pst_rule_compiler *c, const struct pst_field 
                             yyjson_val *map, pst_str path, struct pst_rule *rule,
                             struct pst_err *err)
 {
-    size_t i, max;
-    yyjson_val *key, *val;
     struct pst_rule_code *codes = NULL;
+    pst_str code;
+    yyjson_val *value = NULL;
     if (!yyjson_is_obj(map))
         return PST_FAIL(err, PST_E_INVALID, "%.*s.map: codes and their values are needed",
                         PST_STR_ARG(path));
     PST_TRY(pst_arena_array(c->arena, &codes, yyjson_obj_size(map), sizeof(*codes), err));
-    yyjson_obj_foreach(map, i, max, key, val)
-    {
-        PST_TRY(enum_value(field, val, path, &codes[i].value, err));
-        PST_TRY(pst_arena_dup(c->arena, &codes[i].code, str_of(key), err));
-    }
     rule->codes = codes;
-    rule->code_count = max;
+    yyjson_obj_iter it = pst_rule_members(map);
+    while (pst_rule_next(&it, &code, &value)) {
+        PST_TRY(enum_value(field, value, path, &codes->value, err));
+        PST_TRY(pst_arena_dup(c->arena, &codes->code, code, err));
+        codes++;
+    }
+    rule->code_count = (size_t)(codes - rule->codes);
     return PST_OK;
 }
 
-static pst_code parse_test(struct pst_rule_compiler *c, yyjson_val *key, yyjson_val *val,
+static pst_code parse_test(struct pst_rule_compiler *c, pst_str column, yyjson_val *spec,
                            pst_str path, struct pst_rule_test *out, struct pst_err *err)
 {
-    size_t count = yyjson_is_arr(val) ? yyjson_arr_size(val) : 1;
+    size_t count = list_size(spec);
     pst_str *values = NULL;
-    PST_TRY(column_number(c, str_of(key), path, &out->column, err));
+    PST_TRY(column_number(c, column, path, &out->column, err));
     PST_TRY(pst_arena_array(c->arena, &values, count, sizeof(*values), err));
     for (size_t i = 0; i < count; i++) {
-        yyjson_val *v = yyjson_is_arr(val) ? yyjson_arr_get(val, i) : val;
+        yyjson_val *v = list_item(spec, i);
         pst_str text;
         if (!pst_json_str(v, &text) && !pst_json_number(v, &text))
             return PST_FAIL(err, PST_E_INVALID, "%.*s.when: texts to compare with are needed",
@@ -128,19 +153,20 @@ static pst_code parse_when(struct pst_rule_compiler *c, const struct pst_field *
                            yyjson_val *spec, pst_str path, struct pst_rule_when *out,
                            struct pst_err *err)
 {
-    size_t i, max;
-    yyjson_val *key, *val;
     yyjson_val *tests = member(spec, "if");
+    yyjson_val *values = NULL;
     struct pst_rule_test *list = NULL;
+    pst_str column;
     if (!yyjson_is_obj(tests) || yyjson_obj_size(tests) == 0)
         return PST_FAIL(err, PST_E_INVALID, "%.*s.when: {if: {COLUMN: [..]}, value: ..} is needed",
                         PST_STR_ARG(path));
     PST_TRY(enum_value(field, member(spec, "value"), path, &out->value, err));
     PST_TRY(pst_arena_array(c->arena, &list, yyjson_obj_size(tests), sizeof(*list), err));
-    yyjson_obj_foreach(tests, i, max, key, val)
-        PST_TRY(parse_test(c, key, val, path, &list[i], err));
     out->tests = list;
-    out->test_count = max;
+    yyjson_obj_iter it = pst_rule_members(tests);
+    while (pst_rule_next(&it, &column, &values))
+        PST_TRY(parse_test(c, column, values, path, list++, err));
+    out->test_count = (size_t)(list - out->tests);
     return PST_OK;
 }
 
@@ -158,7 +184,7 @@ static pst_code parse_enum(struct pst_rule_compiler *c, const struct pst_field *
     size_t count = yyjson_arr_size(whens);
     PST_TRY(pst_arena_array(c->arena, &list, count, sizeof(*list), err));
     for (size_t i = 0; i < count; i++)
-        PST_TRY(parse_when(c, field, yyjson_arr_get(whens, i), path, &list[i], err));
+        PST_TRY(parse_when(c, field, list_item(whens, i), path, &list[i], err));
     rule->whens = list;
     rule->when_count = count;
     return PST_OK;
@@ -218,13 +244,24 @@ static pst_code parse_const(struct pst_rule_compiler *c, const struct pst_field 
 
 /* ---- the verb ---------------------------------------------------------------------------- */
 
+#define BIT(type) (1U << PST_TYPE_##type)
+#define TEXTS (BIT(STRING) | BIT(TEXT))
+#define TIMES (BIT(DATE) | BIT(DATETIME))
+#define ANY (TEXTS | TIMES | BIT(INTEGER) | BIT(DECIMAL) | BIT(BOOLEAN) | BIT(ENUM))
+
 static const struct verb {
     const char *name;
     enum pst_rule_kind kind;
+    unsigned types; /* of the fields that it can fill; const has a message of its own */
 } verbs[] = {
-    {"column", PST_RULE_COLUMN},     {"first", PST_RULE_FIRST}, {"sum", PST_RULE_SUM},
-    {"min", PST_RULE_MIN},           {"max", PST_RULE_MAX},     {"ref", PST_RULE_REF},
-    {"template", PST_RULE_TEMPLATE}, {"const", PST_RULE_CONST},
+    {"column", PST_RULE_COLUMN, ANY},
+    {"first", PST_RULE_FIRST, ANY},
+    {"sum", PST_RULE_SUM, BIT(DECIMAL)},
+    {"min", PST_RULE_MIN, BIT(DECIMAL) | BIT(INTEGER) | TIMES},
+    {"max", PST_RULE_MAX, BIT(DECIMAL) | BIT(INTEGER) | TIMES},
+    {"ref", PST_RULE_REF, BIT(REFERENCE)},
+    {"template", PST_RULE_TEMPLATE, TEXTS},
+    {"const", PST_RULE_CONST, ANY | BIT(REFERENCE)},
 };
 
 static pst_code find_verb(yyjson_val *spec, pst_str path, const struct verb **out,
@@ -248,31 +285,6 @@ static pst_code find_verb(yyjson_val *spec, pst_str path, const struct verb **ou
     return PST_OK;
 }
 
-static bool verb_fits(enum pst_rule_kind kind, enum pst_field_type type)
-{
-    bool text = type == PST_TYPE_STRING || type == PST_TYPE_TEXT;
-    switch (kind) {
-    case PST_RULE_SUM:
-        return type == PST_TYPE_DECIMAL;
-    case PST_RULE_MIN:
-    case PST_RULE_MAX:
-        return type == PST_TYPE_DECIMAL || type == PST_TYPE_INTEGER || type == PST_TYPE_DATE ||
-               type == PST_TYPE_DATETIME;
-    case PST_RULE_REF:
-        return type == PST_TYPE_REFERENCE;
-    case PST_RULE_TEMPLATE:
-        return text;
-    case PST_RULE_COLUMN:
-    case PST_RULE_FIRST:
-        return type != PST_TYPE_REFERENCE;
-    case PST_RULE_CONST:
-    case PST_RULE_NULL:
-    case PST_RULE_GROUP:
-        break;
-    }
-    return true;
-}
-
 /* A member that would have no effect is a mistake of who wrote it. */
 static pst_code check_members(const struct pst_rule_compiler *c, const struct pst_field *field,
                               yyjson_val *spec, pst_str path, struct pst_err *err)
@@ -284,57 +296,47 @@ static pst_code check_members(const struct pst_rule_compiler *c, const struct ps
     static const char *const of_custom[] = {"column",   "first", "sum",      "min",  "max", "ref",
                                             "template", "const", "required", "type", NULL};
     const char *const *allowed = of_all;
-    char what[96];
     if (field->type == PST_TYPE_ENUM)
         allowed = of_enums;
     else if (c->in_custom)
         allowed = of_custom;
-    if (!pst_str_copy(what, sizeof(what), path))
-        (void)pst_str_copy(what, sizeof(what), PST_STR("rule"));
-    return pst_json_only(spec, what, allowed, err);
+    return pst_json_only(spec, path.ptr, allowed, err);
 }
 
 pst_code pst_rule_parse(struct pst_rule_compiler *c, const struct pst_field *field,
                         yyjson_val *spec, pst_str path, struct pst_rule *rule, struct pst_err *err)
 {
-    const struct verb *verb = NULL;
+    const struct verb *verb = &verbs[0]; /* of a column's name alone */
     yyjson_val *value = spec;
-    bool is_enum = field->type == PST_TYPE_ENUM;
-    if (yyjson_is_str(spec)) {
-        rule->kind = PST_RULE_COLUMN;
-    } else {
+    if (!pst_json_str(spec, &(pst_str){0})) {
         PST_TRY(check_members(c, field, spec, path, err));
         PST_TRY(find_verb(spec, path, &verb, &value, err));
-        rule->kind = verb->kind;
         if (pst_json_opt_bool(spec, "required", &rule->required, err) != PST_OK)
             return pst_err_wrap(err, "%.*s", PST_STR_ARG(path));
     }
-    if (!verb_fits(rule->kind, field->type))
+    rule->kind = verb->kind;
+    if (!(verb->types >> field->type & 1))
         return PST_FAIL(err, PST_E_INVALID, "%.*s: '%s' does not give a %s", PST_STR_ARG(path),
-                        verb ? verb->name : "column", pst_field_type_name(field->type));
+                        verb->name, pst_field_type_name(field->type));
     if (rule->kind == PST_RULE_CONST)
         return parse_const(c, field, value, path, rule, err);
     if (rule->kind == PST_RULE_TEMPLATE)
         return parse_template(c, value, path, rule, err);
     PST_TRY(pst_rule_columns(c, value, path, rule, err));
-    if (is_enum)
-        return parse_enum(c, field, spec, path, rule, err);
-    return PST_OK;
+    return field->type == PST_TYPE_ENUM ? parse_enum(c, field, spec, path, rule, err) : PST_OK;
 }
 
-pst_code pst_rule_twin(struct pst_rule_compiler *c, yyjson_val *enum_spec, pst_str path,
-                       struct pst_rule *rule, struct pst_err *err)
+pst_code pst_rule_twin(struct pst_rule_compiler *c, const struct pst_rule *of,
+                       yyjson_val *enum_spec, pst_str path, struct pst_rule *rule,
+                       struct pst_err *err)
 {
     yyjson_val *source = member(enum_spec, "source");
-    const struct verb *verb = NULL;
-    if (!source) {
-        if (yyjson_is_str(enum_spec))
-            source = enum_spec;
-        else
-            PST_TRY(find_verb(enum_spec, path, &verb, &source, err));
-    }
-    if (verb && verb->kind == PST_RULE_CONST)
+    if (source == NULL && of->kind == PST_RULE_CONST)
         return PST_OK;
-    rule->kind = yyjson_is_arr(source) ? PST_RULE_FIRST : PST_RULE_COLUMN;
-    return pst_rule_columns(c, source, path, rule, err);
+    rule->kind = PST_RULE_FIRST;
+    if (source)
+        return pst_rule_columns(c, source, path, rule, err);
+    rule->columns = of->columns;
+    rule->column_count = of->column_count;
+    return PST_OK;
 }

@@ -21,12 +21,18 @@ pst_code pst_rule_lead(struct pst_rule_compiler *c, struct pst_rule *rule, const
 pst_code pst_rule_columns(struct pst_rule_compiler *c, yyjson_val *spec, pst_str path,
                           struct pst_rule *rule, struct pst_err *err);
 
-/* Everything but arrays. rule->type and lead are set already. */
+/* Everything but arrays. rule->type and lead are set already. path ends with a NUL. */
 pst_code pst_rule_parse(struct pst_rule_compiler *c, const struct pst_field *field,
                         yyjson_val *spec, pst_str path, struct pst_rule *rule, struct pst_err *err);
 
-/* source_<enum>: the enum's column untouched, or that of its `source`. */
-pst_code pst_rule_twin(struct pst_rule_compiler *c, yyjson_val *enum_spec, pst_str path,
-                       struct pst_rule *rule, struct pst_err *err);
+/* source_<enum>: the columns of the enum's rule untouched, or those that its spec names as
+ * `source`. */
+pst_code pst_rule_twin(struct pst_rule_compiler *c, const struct pst_rule *of,
+                       yyjson_val *enum_spec, pst_str path, struct pst_rule *rule,
+                       struct pst_err *err);
+
+/* The members of an object (of anything else: none), one after another; false behind the last. */
+yyjson_obj_iter pst_rule_members(yyjson_val *obj);
+bool pst_rule_next(yyjson_obj_iter *it, pst_str *name, yyjson_val **value);
 
 #endif

@@ -20,26 +20,11 @@ static const struct envelope_member {
     {"deleted_at", NULL, "When it was found to be gone from the source, else null."},
 };
 
-static const char *json_type(enum pst_field_type type)
-{
-    switch (type) {
-    case PST_TYPE_INTEGER:
-        return "integer";
-    case PST_TYPE_BOOLEAN:
-        return "boolean";
-    case PST_TYPE_ARRAY:
-        return "array";
-    case PST_TYPE_STRING:
-    case PST_TYPE_TEXT:
-    case PST_TYPE_DECIMAL:
-    case PST_TYPE_DATE:
-    case PST_TYPE_DATETIME:
-    case PST_TYPE_ENUM:
-    case PST_TYPE_REFERENCE:
-        break;
-    }
-    return "string";
-}
+static const char *const json_types[] = {
+    [PST_TYPE_STRING] = "string",   [PST_TYPE_TEXT] = "string", [PST_TYPE_INTEGER] = "integer",
+    [PST_TYPE_DECIMAL] = "string",  [PST_TYPE_DATE] = "string", [PST_TYPE_BOOLEAN] = "boolean",
+    [PST_TYPE_DATETIME] = "string", [PST_TYPE_ENUM] = "string", [PST_TYPE_REFERENCE] = "string",
+};
 
 /* "type": [t, "null"]: every field may be unknown to the source. */
 static void put_nullable(struct pst_json_writer *w, const char *type)
@@ -78,7 +63,7 @@ static void put_field(struct pst_json_writer *w, const struct pst_field *f)
     if (f->type == PST_TYPE_ARRAY)
         put_array(w, f);
     else
-        put_nullable(w, json_type(f->type));
+        put_nullable(w, json_types[f->type]);
     if (f->type == PST_TYPE_DATE)
         pst_json_add_z(w, "format", "date");
     if (f->type == PST_TYPE_DATETIME)

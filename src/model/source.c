@@ -123,7 +123,7 @@ static void take_row(struct reader *in, struct pst_cell *cells, size_t width, bo
         uint64_t value = head >> KIND_BITS;
         unsigned kind = head & ((1U << KIND_BITS) - 1);
         if (kind == SAME) {
-            in->is_bad = in->is_bad || is_first || value == 0 || value > width - i;
+            in->is_bad = is_first || value == 0 || value > width - i;
             i += in->is_bad ? 0 : (size_t)value;
             continue;
         }

@@ -41,8 +41,9 @@ struct pst_id fixture_record_id(pst_str connection_id, pst_str entity, pst_str s
     return id;
 }
 
-pst_code fixture_mapping(struct pst_mapping **out, const char *entity, const char *stream,
-                         const char *overrides, const struct pst_tz *zone, struct pst_err *err)
+pst_code fixture_mapping_of(struct pst_mapping **out, const struct pst_entity *entity,
+                            const char *stream, const char *overrides, const struct pst_tz *zone,
+                            struct pst_err *err)
 {
     PST_AUTO(arena) struct pst_arena *a = NULL;
     yyjson_doc *doc = NULL;
@@ -56,6 +57,13 @@ pst_code fixture_mapping(struct pst_mapping **out, const char *entity, const cha
         .record_id = fixture_record_id,
         .connection_id = PST_STR("conn_1"),
     };
-    return pst_mapping_new(out, pst_model_entity(pst_str_from(entity)), yyjson_doc_get_root(doc),
+    return pst_mapping_new(out, entity, yyjson_doc_get_root(doc),
                            over ? yyjson_doc_get_root(over) : NULL, &options, err);
+}
+
+pst_code fixture_mapping(struct pst_mapping **out, const char *entity, const char *stream,
+                         const char *overrides, const struct pst_tz *zone, struct pst_err *err)
+{
+    return fixture_mapping_of(out, pst_model_entity(pst_str_from(entity)), stream, overrides, zone,
+                              err);
 }

@@ -28,4 +28,9 @@ struct pst_id fixture_record_id(pst_str connection_id, pst_str entity, pst_str s
 pst_code fixture_mapping(struct pst_mapping **out, const char *entity, const char *stream,
                          const char *overrides, const struct pst_tz *zone, struct pst_err *err);
 
+/* The same for an entity that the model may not have. */
+pst_code fixture_mapping_of(struct pst_mapping **out, const struct pst_entity *entity,
+                            const char *stream, const char *overrides, const struct pst_tz *zone,
+                            struct pst_err *err);
+
 #endif

@@ -114,6 +114,15 @@ static void kept_rows_give_the_rows_as_they_came(void **state)
     }
     pst_buf_add_char(&packed, 'x');
     assert_code(pst_source_unpack(&back, pst_buf_str(&packed), &err), PST_E_CORRUPT);
+    /* A number that never ends, and a page that leaves no room. */
+    assert_code(
+        pst_source_unpack(&back, PST_STR("\1\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\1"), &err),
+        PST_E_CORRUPT);
+    for (size_t max = 0; max < packed.len - 1; max++) {
+        PST_AUTO(buf) struct pst_buf tight = {.max = max};
+        pst_source_pack(&tight, &p.columns, &p.doc);
+        assert_code(pst_buf_check(&tight, &err), PST_E_LIMIT);
+    }
     PST_AUTO(buf) struct pst_buf small = {.max = shown.len - 1};
     packed.len--;
     assert_code(pst_source_unpack(&small, pst_buf_str(&packed), &err), PST_E_LIMIT);
@@ -162,6 +171,7 @@ static void differences_name_the_top_level_members(void **state)
         {"{\"a\"}", "{\"a\":1}", "[\"a\"]"},
         {"{\"a\":1", "{\"a\":1}", "[]"},
         {"{\"a", "{\"a\":1}", "[]"},
+        {"{\"a}", "{\"a\":1}", "[\"a\"]"},
         {"{x}", "{\"a\":1}", "[\"a\"]"},
         {"{\"a\":1,\"b\":{\"c\":[1]}}", "{\"a\":1,\"b\":{\"c\":[2]}}", "[\"b\"]"},
         {"{\"a\":[1}", "{\"a\":1}", "[\"a\"]"},
