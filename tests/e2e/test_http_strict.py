@@ -355,3 +355,17 @@ def test_e4_the_type_is_json_and_nothing_like_it(server):
         assert status == 415 and problem["code"] == "UNSUPPORTED_MEDIA_TYPE", bad
     assert json_answer(server, body)[0] == 415
     assert json_answer(server, body, "Content-Type: application/json", "Content-Type: application/json")[0] == 415
+
+
+# ---- E5: what stands in a path is never a file's name ----
+
+def test_e5_no_path_leads_to_a_file(server):
+    for prefix in (b"/", b"/docs/", b"/docs/errors/", b"/v1/", b"/v1/connections/"):
+        for name in (b"penstock.db", b"root.key", b"etc/passwd", b"//etc/passwd", b"%2fetc%2fpasswd", b"..%2f..%2fetc%2fpasswd",
+                     b"../../../../etc/passwd", b"..;/etc/passwd", b"..%5c..%5cetc%5cpasswd", b"..\\..\\etc", b"%2e%2e/%2e%2e/etc/passwd",
+                     b"%252e%252e%252fetc%252fpasswd", b"....//....//etc/passwd", b"not-found%00.html", b"file:%2f%2f%2fetc%2fpasswd",
+                     b"proc/self/environ", b".git/config", b"%c0%ae%c0%ae/etc/passwd"):
+            with Connection(server.port) as connection:
+                answer = connection.ask(b"GET " + prefix + name + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert answer.status in (400, 401, 404), (prefix, name, answer.status)
+            assert answer.header("Content-Type") == "application/problem+json" and b"root:" not in answer.body
