@@ -2,37 +2,52 @@
 #include "api/internal.h"
 
 struct page {
-    struct pst_json_writer w;
+    struct pst_buf *out;
     size_t count;
+    struct pst_api_wall at;
 };
 
+/* Room for all of a change but its entity and the names of its fields. */
+enum { CHANGE_BYTES = 512 };
+
+static char *put(char *p, pst_str text)
+{
+    memcpy(p, text.ptr, text.len);
+    return p + text.len;
+}
+
+/* Written through a pointer: a page of changes is hardly anything but this. */
 static pst_code put_change(void *self, const struct pst_change_row *row, struct pst_err *err)
 {
-    static const char *const ops[] = {
-        [PST_CHANGE_CREATED] = "created",
-        [PST_CHANGE_UPDATED] = "updated",
-        [PST_CHANGE_DELETED] = "deleted",
+    static const pst_str ops[] = {
+        [PST_CHANGE_CREATED] = PST_STR_INIT("created"),
+        [PST_CHANGE_UPDATED] = PST_STR_INIT("updated"),
+        [PST_CHANGE_DELETED] = PST_STR_INIT("deleted"),
     };
-    (void)err;
     struct page *page = self;
-    struct pst_json_writer *w = &page->w;
+    struct pst_buf *b = page->out;
+    pst_str entity = pst_str_from(row->entity->name);
     struct pst_id id = pst_id_format("rec_", row->id);
-    page->count++;
-    pst_json_begin_object(w);
-    pst_json_add_i64(w, "seq", row->seq);
-    pst_json_add_z(w, "entity", row->entity->name);
-    pst_json_add_z(w, "op", ops[row->op]);
-    pst_json_add_str(w, "record_id", pst_id_str(&id));
-    pst_json_add_wall(w, "at", row->at);
-    if (row->fields.len)
-        pst_json_add_raw(w, "fields", row->fields);
-    else
-        pst_json_add_null(w, "fields");
-    if (row->sync_id.text[0])
-        pst_json_add_str(w, "sync_id", pst_id_str(&row->sync_id));
-    else
-        pst_json_add_null(w, "sync_id");
-    pst_json_end_object(w);
+    pst_str sync = pst_id_str(&row->sync_id);
+    pst_buf_add_str(b, page->count++ ? PST_STR(",{\"seq\":") : PST_STR("{\"seq\":"));
+    pst_buf_add_i64(b, row->seq);
+    if (!pst_buf_reserve(b, CHANGE_BYTES + entity.len + row->fields.len))
+        return pst_buf_check(b, err);
+    char *p = put(b->ptr + b->len, PST_STR(",\"entity\":\""));
+    p = put(p, entity);
+    p = put(p, PST_STR("\",\"op\":\""));
+    p = put(p, ops[row->op]);
+    p = put(p, PST_STR("\",\"record_id\":\""));
+    p = put(p, pst_id_str(&id));
+    p = put(p, PST_STR("\",\"at\":\""));
+    p = pst_api_put_wall(&page->at, p, row->at);
+    p = put(p, PST_STR("\",\"fields\":"));
+    p = put(p, row->fields.len ? row->fields : PST_STR("null"));
+    p = put(p, sync.len ? PST_STR(",\"sync_id\":\"") : PST_STR(",\"sync_id\":null}"));
+    if (sync.len)
+        p = put(put(p, sync), PST_STR("\"}"));
+    *p = '\0';
+    b->len = (size_t)(p - b->ptr);
     return PST_OK;
 }
 
@@ -57,23 +72,25 @@ static pst_code read_entities(const struct pst_api_call *call, uint64_t *bits, s
 /* Write one page to the (emptied) answer; *count tells how many changes are in it. */
 static pst_code write_page(struct pst_api_call *call, size_t *count, struct pst_err *err)
 {
-    struct page page = {.count = 0};
+    struct pst_buf *b = &call->res->body;
+    struct page page = {.out = b};
     uint64_t entities = 0;
     int64_t scanned = 0;
     int64_t newest = 0;
     PST_TRY(read_entities(call, &entities, err));
     pst_response_reset(call->res);
-    pst_api_begin(call, &page.w);
-    pst_json_add_array(&page.w, "data");
+    pst_api_json(call, call->op->status);
+    pst_buf_add_lit(b, "{\"data\":[");
     PST_TRY(pst_changes_list(call->reader, call->connection.pk, pst_api_query_i64(call, "after"),
                              entities, (size_t)pst_api_query_i64(call, "limit"), put_change, &page,
                              &scanned, &newest, err));
-    pst_json_end_array(&page.w);
-    pst_json_add_i64(&page.w, "next_after", scanned);
-    pst_json_add_i64(&page.w, "last_seq", newest);
-    pst_json_end_object(&page.w);
+    pst_buf_add_lit(b, "],\"next_after\":");
+    pst_buf_add_i64(b, scanned);
+    pst_buf_add_lit(b, ",\"last_seq\":");
+    pst_buf_add_i64(b, newest);
+    pst_buf_add_char(b, '}');
     *count = page.count;
-    return pst_json_finish(&page.w, err);
+    return pst_buf_check(b, err);
 }
 
 static pst_code look_or_wait(struct pst_api_call *call, struct pst_err *err);

@@ -274,12 +274,31 @@ pst_code pst_api_compare_config(const struct pst_api_call *call, const struct ps
 pst_code pst_api_rewind(struct pst_db_conn *conn, const struct pst_api_call *call,
                         int64_t connection_pk, struct pst_err *err);
 
+/* One time after the other as text: rows that lie together were mostly committed together. All zero
+ * begins (no time is formatted as ""). */
+struct pst_api_wall {
+    pst_wall at;
+    size_t len;
+    char text[PST_WALL_TEXT];
+};
+/* t, which is not none, at p, where there is room for PST_WALL_TEXT; the place behind it. */
+static inline char *pst_api_put_wall(struct pst_api_wall *memo, char *p, pst_wall t)
+{
+    if (memo->len == 0 || memo->at.us != t.us) {
+        memo->len = pst_wall_format(memo->text, t);
+        memo->at = t;
+    }
+    memcpy(p, memo->text, memo->len);
+    return p + memo->len;
+}
+
 /* record_write.c */
 struct pst_api_shape {
     struct pst_api_call *call;
     const pst_str *fields; /* NULL: the whole record */
     size_t field_count;
     unsigned members; /* of the envelope, bit per member in its order */
+    struct pst_api_wall walls[4];
     bool with_source;
     bool is_first;
 };

@@ -78,13 +78,13 @@ static char *put(char *p, pst_str text)
     return p + text.len;
 }
 
-static char *put_wall(char *p, pst_str lead, pst_wall t)
+static char *put_wall(char *p, struct pst_api_wall *memo, pst_str lead, pst_wall t)
 {
     p = put(p, lead);
     if (pst_wall_is_none(t))
         return put(p, PST_STR("null"));
     *p++ = '"';
-    p += pst_wall_format(p, t);
+    p = pst_api_put_wall(memo, p, t);
     *p++ = '"';
     return p;
 }
@@ -95,7 +95,7 @@ static void end_put(struct pst_buf *b, char *p)
     b->len = (size_t)(p - b->ptr);
 }
 
-static void add_envelope(const struct pst_api_shape *s, struct pst_buf *b,
+static void add_envelope(struct pst_api_shape *s, struct pst_buf *b,
                          const struct pst_record_row *row)
 {
     const unsigned members = s->members;
@@ -115,13 +115,13 @@ static void add_envelope(const struct pst_api_shape *s, struct pst_buf *b,
         return;
     p = b->ptr + b->len;
     if (members & 1U << CREATED_AT)
-        p = put_wall(p, LEAD("created_at"), row->created_at);
+        p = put_wall(p, &s->walls[0], LEAD("created_at"), row->created_at);
     if (members & 1U << UPDATED_AT)
-        p = put_wall(p, LEAD("updated_at"), row->updated_at);
+        p = put_wall(p, &s->walls[1], LEAD("updated_at"), row->updated_at);
     if (members & 1U << DELETED_AT)
-        p = put_wall(p, LEAD("deleted_at"), row->deleted_at);
+        p = put_wall(p, &s->walls[2], LEAD("deleted_at"), row->deleted_at);
     if (members & 1U << SYNCED_AT)
-        p = put_wall(p, LEAD("synced_at"), row->synced_at);
+        p = put_wall(p, &s->walls[3], LEAD("synced_at"), row->synced_at);
     if (members & 1U << SEQ)
         p = put(p, LEAD("seq"));
     end_put(b, p);

@@ -12,6 +12,8 @@ struct stream_entity {
 struct feed {
     struct stream_entity streams[STREAMS_MAX];
     size_t count;
+    int64_t sync_pk; /* of the last change that was read, and its id */
+    struct pst_id sync_id;
 };
 
 static pst_code read_feed(struct pst_db_conn *conn, int64_t connection_pk, struct feed *feed,
@@ -37,6 +39,22 @@ static const struct pst_entity *entity_of(const struct feed *feed, int64_t strea
         if (feed->streams[i].pk == stream_pk)
             return feed->streams[i].entity;
     return NULL;
+}
+
+/* Neighbours were nearly always written by the same run. */
+static pst_code find_sync(struct pst_db_conn *conn, int64_t sync_pk, struct feed *feed,
+                          struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    if (sync_pk == feed->sync_pk)
+        return PST_OK;
+    PST_TRY(pst_db_stmt(conn, PST_STR("SELECT id FROM sync WHERE pk = ?1"), &st, err));
+    pst_stmt_bind_i64(st, 1, sync_pk);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    feed->sync_pk = sync_pk;
+    feed->sync_id = row ? pst_row_id(st, 0, "sync_") : (struct pst_id){0};
+    return PST_OK;
 }
 
 /* *newest; and whether the changes behind `after` are all still there. */
@@ -69,7 +87,8 @@ static pst_code check_range(struct pst_db_conn *conn, int64_t connection_pk, int
     return PST_OK;
 }
 
-static pst_code walk(struct pst_stmt *st, const struct feed *feed, uint64_t entities, size_t limit,
+static pst_code walk(struct pst_db_conn *conn, struct pst_stmt *st, struct feed *feed,
+                     uint64_t entities, size_t limit,
                      pst_code (*row_fn)(void *self, const struct pst_change_row *row,
                                         struct pst_err *err),
                      void *self, int64_t *last, struct pst_err *err)
@@ -82,9 +101,8 @@ static pst_code walk(struct pst_stmt *st, const struct feed *feed, uint64_t enti
             .seq = pst_stmt_i64(st, 0),
             .entity = entity_of(feed, pst_stmt_i64(st, 1)),
             .op = (typeof(c.op))pst_stmt_i64(st, 2),
-            .at = pst_stmt_wall(st, 4),
+            .at = {pst_stmt_i64(st, 4)},
             .fields = pst_stmt_str(st, 5),
-            .sync_id = pst_row_id(st, 6, "sync_"),
         };
         pst_str id = pst_stmt_blob(st, 3);
         if (id.len == PST_ID_RAW)
@@ -95,6 +113,8 @@ static pst_code walk(struct pst_stmt *st, const struct feed *feed, uint64_t enti
         *last = c.seq;
         if (c.entity && (!entities || (entities >> pst_model_entity_index(c.entity) & 1))) {
             given++;
+            PST_TRY(find_sync(conn, pst_stmt_i64(st, 6), feed, err));
+            c.sync_id = feed->sync_id;
             PST_TRY(row_fn(self, &c, err));
         }
         PST_TRY(pst_stmt_step(st, &row, err));
@@ -117,14 +137,13 @@ pst_changes_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t after,
         return PST_OK; /* the answer of almost every poll */
     PST_TRY(read_feed(conn, connection_pk, &feed, err));
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT c.seq, c.stream_pk, c.op, c.record_id, c.at, c.fields,"
-                                " y.id FROM change c LEFT JOIN sync y ON y.pk = c.sync_pk"
-                                " WHERE c.connection_pk = ?1 AND c.seq > ?2 AND c.seq <= ?3"
-                                " ORDER BY c.seq LIMIT ?4"),
+                        PST_STR("SELECT seq, stream_pk, op, record_id, at, fields, sync_pk"
+                                " FROM change WHERE connection_pk = ?1 AND seq > ?2 AND seq <= ?3"
+                                " ORDER BY seq LIMIT ?4"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, connection_pk);
     pst_stmt_bind_i64(st, 2, after);
     pst_stmt_bind_i64(st, 3, *newest);
     pst_stmt_bind_i64(st, 4, SCAN_BUDGET);
-    return walk(st, &feed, entities, limit, row, self, last_seq_scanned, err);
+    return walk(conn, st, &feed, entities, limit, row, self, last_seq_scanned, err);
 }
