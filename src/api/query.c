@@ -128,11 +128,16 @@ pst_wall pst_api_query_wall(const struct pst_api_call *call, const char *name)
 
 /* ---- cursors ---- */
 
-/* FNV-1a over the path and every parameter but limit and cursor. */
+/* FNV-1a over whose list it is, the path, and every parameter but limit and cursor: a short path
+ * and one below the organization say the same to everybody. */
 static uint32_t binding_of(const struct pst_api_call *call)
 {
-    uint32_t h = 2166136261U;
+    const int64_t owner[] = {call->organization_pk, call->connection.pk};
+    const pst_str bytes = {(const char *)owner, sizeof(owner)};
     const pst_str path = call->req->path;
+    uint32_t h = 2166136261U;
+    for (size_t i = 0; i < bytes.len; i++)
+        h = (h ^ (unsigned char)bytes.ptr[i]) * 16777619U;
     for (size_t i = 0; i < path.len; i++)
         h = (h ^ (unsigned char)path.ptr[i]) * 16777619U;
     for (size_t i = 0; i < call->item_count; i++) {
