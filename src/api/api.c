@@ -162,6 +162,18 @@ void pst_api_stopping(struct pst_api *api)
 
 /* ---- after each answer ---- */
 
+/* A key that somebody put into the path is cut off behind its prefix. */
+static pst_str without_key(pst_str path)
+{
+    static const char *const prefixes[] = {"psk_", "pct_"};
+    for (size_t i = 0; i < PST_COUNT(prefixes); i++) {
+        const char *at = path.len ? memmem(path.ptr, path.len, prefixes[i], 4) : NULL;
+        if (at)
+            path.len = (size_t)(at - path.ptr) + 4;
+    }
+    return path;
+}
+
 void pst_api_on_finished(void *self, const struct pst_request *req, const struct pst_id *request_id,
                          const struct pst_server_outcome *outcome)
 {
@@ -180,7 +192,8 @@ void pst_api_on_finished(void *self, const struct pst_request *req, const struct
     const struct pst_api_call *call = req ? req->user : NULL;
     PST_LOG(PST_LOG_DEBUG, "request", PST_F_ID("request_id", request_id),
             PST_F_Z("method", req ? pst_method_name(req->method) : ""),
-            PST_F_STR("path", req ? req->path : PST_STR("")), PST_F_INT("status", outcome->status),
-            PST_F_INT("bytes", outcome->bytes), PST_F_INT("duration_us", outcome->duration_us),
+            PST_F_STR("path", without_key(req ? req->path : PST_STR(""))),
+            PST_F_INT("status", outcome->status), PST_F_INT("bytes", outcome->bytes),
+            PST_F_INT("duration_us", outcome->duration_us),
             PST_F_STR("actor", call ? call->actor : PST_STR("")));
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "gate/echo.h"
 #include "gate/page.h"
 
 enum { TEXT_BYTES = 200 };
@@ -18,8 +19,12 @@ struct answer {
 static pst_code fail(const struct answer *a, pst_code code, const char *what, struct pst_err *err)
 {
     bool has_text = a->text[0] != '\0';
-    code = PST_FAIL(err, code, "'%s' %s%s%s%s", a->host, what, has_text ? ": '" : "", a->text,
-                    has_text ? "'" : "");
+    if (pst_gate_echoes(a->request, pst_str_from(a->text)))
+        code =
+            PST_FAIL(err, code, "'%s' %s, in words that have the password in them", a->host, what);
+    else
+        code = PST_FAIL(err, code, "'%s' %s%s%s%s", a->host, what, has_text ? ": '" : "", a->text,
+                        has_text ? "'" : "");
     err->http_status = a->response->status;
     return code;
 }
@@ -72,7 +77,8 @@ static pst_code classify_status(struct answer *a, struct pst_err *err)
     if (status >= 300 && status < 400) {
         char target[PST_ORIGIN_TEXT] = "another page";
         struct pst_err ignored;
-        if (pst_http_origin(target, a->response->location, &ignored) != PST_OK)
+        if (pst_http_origin(target, a->response->location, &ignored) != PST_OK ||
+            pst_gate_echoes(a->request, pst_str_from(target)))
             (void)snprintf(target, sizeof(target), "another page");
         (void)snprintf(what, sizeof(what), "sent the call to %.120s (HTTP %d)", target, status);
         return fail(a, PST_E_FOREIGN_PAGE, what, err);
