@@ -160,7 +160,7 @@ class Generation:
         self.truth = Truth(self.sim, self.connection)
         self.observer = Observer(self.truth, self.connection)
         self.follower = Follower(self.connection)
-        self.paper = Paper(self.sim, self.connection)
+        self.paper = Paper(self.sim, self.connection, {"interval": "7d"})
         self.backups = Backups(self, new_rng(self.seed, "backups"))
         self.changer = Changer(self.truth, new_rng(self.seed, "changes"))
         self.changer.start()

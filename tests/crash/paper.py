@@ -40,13 +40,13 @@ class Paper:
 
     MOST = 8
 
-    def __init__(self, sim, connection):
+    def __init__(self, sim, connection, schedule):
         self.sim, self.connection = sim, connection
         self.numbers = itertools.count(1)
         self.lock = threading.Lock()
         self.connections, self.keys = {}, {}
         self.creating = {"connections": set(), "keys": set()}
-        self.schedule = Thing(None)
+        self.schedule = Thing(schedule)
         self.syncs, self.cancels = [], []
         self.acknowledged = self.adopted = self.absent = 0
         self.requests = []
@@ -162,8 +162,6 @@ class Paper:
         self.settle_list(api, "connections", self.connections, self.read_connection)
         self.settle_list(api, "keys", self.keys, self.read_key)
         shown = api.get(f"/v1/connections/{self.connection}")["schedule"]
-        if self.schedule.state is None and self.schedule.asked is UNKNOWN:
-            self.schedule.state = shown
         self.schedule.settle("the schedule", shown)
         self.try_key(api, rng)
         for sync in self.syncs[-3:]:
