@@ -170,6 +170,7 @@ static struct pst_server_limits server_limits(const struct pst_config *c)
         .target_max = (size_t)pst_config_int(c, PST_OPT_MAX_TARGET),
         .headers_max = (size_t)pst_config_int(c, PST_OPT_MAX_HEADERS),
         .body_max = (size_t)pst_config_int(c, PST_OPT_MAX_BODY),
+        .buffered_max = (size_t)pst_config_int(c, PST_OPT_MAX_BUFFERED),
         .connections_max = (size_t)pst_config_int(c, PST_OPT_MAX_CONNECTIONS),
         .per_address_max = (size_t)pst_config_int(c, PST_OPT_MAX_PER_ADDRESS),
         .head_ms = pst_config_int(c, PST_OPT_HEAD_TIMEOUT),

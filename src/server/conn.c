@@ -63,6 +63,12 @@ static bool register_conn(struct pst_conn *c)
 
 static void start_answer(struct pst_conn *c, pst_code code, const struct pst_err *err)
 {
+    struct pst_err own;
+    if (code == PST_OK && c->ex->res.body.len > PST_SMALL_BODY &&
+        !pst_server_exchange_fits(c->ex)) {
+        code = pst_server_exchange_refuse(&own);
+        err = &own;
+    }
     pst_server_conn_leave_idle(c);
     c->state = PST_CONN_WRITING;
     pst_server_answer_begin(c->ex, code, err);

@@ -159,6 +159,29 @@ pst_code pst_server_exchange_take(struct pst_loop *loop, struct pst_exchange **o
     return PST_OK;
 }
 
+static void count_as(struct pst_exchange *ex, size_t bytes)
+{
+    ex->loop->buffered += bytes - ex->counted;
+    ex->counted = bytes;
+}
+
+bool pst_server_exchange_fits(struct pst_exchange *ex)
+{
+    const struct pst_server *server = ex->loop->server;
+    size_t bytes = ex->body.len + ex->res.body.len;
+    count_as(ex, bytes > PST_SMALL_BODY ? bytes : 0);
+    return bytes <= PST_SMALL_BODY ||
+           ex->loop->buffered <= server->limits.buffered_max / server->loop_count;
+}
+
+pst_code pst_server_exchange_refuse(struct pst_err *err)
+{
+    pst_code code =
+        PST_FAIL(err, PST_E_UNAVAILABLE, "too much is being sent and received at a time");
+    err->retry_after_s = 1;
+    return code;
+}
+
 static void recycle_buf(struct pst_buf *b, size_t max)
 {
     if (b->cap > KEEP_BYTES)
@@ -193,6 +216,7 @@ void pst_server_exchange_give(struct pst_exchange *ex)
 {
     struct pst_loop *loop = ex->loop;
     pst_server_answer_end(ex);
+    count_as(ex, 0);
     pst_server_block_give(loop, ex->block);
     ex->block = NULL;
     if (loop->free_exchange_count >= POOL_EXCHANGES || pst_arena_used(ex->req.arena) > KEEP_BYTES) {

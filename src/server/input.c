@@ -258,5 +258,10 @@ static enum pst_step read_chunked_body(struct pst_conn *c)
 
 enum pst_step pst_server_step_body(struct pst_conn *c)
 {
+    struct pst_err err;
+    if (!pst_server_exchange_fits(c->ex)) {
+        (void)pst_server_exchange_refuse(&err);
+        return pst_server_conn_refuse(c, &err);
+    }
     return c->ex->chunked ? read_chunked_body(c) : read_plain_body(c);
 }

@@ -60,6 +60,7 @@ struct pst_exchange {
     struct pst_buf body;
     uint64_t body_expected; /* Content-Length, or SIZE_MAX for chunked */
     size_t body_max;
+    size_t counted; /* bytes of it in loop->buffered */
     size_t extension_bytes; /* of the current chunk's extensions */
     bool chunked, expects_continue, parsed;
     bool head_ok; /* the head was parsed: req may be shown to callbacks */
@@ -192,6 +193,7 @@ struct pst_loop {
     struct pst_timers timers;
     size_t orphans;
     size_t refused; /* connections with that mark */
+    size_t buffered; /* bytes of large bodies, of requests and answers */
 
     char *free_blocks; /* chained through their first bytes */
     size_t free_block_count;
@@ -256,6 +258,13 @@ void pst_server_peer_of(struct pst_peer *out, int fd, bool local,
 pst_code pst_server_exchange_take(struct pst_loop *loop, struct pst_exchange **out,
                                   struct pst_err *err);
 void pst_server_exchange_give(struct pst_exchange *ex);
+/* Bodies up to this size are not counted: they are received and sent, however much is in hand. */
+enum { PST_SMALL_BODY = 16 << 10 };
+/* Count what the bodies of ex hold by now, where it is much. false: it is large, and all that this
+ * loop holds is more than its share of buffered_max. */
+bool pst_server_exchange_fits(struct pst_exchange *ex);
+/* UNAVAILABLE, in words. */
+pst_code pst_server_exchange_refuse(struct pst_err *err);
 char *pst_server_block_take(struct pst_loop *loop); /* NULL: no memory */
 void pst_server_block_give(struct pst_loop *loop, char *block); /* NULL is a no-op */
 void pst_server_exchange_unsuspend(struct pst_exchange *ex);

@@ -15,6 +15,7 @@ static const struct pst_server_limits defaults = {
     .body_max = 1 << 20,
     .response_max = 32 << 20,
     .arena_max = 16 << 20,
+    .buffered_max = 256 << 20,
     .connections_max = 10000,
     .per_address_max = 256,
     .pipeline_max = 8,
@@ -36,6 +37,7 @@ static void fill_defaults(struct pst_server_limits *limits)
     DEFAULT(body_max);
     DEFAULT(response_max);
     DEFAULT(arena_max);
+    DEFAULT(buffered_max);
     DEFAULT(connections_max);
     DEFAULT(per_address_max);
     DEFAULT(pipeline_max);

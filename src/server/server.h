@@ -241,9 +241,11 @@ struct pst_server_limits {
     size_t body_max; /* bytes (413), where the route says nothing; default 1 MiB */
     size_t response_max; /* bytes of an unstreamed body; default 32 MiB */
     size_t arena_max; /* bytes of a request's arena; default 16 MiB */
+    size_t buffered_max; /* bytes of all bodies above 16 KiB, of requests and unstreamed answers,
+                            that are in hand (503); each loop has an equal share; default 256 MiB */
     size_t
-        connections_max; /* over all loops; beyond it the one that has been idle longest is closed,
-                            and if none is, the new one gets 503; unix: 16 more; default 10,000 */
+        connections_max; /* over all loops; beyond it the one that was idle longest is closed, and
+                            if none is, the new one gets 503; unix: 16 more; default 10,000 */
     size_t per_address_max; /* per peer address (429 and close); default 256; unix: none */
     size_t pipeline_max; /* requests of one connection answered in one turn; what is sent ahead of
                             that stays in the socket (back pressure); default 8 */

@@ -102,9 +102,9 @@ def attack(server, healthy, ways, per_connection):
     finally:
         crowd.kill()
     assert len(held) == CROWD
-    # Figures of a busy machine say little; an answer that waits for the crowd takes its deadline or more.
-    assert rate * slowness() > 10, f"{rate:.0f} answers/s beside the crowd, {alone:.0f}/s without"
-    assert healthy.slowest < DEADLINE * slowness(), f"an answer took {healthy.slowest:.1f} s"
+    # Figures of a busy machine say little; an answer that waits for the crowd takes as long as they hold on.
+    assert rate * slowness() > 2, f"{rate:.0f} answers/s beside the crowd, {alone:.0f}/s without"
+    assert healthy.slowest < 5 * slowness(), f"an answer took {healthy.slowest:.1f} s"
     each = (peak - before) // CROWD
     print(f"{count} answers, {rate:.0f}/s (alone {alone:.0f}/s), slowest {healthy.slowest:.3f} s, {each} bytes per connection")
     assert SANITIZER or each <= per_connection, f"{each} bytes of memory per connection"
@@ -129,6 +129,17 @@ def test_a_thousand_clients_that_do_not_read_are_cut_off(server):
     held = attack(server, healthy, [way], ACTIVE_BYTES + 2 * size)
     late = [one for one in held if not one.ended or not DEADLINE - 0.1 <= one.seconds <= 2 * DEADLINE + LATE * slowness()]
     assert not late, (len(late), late[:3])
+
+
+def test_a_thousand_large_bodies_take_no_more_memory_than_they_may(programs, place):
+    """Without a key, and each as fast as it has to be: what is in hand at a time has a limit."""
+    limit = 32 << 20
+    server = programs(Server(place, body_timeout=f"{DEADLINE}s", max_connections=4 * CROWD, max_buffered=limit))
+    way = Way(POST + b"Content-Length: 1048576\r\n\r\n", b"b" * 16384)
+    held = attack(server, Healthy(server), [way], ACTIVE_BYTES + (16 << 10) + 2 * limit // CROWD)
+    statuses = [int(text) for one in held for text in re.findall(rb"HTTP/1.1 ([2-5]..) ", one.said)]
+    assert set(statuses) <= {408, 503} and statuses.count(503) > CROWD / 4, {s: statuses.count(s) for s in set(statuses)}
+    assert all(one.ended for one in held)
 
 
 # ---- the limit of connections ----

@@ -325,6 +325,40 @@ static void a_suspended_request_is_continued_at_its_deadline(void **state)
     fixture_stop(&f, 1000);
 }
 
+/* ---- how much is in hand at a time ---- */
+
+static void what_is_in_hand_has_a_limit_and_small_bodies_always_go(void **state)
+{
+    (void)state;
+    enum { MAX = 100000, HALF = 60000 };
+    struct pst_server_limits limits = {.buffered_max = MAX};
+    struct fixture f;
+    fixture_start_at_rest(&f, &limits);
+    PST_AUTO(buf) struct pst_buf b = {0};
+    pst_buf_init(&b, 1 << 20);
+    pst_buf_add_lit(&b, POST "Content-Length: 60001\r\n\r\n");
+    fill(&b, 'b', HALF);
+    pst_buf_add_char(&b, '\0');
+    int holder = client_connect(&f);
+    client_say_and_wait(&f, holder, b.ptr);
+
+    int fd = client_connect(&f); /* a second body of that size, and an answer */
+    expect_answer(fd, b.ptr, 503);
+    (void)close(fd);
+    fd = client_connect(&f);
+    expect_answer(fd, "GET /size/60000 HTTP/1.1\r\nHost: a\r\n\r\n", 503);
+    expect_answer(fd, "GET /size/16384 HTTP/1.1\r\nHost: a\r\n\r\n", 200);
+    expect_answer(fd, POST "Content-Length: 10\r\n\r\n" TEN, 200);
+    expect_answer(fd, "GET /size/30000 HTTP/1.1\r\nHost: a\r\n\r\n", 200);
+    (void)close(holder);
+    fixture_advance(&f, 0);
+    for (int i = 0; i < 5; i++) /* each is given back */
+        expect_answer(fd, "GET /size/60000 HTTP/1.1\r\nHost: a\r\n\r\n", 200);
+    expect_answer(fd, "GET /size/100001 HTTP/1.1\r\nHost: a\r\n\r\n", 503);
+    (void)close(fd);
+    fixture_stop(&f, 1000);
+}
+
 /* ---- numbers of connections ---- */
 
 static void more_connections_of_one_address_are_told_so(void **state)
@@ -463,6 +497,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_stalls_is_cut_and_one_that_takes_enough_is_not),
         cmocka_unit_test(who_does_not_close_after_a_refusal_is_closed_two_seconds_later),
         cmocka_unit_test(a_suspended_request_is_continued_at_its_deadline),
+        cmocka_unit_test(what_is_in_hand_has_a_limit_and_small_bodies_always_go),
         cmocka_unit_test(more_connections_of_one_address_are_told_so),
         cmocka_unit_test(connections_beyond_the_limit_take_the_place_of_idle_ones),
         cmocka_unit_test(running_out_of_descriptors_is_survived),
