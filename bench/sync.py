@@ -278,5 +278,5 @@ def details(result):
         elif "tables" in extra:
             lines.append("bytes a record: " + ", ".join(
                 f"{name} {size / extra['orders']:.0f}" for name, size in extra["tables"].items()
-                if size / extra["orders"] >= 1))
+                if size > sum(extra["tables"].values()) / 1000))
     return lines
