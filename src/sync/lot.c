@@ -58,7 +58,6 @@ static pst_code match_range(struct pst_lot *lot, struct pst_pull *pull, struct p
                             pst_str upto, struct pst_err *err)
 {
     struct pst_sync_worker *w = pull->run->w;
-    struct pst_missing_rule rule = {.enabled = true, .from = pull->window.from};
     PST_AUTO(buf) struct pst_buf after = {0};
     pst_buf_init(&after, 1 << 20);
     pst_str begin = pst_buf_str(&pull->last_key);
@@ -74,7 +73,7 @@ static pst_code match_range(struct pst_lot *lot, struct pst_pull *pull, struct p
         PST_TRY(pst_records_states(w->reader, pull->def->entity, pull->run->connection.pk,
                                    pst_buf_str(&after), upto, STATES_CHUNK, w->scratch, &chunk,
                                    &more, err));
-        PST_TRY(pst_merge_states(m, &chunk, rule, &lot->missing, err));
+        PST_TRY(pst_merge_states(m, &chunk, pull->window.from, &lot->missing, err));
         if (chunk.count == 0)
             break;
         pst_buf_reset(&after);

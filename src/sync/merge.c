@@ -25,18 +25,20 @@ static bool replaces(const struct pst_document *later, const struct pst_document
 static void drop_repeats(struct pst_merge *m)
 {
     size_t kept = 0;
+    bool gap = false; /* since the last one kept */
     for (size_t i = 0; i < m->count; i++) {
         const struct pst_document *doc = &m->docs[m->order[i]];
+        gap |= m->gaps[i];
         if (kept > 0 && pst_str_eq(m->docs[m->order[kept - 1]].sort_key, doc->sort_key)) {
-            m->gaps[kept] = m->gaps[kept] || m->gaps[i];
             if (replaces(doc, &m->docs[m->order[kept - 1]]))
                 m->order[kept - 1] = m->order[i];
             continue;
         }
-        m->gaps[kept] = m->gaps[i];
+        m->gaps[kept] = gap;
+        gap = false;
         m->order[kept++] = m->order[i];
     }
-    m->gaps[kept] = m->gaps[m->count];
+    m->gaps[kept] = gap | m->gaps[m->count];
     m->count = kept;
 }
 
@@ -75,18 +77,16 @@ pst_code pst_merge_prepare(struct pst_merge *m, const struct pst_page *page, pst
 }
 
 static bool is_missing(const struct pst_merge *m, const struct pst_record_state *state,
-                       struct pst_missing_rule rule)
+                       pst_wall window_from)
 {
-    if (!rule.enabled || state->deleted || m->gaps[m->at])
+    if (state->deleted || m->gaps[m->at])
         return false;
-    if (pst_wall_is_none(rule.from))
-        return true;
-    return !pst_wall_is_none(state->stamp) && state->stamp.us >= rule.from.us;
+    /* None is before every time: no window takes all, no stamp is in no window. */
+    return state->stamp.us >= window_from.us;
 }
 
 pst_code pst_merge_states(struct pst_merge *m, const struct pst_record_states *chunk,
-                          struct pst_missing_rule rule, struct pst_missing *missing,
-                          struct pst_err *err)
+                          pst_wall window_from, struct pst_missing *missing, struct pst_err *err)
 {
     for (size_t i = 0; i < chunk->count; i++) {
         const struct pst_record_state *state = &chunk->items[i];
@@ -104,7 +104,7 @@ pst_code pst_merge_states(struct pst_merge *m, const struct pst_record_states *c
                                                      .deleted = state->deleted};
             continue;
         }
-        if (missing == NULL || !is_missing(m, state, rule))
+        if (!is_missing(m, state, window_from))
             continue;
         int64_t *pk = NULL;
         PST_TRY(pst_vec_push(missing, &pk, err));

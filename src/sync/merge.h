@@ -50,19 +50,12 @@ struct pst_missing {
     size_t len, cap;
 };
 
-/* What a full read looks for: live records with a key between the pages' keys and, where
- * `from` is not none, a stamp at or after it. */
-struct pst_missing_rule {
-    bool enabled;
-    pst_wall from;
-};
-
-/* Take the next chunk of stored states, ascending by key. missing (may be NULL: not wanted)
- * gets what was not in the page; chunks must then cover the whole range from prev_key to
- * max_key without holes, and are at most as far as max_key. Errors: NO_MEMORY. */
+/* Take the next chunk of stored states, ascending by key. missing gets what a full read should
+ * have shown but did not: live records that were not in the page and, where window_from is not
+ * none, have a stamp at or after it. Chunks cover the whole range from prev_key to max_key
+ * without holes, and are at most as far as max_key. Errors: NO_MEMORY. */
 pst_code pst_merge_states(struct pst_merge *m, const struct pst_record_states *chunk,
-                          struct pst_missing_rule rule, struct pst_missing *missing,
-                          struct pst_err *err);
+                          pst_wall window_from, struct pst_missing *missing, struct pst_err *err);
 
 /* Stored, live, and from the very same source rows under the same mapping: nothing to do. */
 bool pst_merge_is_known(const struct pst_match *match, pst_hash128 source_hash);

@@ -6,13 +6,15 @@
 
 /* A source's clock that went back was most likely set to winter time: what changed since then
  * carries stamps of the hour that is lived through twice. */
-#define CLOCK_BACK_US (3600LL * PST_US_PER_S)
+#define CLOCK_BACK_MS (3600LL * 1000)
 #define DAY_US (24LL * 3600 * PST_US_PER_S)
 
-static pst_wall earlier(pst_wall t, int64_t us)
+/* `count` units before t; none when that is before all times. */
+static pst_wall earlier(pst_wall t, int64_t count, int64_t unit_us)
 {
+    int64_t us = 0;
     int64_t r = 0;
-    if (pst_wall_is_none(t) || __builtin_sub_overflow(t.us, us, &r) || r == INT64_MIN)
+    if (__builtin_mul_overflow(count, unit_us, &us) || __builtin_sub_overflow(t.us, us, &r))
         return PST_WALL_NONE;
     return (pst_wall){r};
 }
@@ -37,13 +39,11 @@ struct pst_window pst_plan_window(const struct pst_window_input *in)
     if (!in->full && in->stream->has_stamp && !pst_wall_is_none(in->synced_to)) {
         w.mode = PST_FETCH_INCREMENTAL;
         w.from = in->source_now.us < in->synced_to.us
-                     ? earlier(in->source_now, CLOCK_BACK_US + in->overlap_ms * 1000)
-                     : earlier(in->synced_to, in->overlap_ms * 1000);
+                     ? earlier(in->source_now, CLOCK_BACK_MS + in->overlap_ms, 1000)
+                     : earlier(in->synced_to, in->overlap_ms, 1000);
         w.to = in->source_now;
     } else if (in->stream->windowed && in->stream->has_stamp && in->history_days > 0) {
-        w.from = in->history_days > INT64_MAX / DAY_US
-                     ? PST_WALL_NONE
-                     : earlier(in->source_now, in->history_days * DAY_US);
+        w.from = earlier(in->source_now, in->history_days, DAY_US);
     }
     if (in->stream->date_only)
         w.from = day_begin(w.from, in->zone);
@@ -76,14 +76,8 @@ enum pst_plan_next pst_plan_after_failure(pst_code code)
 {
     if (code == PST_E_CANCELLED || code == PST_E_CONFLICT)
         return PST_NEXT_CANCELLED;
-    switch (pst_code_retry(code)) {
-    case PST_RETRY_REAUTH:
-    case PST_RETRY_BACKOFF:
-    case PST_RETRY_LATER:
+    if (pst_code_retry(code) != PST_RETRY_NEVER)
         return PST_NEXT_END;
-    case PST_RETRY_NEVER:
-        break;
-    }
     return code == PST_E_CORRUPT || code == PST_E_EGRESS ? PST_NEXT_END : PST_NEXT_STREAM;
 }
 

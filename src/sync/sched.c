@@ -301,7 +301,7 @@ static void finish(struct pst_sched *s, pst_wall now, int64_t connection)
     if (e == NULL || !e->running)
         return;
     e->running = false;
-    if (e->initial || !pst_wall_is_none(e->missed))
+    if (!pst_wall_is_none(e->missed))
         plan(s, e, now);
 }
 
@@ -364,19 +364,12 @@ pst_code pst_sched_step(struct pst_sched *s, pst_mono now, pst_wall wall,
     pst_code rc = PST_OK;
     out->count = 0;
     watch_clock(s, now, wall);
-    switch (event->kind) {
-    case PST_SCHED_TIME:
-        break;
-    case PST_SCHED_PUT:
+    if (event->kind == PST_SCHED_PUT)
         rc = put(s, wall, event, err);
-        break;
-    case PST_SCHED_REMOVE:
+    if (event->kind == PST_SCHED_REMOVE)
         remove_entry(s, event->connection);
-        break;
-    case PST_SCHED_FINISHED:
+    if (event->kind == PST_SCHED_FINISHED)
         finish(s, wall, event->connection);
-        break;
-    }
     while (s->heap_len > 0 && s->entries[s->heap[0]].due.us <= wall.us &&
            out->count < PST_SCHED_RUNS)
         fire(s, wall, out);
@@ -421,17 +414,18 @@ size_t pst_sched_count(const struct pst_sched *s)
 bool pst_sched_valid(const struct pst_sched *s)
 {
     uint32_t in_heap = 0;
+    bool ok = true;
     for (uint32_t i = 0; i < s->count; i++) {
         const struct entry *e = &s->entries[i];
-        if (find_entry(s, e->connection) != e)
-            return false;
+        ok &= find_entry(s, e->connection) == e;
         if (e->heap_at == NOT_IN_HEAP)
             continue;
         in_heap++;
-        if (e->heap_at >= s->heap_len || s->heap[e->heap_at] != i)
-            return false;
-        if (e->heap_at > 0 && is_before(s, i, s->heap[(e->heap_at - 1) / 2]))
-            return false;
+        ok &= e->heap_at < s->heap_len;
+        ok &= s->heap[e->heap_at] == i;
+        if (e->heap_at > 0)
+            ok &= !is_before(s, i, s->heap[(e->heap_at - 1) / 2]);
     }
-    return in_heap == s->heap_len;
+    ok &= in_heap == s->heap_len;
+    return ok;
 }

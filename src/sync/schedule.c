@@ -53,11 +53,7 @@ static pst_code check_zone(const struct pst_schedule *s, struct pst_err *err)
     PST_AUTO(tz) struct pst_tz *tz = NULL;
     struct pst_err local;
     pst_code rc = pst_tz_load(&tz, NULL, pst_str_from(s->zone), &local);
-    if (rc == PST_E_INVALID)
-        return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "%s", local.msg);
-    if (rc != PST_OK)
-        *err = local;
-    return rc;
+    return rc == PST_OK ? PST_OK : PST_FAIL_AT(err, rc, "schedule", "%s", local.msg);
 }
 
 static pst_code from_object(struct pst_schedule *out, yyjson_val *v, bool dev, struct pst_err *err)
@@ -163,22 +159,18 @@ static void print_interval(struct pst_buf *out, int64_t ms)
 
 void pst_schedule_print(struct pst_buf *out, const struct pst_schedule *s)
 {
-    switch (s->kind) {
-    case PST_SCHEDULE_MANUAL:
+    if (s->kind == PST_SCHEDULE_MANUAL) {
         pst_buf_add_lit(out, "{\"manual\":true}");
-        break;
-    case PST_SCHEDULE_INTERVAL:
+    } else if (s->kind == PST_SCHEDULE_INTERVAL) {
         pst_buf_add_lit(out, "{\"interval\":\"");
         print_interval(out, s->interval_ms);
         pst_buf_add_lit(out, "\"}");
-        break;
-    case PST_SCHEDULE_CRON:
+    } else {
         pst_buf_add_lit(out, "{\"cron\":\"");
         pst_json_escape(out, pst_str_from(s->cron_text));
         pst_buf_add_lit(out, "\",\"time_zone\":\"");
         pst_json_escape(out, pst_str_from(s->zone));
         pst_buf_add_lit(out, "\"}");
-        break;
     }
 }
 
@@ -201,16 +193,11 @@ static int64_t floor_div(int64_t a, int64_t b)
 pst_wall pst_schedule_next(const struct pst_schedule *s, const struct pst_tz *tz, uint64_t spread,
                            pst_wall after)
 {
-    switch (s->kind) {
-    case PST_SCHEDULE_MANUAL:
-        break;
-    case PST_SCHEDULE_INTERVAL: {
-        int64_t interval = s->interval_ms * 1000;
-        int64_t phase = (int64_t)(spread % (uint64_t)interval);
-        return (pst_wall){(floor_div(after.us - phase, interval) + 1) * interval + phase};
-    }
-    case PST_SCHEDULE_CRON:
+    if (s->kind == PST_SCHEDULE_MANUAL)
+        return PST_WALL_NONE;
+    if (s->kind == PST_SCHEDULE_CRON)
         return pst_cron_next(&s->cron, tz, after);
-    }
-    return PST_WALL_NONE;
+    int64_t interval = s->interval_ms * 1000;
+    int64_t phase = (int64_t)(spread % (uint64_t)interval);
+    return (pst_wall){(floor_div(after.us - phase, interval) + 1) * interval + phase};
 }

@@ -83,6 +83,76 @@ static void of_repeats_the_later_stamp_wins_then_the_later_place(void **state)
     }
 }
 
+static void repeats_are_found_in_any_order_and_keep_the_gaps_between_them(void **state)
+{
+    (void)state;
+    struct pst_document docs[] = {doc("c", 1), doc("a", 2), doc("c", 3), doc("", 1), doc("a", 1)};
+    const struct pst_page page = {.documents = docs, .count = 5};
+    struct pst_merge m;
+    assert_ok(pst_merge_prepare(&m, &page, (pst_str){0}, false, arena, &err));
+    assert_true(m.is_disordered);
+    assert_int_equal(m.count, 2);
+    assert_int_equal(m.order[0], 1); /* a, by its later stamp */
+    assert_int_equal(m.order[1], 2); /* c */
+    struct pst_document again[] = {doc("a", 1), doc("", 1), doc("a", 1), doc("b", 1)};
+    const struct pst_page repeated = {.documents = again, .count = 4};
+    assert_ok(pst_merge_prepare(&m, &repeated, (pst_str){0}, false, arena, &err));
+    assert_false(m.is_disordered);
+    assert_int_equal(m.count, 2);
+    assert_false(m.gaps[0]);
+    assert_true(m.gaps[1]); /* between the two a there was something */
+    assert_false(m.gaps[2]);
+    /* So nothing that is stored between a and b can be told to be missing. */
+    struct pst_record_state aa = stored("aa", 7);
+    const struct pst_record_states chunk = {.items = &aa, .count = 1};
+    struct pst_missing missing = {0};
+    assert_ok(pst_merge_states(&m, &chunk, PST_WALL_NONE, &missing, &err));
+    assert_int_equal(missing.len, 0);
+}
+
+static void of_an_empty_page_everything_is_missing(void **state)
+{
+    (void)state;
+    const struct pst_page page = {.documents = NULL, .count = 0};
+    struct pst_record_state states[] = {stored("a", 1), stored("b", 2)};
+    const struct pst_record_states chunk = {.items = states, .count = 2};
+    struct pst_missing missing = {0};
+    struct pst_merge m;
+    assert_ok(pst_merge_prepare(&m, &page, PST_STR("0"), false, arena, &err));
+    assert_str(m.min_key, "");
+    assert_ok(pst_merge_states(&m, &chunk, PST_WALL_NONE, &missing, &err));
+    assert_int_equal(missing.len, 2);
+    pst_vec_fini(&missing);
+}
+
+static void no_memory_is_an_error_of_every_step(void **state)
+{
+    (void)state;
+    struct pst_document docs[] = {doc("d", 1), doc("b", 1)};
+    const struct pst_page page = {.documents = docs, .count = 2};
+    struct pst_record_state states[] = {stored("a", 1), stored("b", 2), stored("c", 3)};
+    const struct pst_record_states chunk = {.items = states, .count = 3};
+    int64_t live = pst_alloc_live();
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        PST_AUTO(arena) struct pst_arena *own = NULL;
+        struct pst_missing missing = {0};
+        struct pst_merge m;
+        pst_str before;
+        pst_code rc = pst_arena_new(&own, 1 << 20, &err);
+        if (rc == PST_OK)
+            rc = pst_merge_prepare(&m, &page, (pst_str){0}, false, own, &err);
+        if (rc == PST_OK)
+            rc = pst_merge_states(&m, &chunk, PST_WALL_NONE, &missing, &err);
+        if (rc == PST_OK)
+            rc = pst_merge_key_before(PST_STR("z"), own, &before, &err);
+        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+        assert_true(rc != PST_OK || missing.len == 2);
+        pst_vec_fini(&missing);
+    }
+    assert_int_equal(pst_alloc_live(), live);
+}
+
 static void nothing_beside_a_document_without_key_is_called_missing(void **state)
 {
     (void)state;
@@ -93,9 +163,8 @@ static void nothing_beside_a_document_without_key_is_called_missing(void **state
     const struct pst_record_states chunk = {.items = states, .count = 6};
     struct pst_merge m;
     struct pst_missing missing = {0};
-    const struct pst_missing_rule rule = {.enabled = true, .from = PST_WALL_NONE};
     assert_ok(pst_merge_prepare(&m, &page, (pst_str){0}, true, arena, &err));
-    assert_ok(pst_merge_states(&m, &chunk, rule, &missing, &err));
+    assert_ok(pst_merge_states(&m, &chunk, PST_WALL_NONE, &missing, &err));
     /* a: the page before ended in a gap; c: the gap behind b. */
     assert_int_equal(missing.len, 1);
     assert_int_equal(missing.items[0], 5);
@@ -121,11 +190,10 @@ static void missing_needs_a_live_record_inside_the_window(void **state)
         s.stamp.us = cases[i].stamp;
         s.deleted = cases[i].deleted;
         const struct pst_record_states chunk = {.items = &s, .count = 1};
-        const struct pst_missing_rule rule = {.enabled = true, .from = {cases[i].from}};
         struct pst_missing missing = {0};
         struct pst_merge m;
         assert_ok(pst_merge_prepare(&m, &page, (pst_str){0}, false, arena, &err));
-        assert_ok(pst_merge_states(&m, &chunk, rule, &missing, &err));
+        assert_ok(pst_merge_states(&m, &chunk, (pst_wall){cases[i].from}, &missing, &err));
         assert_int_equal(missing.len, cases[i].is_missing ? 1 : 0);
         pst_vec_fini(&missing);
     }
@@ -136,12 +204,14 @@ static void classification_compares_the_unified_record(void **state)
     (void)state;
     const pst_hash128 h = {1, 2};
     const pst_hash128 other = {1, 3};
+    const pst_hash128 others = {2, 2};
     const struct pst_match none = {0};
     const struct pst_match live = {.pk = 1, .source_hash = {7, 7}, .hash = {1, 2}};
     const struct pst_match gone = {.pk = 1, .source_hash = {7, 7}, .hash = {1, 2}, .deleted = true};
     assert_int_equal(pst_merge_classify(&none, h), PST_RECORD_CREATE);
     assert_int_equal(pst_merge_classify(&live, h), PST_RECORD_RESTAMP);
     assert_int_equal(pst_merge_classify(&live, other), PST_RECORD_UPDATE);
+    assert_int_equal(pst_merge_classify(&live, others), PST_RECORD_UPDATE);
     assert_int_equal(pst_merge_classify(&gone, h), PST_RECORD_UPDATE);
     assert_true(pst_merge_is_known(&live, (pst_hash128){7, 7}));
     assert_false(pst_merge_is_known(&live, (pst_hash128){7, 8}));
@@ -218,7 +288,6 @@ static void play(uint64_t with)
             docs[j] = d;
         }
     const struct pst_page page = {.documents = docs, .count = doc_count};
-    const struct pst_missing_rule rule = {.enabled = true, .from = PST_WALL_NONE};
     struct pst_merge m;
     struct pst_missing missing = {0};
     assert_ok(pst_merge_prepare(&m, &page, (pst_str){0}, false, arena, &err));
@@ -227,7 +296,7 @@ static void play(uint64_t with)
         if (n > state_count - at)
             n = state_count - at;
         const struct pst_record_states chunk = {.items = states + at, .count = n};
-        assert_ok(pst_merge_states(&m, &chunk, rule, &missing, &err));
+        assert_ok(pst_merge_states(&m, &chunk, PST_WALL_NONE, &missing, &err));
         at += n;
     }
     for (size_t i = 0; i < m.count; i++) {
@@ -259,6 +328,9 @@ int main(void)
         cmocka_unit_test(documents_are_put_in_key_order),
         cmocka_unit_test(order_is_judged_against_the_page_before),
         cmocka_unit_test(of_repeats_the_later_stamp_wins_then_the_later_place),
+        cmocka_unit_test(repeats_are_found_in_any_order_and_keep_the_gaps_between_them),
+        cmocka_unit_test(of_an_empty_page_everything_is_missing),
+        cmocka_unit_test(no_memory_is_an_error_of_every_step),
         cmocka_unit_test(nothing_beside_a_document_without_key_is_called_missing),
         cmocka_unit_test(missing_needs_a_live_record_inside_the_window),
         cmocka_unit_test(classification_compares_the_unified_record),

@@ -39,6 +39,12 @@ static void windows_follow_the_stream_the_mode_and_the_checkpoint(void **state)
          PST_FETCH_INCREMENTAL, 99 * DAY, 200 * DAY},
         {"dates: a day's begin less the overlap is the day before", true, true, true, false,
          100 * DAY + 600 * S, 90, PST_FETCH_INCREMENTAL, 100 * DAY, 200 * DAY},
+        {"dates: everything has no first day", true, true, true, true, NONE, 0, PST_FETCH_FULL,
+         NONE, NONE},
+        {"a history longer than time is everything", true, true, false, true, NONE, INT64_MAX,
+         PST_FETCH_FULL, NONE, NONE},
+        {"the longest history that there is", true, true, false, true, NONE, INT64_MAX / DAY,
+         PST_FETCH_FULL, 200 * DAY - INT64_MAX / DAY * DAY, NONE},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
         const struct pst_stream stream = {.windowed = cases[i].windowed,
@@ -57,6 +63,18 @@ static void windows_follow_the_stream_the_mode_and_the_checkpoint(void **state)
                      (long long)w.from.us, (long long)w.to.us);
         assert_int_equal(pst_window_is_full(w.to), w.mode == PST_FETCH_FULL);
     }
+}
+
+static void a_source_clock_before_all_histories_reads_everything(void **state)
+{
+    (void)state;
+    const struct pst_stream stream = {.windowed = true, .has_stamp = true};
+    const struct pst_window_input in = {.stream = &stream,
+                                        .full = true,
+                                        .synced_to = {NONE},
+                                        .source_now = {-DAY},
+                                        .history_days = INT64_MAX / DAY};
+    assert_true(pst_wall_is_none(pst_plan_window(&in).from));
 }
 
 static void a_day_begins_in_the_zone_of_the_source(void **state)
@@ -85,21 +103,14 @@ static void only_connectivity_and_busy_systems_are_tried_again(void **state)
         int retry_after_s;
         int64_t min, max; /* -1: given up */
     } cases[] = {
-        {PST_E_UNREACHABLE, 1, 0, 1600, 2400},
-        {PST_E_UNREACHABLE, 2, 0, 2400, 3600},
-        {PST_E_UNREACHABLE, 3, 0, -1, -1},
-        {PST_E_TIMEOUT, 1, 0, 1600, 2400},
-        {PST_E_FOREIGN_PAGE, 2, 0, 2400, 3600},
-        {PST_E_REAUTH, 1, 0, -1, -1},
-        {PST_E_SYSTEM, 1, 0, -1, -1},
-        {PST_E_SYSTEM_DENIED, 1, 0, -1, -1},
-        {PST_E_CANCELLED, 1, 0, -1, -1},
-        {PST_E_NO_MEMORY, 1, 0, -1, -1},
-        {PST_E_EGRESS, 1, 0, -1, -1},
-        {PST_E_SYSTEM_BUSY, 1, 7, 7000, 7999},
-        {PST_E_SYSTEM_BUSY, 2, 300, 300000, 300999},
-        {PST_E_SYSTEM_BUSY, 1, 301, -1, -1},
-        {PST_E_SYSTEM_BUSY, 1, 0, 30000, 30999},
+        {PST_E_UNREACHABLE, 0, 0, -1, -1},     {PST_E_UNREACHABLE, 1, 0, 1600, 2400},
+        {PST_E_UNREACHABLE, 2, 0, 2400, 3600}, {PST_E_UNREACHABLE, 3, 0, -1, -1},
+        {PST_E_TIMEOUT, 1, 0, 1600, 2400},     {PST_E_FOREIGN_PAGE, 2, 0, 2400, 3600},
+        {PST_E_REAUTH, 1, 0, -1, -1},          {PST_E_SYSTEM, 1, 0, -1, -1},
+        {PST_E_SYSTEM_DENIED, 1, 0, -1, -1},   {PST_E_CANCELLED, 1, 0, -1, -1},
+        {PST_E_NO_MEMORY, 1, 0, -1, -1},       {PST_E_EGRESS, 1, 0, -1, -1},
+        {PST_E_SYSTEM_BUSY, 1, 7, 7000, 7999}, {PST_E_SYSTEM_BUSY, 2, 300, 300000, 300999},
+        {PST_E_SYSTEM_BUSY, 1, 301, -1, -1},   {PST_E_SYSTEM_BUSY, 1, 0, 30000, 30999},
         {PST_E_SYSTEM_BUSY, 3, 7, -1, -1},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
@@ -158,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(windows_follow_the_stream_the_mode_and_the_checkpoint),
+        cmocka_unit_test(a_source_clock_before_all_histories_reads_everything),
         cmocka_unit_test(a_day_begins_in_the_zone_of_the_source),
         cmocka_unit_test(only_connectivity_and_busy_systems_are_tried_again),
         cmocka_unit_test(a_failure_ends_the_run_only_when_it_is_everybodys),

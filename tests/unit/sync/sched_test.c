@@ -71,6 +71,16 @@ static struct pst_sched_event every(int64_t connection, int64_t interval_ms)
                                     .last_run = PST_WALL_NONE};
 }
 
+static struct pst_sched_event daily_at_six(int64_t connection)
+{
+    struct pst_sched_event e = {.kind = PST_SCHED_PUT,
+                                .connection = connection,
+                                .schedule = PST_SCHEDULE_CRON,
+                                .last_run = PST_WALL_NONE};
+    assert_ok(pst_cron_parse(&e.cron, PST_STR("0 6 * * *"), &err));
+    return e;
+}
+
 static void a_new_connection_runs_at_once_then_on_its_grid(void **state)
 {
     (void)state;
@@ -193,6 +203,79 @@ static void a_changed_schedule_owes_nothing_of_the_old_one(void **state)
     pst_sched_free(w.sched);
 }
 
+static void every_part_of_a_cron_expression_is_part_of_the_schedule(void **state)
+{
+    (void)state;
+    PST_AUTO(tz) struct pst_tz *utc = NULL;
+    assert_ok(pst_tz_load(&utc, NULL, PST_STR("UTC"), &err));
+    /* The second of each is due at another time, or its ticks mean something else. */
+    static const char *const changes[][2] = {
+        {"0 6 * * *", "1 6 * * *"},    {"0 6 * * *", "0 7 * * *"},   {"0 6 1 * *", "0 6 2 * *"},
+        {"0 6 1 1 *", "0 6 1 2 *"},    {"0 6 * * 1", "0 6 * * 2"},   {"0 0-23 * * *", "0 * * * *"},
+        {"0 6 1-31 * 1", "0 6 * * 1"}, {"0 6 1 * 0-6", "0 6 1 * *"},
+    };
+    for (size_t i = 0; i < PST_COUNT(changes); i++) {
+        struct world w;
+        world_init(&w);
+        struct pst_sched_event put = daily_at_six(1);
+        put.zone = utc;
+        assert_ok(pst_cron_parse(&put.cron, pst_str_from(changes[i][0]), &err));
+        tell(&w, put);
+        /* Running, with a tick of the old schedule missed: the new one does not owe it. */
+        put.initial = true;
+        tell(&w, put);
+        assert_int_equal(w.ran_count, 1);
+        pass(&w, 400 * DAY, false);
+        assert_int_equal(w.ran_count, 1);
+        put.initial = false;
+        assert_ok(pst_cron_parse(&put.cron, pst_str_from(changes[i][1]), &err));
+        tell(&w, put);
+        finish(&w, 1);
+        if (w.ran_count != 1)
+            fail_msg("%s is taken for %s", changes[i][1], changes[i][0]);
+        pst_sched_free(w.sched);
+    }
+}
+
+static void a_connection_can_be_made_to_begin_anew(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    tell(&w, every(1, 900000));
+    struct pst_sched_event put = every(1, 900000);
+    put.initial = true;
+    tell(&w, put);
+    assert_int_equal(w.ran_count, 1);
+    assert_int_equal(w.ran[0].run.kind, PST_RUN_INITIAL);
+    tell(&w, put); /* while it runs this is nothing new */
+    finish(&w, 1);
+    assert_int_equal(w.ran_count, 1);
+    pst_sched_free(w.sched);
+}
+
+static void a_cron_expression_may_have_had_its_last_tick(void **state)
+{
+    (void)state;
+    PST_AUTO(tz) struct pst_tz *utc = NULL;
+    assert_ok(pst_tz_load(&utc, NULL, PST_STR("UTC"), &err));
+    struct world w;
+    world_init(&w);
+    pst_wall end = {0};
+    assert_true(pst_wall_parse(&end, PST_STR("9998-12-31T12:00:00Z")));
+    w.wall_us = end.us;
+    struct pst_sched_event put = daily_at_six(1);
+    put.zone = utc;
+    put.last_run.us = end.us - DAY;
+    tell(&w, put); /* that of the morning was missed */
+    pass(&w, S, true);
+    assert_int_equal(w.ran_count, 1);
+    assert_true(pst_wall_is_none(pst_sched_next_run(w.sched, 1)));
+    assert_true(pst_wall_is_none(pst_sched_next_run(w.sched, 2))); /* unknown */
+    pst_sched_free(w.sched);
+    pst_sched_free(NULL);
+}
+
 static void an_unchanged_put_changes_nothing(void **state)
 {
     (void)state;
@@ -231,16 +314,6 @@ static void a_clock_set_ahead_is_one_run(void **state)
     pass(&w, 10 * S, true);
     assert_int_equal(w.ran_count, 1);
     pst_sched_free(w.sched);
-}
-
-static struct pst_sched_event daily_at_six(int64_t connection)
-{
-    struct pst_sched_event e = {.kind = PST_SCHED_PUT,
-                                .connection = connection,
-                                .schedule = PST_SCHEDULE_CRON,
-                                .last_run = PST_WALL_NONE};
-    assert_ok(pst_cron_parse(&e.cron, PST_STR("0 6 * * *"), &err));
-    return e;
 }
 
 static void a_cron_tick_is_not_repeated_by_a_small_step_back(void **state)
@@ -364,6 +437,55 @@ static void missed_ticks_of_many_are_spread(void **state)
     assert_true(w.ran_count < N / 10);
     pass(&w, 21 * S, true); /* 10 ms for each */
     assert_true(w.ran_count >= N);
+    pst_sched_free(w.sched);
+}
+
+static void missed_ticks_wait_for_half_an_interval_or_five_minutes_at_most(void **state)
+{
+    (void)state;
+    static const struct {
+        int n;
+        int64_t interval_ms, most_us;
+    } cases[] = {{7000, 60000, 30 * S}, {40000, 86400000, 300 * S}};
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        PST_AUTO(sched) struct pst_sched *s = NULL;
+        struct pst_sched_actions a;
+        assert_ok(pst_sched_new(&s, &err));
+        int64_t latest = 0;
+        for (int c = 1; c <= cases[i].n; c++) {
+            struct pst_sched_event put = every(c, cases[i].interval_ms);
+            put.last_run.us = T0 - 8 * DAY;
+            /* Its tick is far away, its place in the spread anywhere. */
+            put.spread = (uint64_t)c * 0x9e3779b97f4a7c15U;
+            assert_ok(pst_sched_step(s, (pst_mono){T0 * 1000}, (pst_wall){T0}, &put, &a, &err));
+            pst_wall next = pst_sched_next_run(s, c);
+            if (a.count == 0 && next.us > latest)
+                latest = next.us;
+        }
+        assert_in_range(latest - T0, cases[i].most_us * 9 / 10, cases[i].most_us);
+    }
+}
+
+static void connections_whose_places_collide_are_kept_apart(void **state)
+{
+    (void)state;
+    struct world w;
+    int64_t ids[60];
+    world_init(&w);
+    uint64_t x = 88172645463325252U;
+    for (size_t i = 0; i < PST_COUNT(ids); i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        ids[i] = (int64_t)(x >> 1) + 1;
+        tell(&w, every(ids[i], 3600000));
+    }
+    for (size_t i = 0; i < PST_COUNT(ids); i += 2)
+        tell(&w, (struct pst_sched_event){.kind = PST_SCHED_REMOVE, .connection = ids[i]});
+    for (size_t i = 0; i < PST_COUNT(ids); i++)
+        assert_int_equal(pst_wall_is_none(pst_sched_next_run(w.sched, ids[i])), i % 2 == 0);
+    tell(&w, (struct pst_sched_event){.kind = PST_SCHED_REMOVE, .connection = ids[0]});
+    assert_int_equal(pst_sched_count(w.sched), 30);
     pst_sched_free(w.sched);
 }
 
@@ -531,6 +653,11 @@ int main(void)
         cmocka_unit_test(a_run_before_the_start_within_the_interval_owes_nothing),
         cmocka_unit_test(paused_connections_wait),
         cmocka_unit_test(a_changed_schedule_owes_nothing_of_the_old_one),
+        cmocka_unit_test(every_part_of_a_cron_expression_is_part_of_the_schedule),
+        cmocka_unit_test(a_connection_can_be_made_to_begin_anew),
+        cmocka_unit_test(a_cron_expression_may_have_had_its_last_tick),
+        cmocka_unit_test(missed_ticks_wait_for_half_an_interval_or_five_minutes_at_most),
+        cmocka_unit_test(connections_whose_places_collide_are_kept_apart),
         cmocka_unit_test(an_unchanged_put_changes_nothing),
         cmocka_unit_test(a_clock_set_back_does_not_silence_an_interval),
         cmocka_unit_test(a_clock_set_ahead_is_one_run),

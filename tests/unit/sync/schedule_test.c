@@ -2,6 +2,8 @@
 #include "sync/schedule.h"
 #include "tests/unit/test.h"
 
+#define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 static struct pst_err err;
 
 static pst_code from_json(const char *text, bool dev, struct pst_schedule *out)
@@ -78,6 +80,13 @@ static void what_is_refused_names_the_schedule(void **state)
         {"{\"cron\":\"0 0 30 2 *\"}", false},
         {"{\"every\":\"15m\"}", false},
         {"{\"interval\":15}", false},
+        {"{\"cron\":15}", false},
+        {"{\"cron\":\"0 6 * * *\",\"time_zone\":1}", false},
+        {"{\"cron\":\"0 6 * * *\",\"time_zone\":\"/etc\"}", false},
+        {"{\"cron\":\"0 6 * * *\",\"time_zone\":\"" A64 "\"}", false},
+        {"{\"cron\":\"0 6 " A64 A64 " * *\"}", false},
+        {"{\"manual\":1}", false},
+        {"{\"manual\":false}", false},
         {"15", false},
         {"[]", false},
     };
@@ -87,6 +96,45 @@ static void what_is_refused_names_the_schedule(void **state)
         if (from_json(cases[i].json, cases[i].dev, &s) != PST_E_INVALID)
             fail_msg("%s was accepted", cases[i].json);
         assert_true(err.param[0] != 0);
+    }
+}
+
+static void nothing_said_is_the_default(void **state)
+{
+    (void)state;
+    struct pst_schedule s;
+    assert_ok(pst_schedule_from_json(&s, NULL, false, &err));
+    assert_int_equal(s.kind, PST_SCHEDULE_INTERVAL);
+    assert_int_equal(s.interval_ms, 900000);
+    assert_code(pst_schedule_parse(&s, PST_STR(""), true, &err), PST_E_INVALID);
+}
+
+static void what_the_store_holds_is_read_or_refused(void **state)
+{
+    (void)state;
+    static char large[5000];
+    struct pst_schedule s;
+    memset(large, ' ', sizeof large);
+    large[0] = '{';
+    large[sizeof large - 1] = '}';
+    assert_ok(pst_schedule_parse(&s, PST_STR("0 6 * * * Mars/Base"), true, &err)); /* not asked */
+    assert_string_equal(s.zone, "Mars/Base");
+    assert_code(pst_schedule_parse(&s, PST_STR("{\"interval\""), true, &err), PST_E_INVALID);
+    assert_code(pst_schedule_parse(&s, (pst_str){large, sizeof large}, true, &err), PST_E_INVALID);
+    assert_string_equal(err.msg, "schedule is too long");
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        pst_code rc = pst_schedule_parse(&s, PST_STR("{\"interval\":\"15m\"}"), true, &err);
+        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+    }
+    PST_AUTO(arena) struct pst_arena *arena = NULL;
+    yyjson_doc *doc = NULL;
+    assert_ok(pst_arena_new(&arena, 1 << 20, &err));
+    assert_ok(pst_json_read(PST_STR("\"@daily Asia/Tokyo\""), NULL, arena, &doc, &err));
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        pst_code rc = pst_schedule_from_json(&s, yyjson_doc_get_root(doc), false, &err);
+        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
     }
 }
 
@@ -160,6 +208,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_accepted_prints_in_one_form),
         cmocka_unit_test(what_is_refused_names_the_schedule),
+        cmocka_unit_test(nothing_said_is_the_default),
+        cmocka_unit_test(what_the_store_holds_is_read_or_refused),
         cmocka_unit_test(interval_ticks_lie_on_a_grid_of_the_connection),
         cmocka_unit_test(equal_intervals_are_spread_evenly),
         cmocka_unit_test(the_grid_of_a_connection_never_changes),
