@@ -8,6 +8,10 @@
 
 #include "config/options.h"
 
+/* How the names of copies begin that the server makes in its data directory for `penstock backup`
+ * to take away; a start removes what was left there. */
+#define PST_STAGED ".staged-"
+
 struct pst_settings {
     struct pst_config *config; /* one reference, the caller's */
     struct pst_paths paths; /* in the arena */

@@ -8,7 +8,8 @@
 pst_code pst_start_data_dir(const struct pst_paths *paths, struct pst_err *err)
 {
     PST_TRY(pst_dir_make(paths->data_dir.ptr, 0700, err));
-    return pst_file_check_private(paths->data_dir.ptr, err);
+    PST_TRY(pst_file_check_private(paths->data_dir.ptr, err));
+    return pst_dir_sweep(paths->data_dir.ptr, PST_STAGED, err);
 }
 
 static pst_code load_text_key(struct pst_key **out, pst_str text, struct pst_err *err)

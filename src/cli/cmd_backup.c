@@ -61,13 +61,14 @@ static pst_code backup_staged(struct pst_cli *cli, const char *path, struct pst_
     char stage[PATH_MAX];
     struct pst_paths paths;
     PST_TRY(pst_client_paths(cli, &paths, err));
-    int n = snprintf(name, sizeof(name), "%.*s/backup-%016llx.db", PST_STR_ARG(paths.data_dir),
-                     (unsigned long long)pst_rand_u64());
+    int n = snprintf(name, sizeof(name), "%.*s/" PST_STAGED "%016llx.db",
+                     PST_STR_ARG(paths.data_dir), (unsigned long long)pst_rand_u64());
     if (n < 0 || (size_t)n >= sizeof(name))
         return PST_FAIL(err, PST_E_INVALID, "the path of the data directory is too long");
     PST_TRY(absolute_path(stage, pst_str_from(name), err));
-    PST_TRY(ask_server(cli, stage, err));
-    pst_code rc = pst_file_move(stage, path, err);
+    pst_code rc = ask_server(cli, stage, err);
+    if (rc == PST_OK)
+        rc = pst_file_move(stage, path, err);
     if (rc != PST_OK)
         (void)unlink(stage);
     return rc;

@@ -1,6 +1,7 @@
 /* os/file.c: whole files, directories and permissions. */
 #include "os/file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/sendfile.h>
@@ -282,6 +283,19 @@ pst_code pst_dir_make(const char *path, unsigned mode, struct pst_err *err)
         *p = '/';
     }
     return make_one_dir(part, mode, err);
+}
+
+pst_code pst_dir_sweep(const char *dir, const char *prefix, struct pst_err *err)
+{
+    DIR *d = opendir(dir);
+    if (!d)
+        return FAIL_FILE(err, "read directory", dir);
+    for (const struct dirent *e = readdir(d); e; e = readdir(d)) {
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0)
+            (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
+    (void)closedir(d);
+    return PST_OK;
 }
 
 bool pst_file_exists(const char *path)

@@ -40,6 +40,10 @@ pst_code pst_file_move(const char *from, const char *to, struct pst_err *err);
  * Errors: DENIED, CONFLICT (something that is not a directory is in the way), IO. */
 pst_code pst_dir_make(const char *path, unsigned mode, struct pst_err *err);
 
+/* Remove the files in dir whose names begin with prefix; what cannot be removed stays.
+ * Errors: NOT_FOUND, DENIED, IO (dir cannot be read). */
+pst_code pst_dir_sweep(const char *dir, const char *prefix, struct pst_err *err);
+
 /* fsync of the directory that holds path. Errors: IO. */
 pst_code pst_file_sync_dir(const char *path, struct pst_err *err);
 

@@ -120,7 +120,7 @@ def test_backups_go_where_the_server_may_write_and_where_the_command_may(program
         said = server.cli("backup", directory / "copy.db", json_output=True)
         assert said["connections"] == 1
         assert [path.name for path in directory.iterdir()] == ["copy.db"]
-    assert not list(server.data.glob("backup-*"))
+    assert not list(server.data.glob(".staged-*"))
     # The server itself does not.
     def ask(path):
         done = subprocess.run(["curl", "-sS", "--unix-socket", server.data / "penstock.sock", "-w", "%{http_code}",
@@ -131,6 +131,17 @@ def test_backups_go_where_the_server_may_write_and_where_the_command_may(program
     assert ask(server.data / "third.db") == 201
     assert ask(elsewhere / "fourth.db") == 403
     assert not (elsewhere / "fourth.db").exists()
+
+
+def test_what_a_broken_off_backup_left_is_removed_by_the_next_start(place):
+    server = Server(place).start()
+    server.stop()
+    (server.data / ".staged-0123456789abcdef.db.part").write_bytes(b"x")
+    (server.data / "backup-of-mine.db").write_bytes(b"x")
+    server.start()
+    server.stop()
+    assert not list(server.data.glob(".staged-*"))
+    assert (server.data / "backup-of-mine.db").exists()
 
 
 @instrumented

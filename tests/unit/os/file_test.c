@@ -260,6 +260,21 @@ static void a_file_is_moved_also_to_another_file_system_and_replaces_nothing(voi
     }
 }
 
+static void only_files_with_the_prefix_are_swept(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    static const char *const names[] = {"copy", "left-1.db", "left-2.db.part", "le", "xleft-3"};
+    for (size_t i = 0; i < PST_COUNT(names); i++)
+        assert_ok(pst_file_write(in_dir(w, names[i]), PST_STR("x"), 0600, &err));
+    assert_ok(pst_dir_make(in_dir(w, "left-directory"), 0700, &err));
+    assert_ok(pst_dir_sweep(w->dir, "left-", &err));
+    for (size_t i = 0; i < PST_COUNT(names); i++)
+        assert_int_equal(pst_file_exists(in_dir(w, names[i])), strncmp(names[i], "left-", 5) != 0);
+    assert_true(pst_file_exists(in_dir(w, "left-directory")));
+    assert_code(pst_dir_sweep(in_dir(w, "none"), "left-", &err), PST_E_NOT_FOUND);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -274,6 +289,7 @@ int main(void)
         TEST(a_lock_ends_with_its_process),
         TEST(reading_survives_every_failing_allocation),
         TEST(free_space_is_known),
+        TEST(only_files_with_the_prefix_are_swept),
         TEST(a_file_is_moved_also_to_another_file_system_and_replaces_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
