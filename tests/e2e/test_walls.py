@@ -545,7 +545,7 @@ def test_no_other_method_is_a_way_in(world):
                 assert answer.status in allowed, (method, op, answer.status)
                 assert MARK["b"] not in answer.shown()
                 answers.append(comparable(answer))
-            if "{code}" not in op.path:
+            if "{" in op.path and "{code}" not in op.path:
                 assert answers[0] == answers[1], (method, op)
 
 
