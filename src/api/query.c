@@ -132,12 +132,11 @@ pst_wall pst_api_query_wall(const struct pst_api_call *call, const char *name)
  * and one below the organization say the same to everybody. */
 static uint32_t binding_of(const struct pst_api_call *call)
 {
-    const int64_t owner[] = {call->organization_pk, call->connection.pk};
-    const pst_str bytes = {(const char *)owner, sizeof(owner)};
+    const uint64_t owner[] = {(uint64_t)call->organization_pk, (uint64_t)call->connection.pk};
     const pst_str path = call->req->path;
     uint32_t h = 2166136261U;
-    for (size_t i = 0; i < bytes.len; i++)
-        h = (h ^ (unsigned char)bytes.ptr[i]) * 16777619U;
+    for (unsigned i = 0; i < PST_COUNT(owner) * 64; i += 8)
+        h = (h ^ (uint32_t)(owner[i / 64] >> i % 64 & 0xff)) * 16777619U;
     for (size_t i = 0; i < path.len; i++)
         h = (h ^ (unsigned char)path.ptr[i]) * 16777619U;
     for (size_t i = 0; i < call->item_count; i++) {

@@ -287,12 +287,18 @@ pst_code pst_dir_make(const char *path, unsigned mode, struct pst_err *err)
 
 pst_code pst_dir_sweep(const char *dir, const char *prefix, struct pst_err *err)
 {
-    DIR *d = opendir(dir);
-    if (!d)
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
         return FAIL_FILE(err, "read directory", dir);
+    DIR *d = fdopendir(fd);
+    if (!d) {
+        pst_code rc = FAIL_FILE(err, "read directory", dir);
+        (void)close(fd);
+        return rc;
+    }
     for (const struct dirent *e = readdir(d); e; e = readdir(d)) {
         if (strncmp(e->d_name, prefix, strlen(prefix)) == 0)
-            (void)unlinkat(dirfd(d), e->d_name, 0);
+            (void)unlinkat(fd, e->d_name, 0);
     }
     (void)closedir(d);
     return PST_OK;
