@@ -167,7 +167,7 @@ static pst_str without_key(pst_str path)
 {
     static const char *const prefixes[] = {"psk_", "pct_"};
     for (size_t i = 0; i < PST_COUNT(prefixes); i++) {
-        const char *at = path.len ? memmem(path.ptr, path.len, prefixes[i], 4) : NULL;
+        const char *at = path.ptr ? memmem(path.ptr, path.len, prefixes[i], 4) : NULL;
         if (at)
             path.len = (size_t)(at - path.ptr) + 4;
     }
