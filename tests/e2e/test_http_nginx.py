@@ -21,7 +21,7 @@ from http_corpus import MARKER, corpus
 
 FULL = os.environ.get("PST_SIZE", "ci") == "full"
 MUTATIONS = 50_000 if FULL else 2500
-DEADLINE = 2  # seconds that a head or a body may take, on both sides
+DEADLINE = 5  # seconds that a head or a body may take, on both sides
 REFUSALS = {400, 408, 413, 414, 417, 431, 494, 501, 505, 405}
 
 COMPARED = """

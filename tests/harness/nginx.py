@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -32,13 +33,13 @@ http {{
 
 
 def free_ports(count):
-    """TCP ports on 127.0.0.1 that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    """TCP ports on 127.0.0.1 that nobody listens on, below those that outgoing connections take."""
+    ports = []
+    while len(ports) < count:
+        with socket.socket() as probe:
+            port = random.randrange(15_000, 32_000)
+            if port not in ports and probe.connect_ex(("127.0.0.1", port)) != 0:
+                ports.append(port)
     return ports
 
 
