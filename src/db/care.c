@@ -12,17 +12,33 @@ enum { COPY_PAGES = 1024, PATH_BYTES = 4096 };
 
 /* ---- checks ---- */
 
+/* A page that could not be read says nothing about the file. Its words end in SQLite's code. */
+static pst_code code_of_finding(pst_str finding)
+{
+    static const pst_str unread = PST_STR_INIT("unable to get the page. error code=");
+    for (size_t i = 0; i + unread.len < finding.len; i++)
+        if (memcmp(finding.ptr + i, unread.ptr, unread.len) == 0)
+            return pst_db_code_of((int)strtol(finding.ptr + i + unread.len, NULL, 10));
+    return PST_E_CORRUPT;
+}
+
 static pst_code run_check(struct pst_db_conn *conn, pst_str sql, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
     PST_TRY(pst_db_stmt(conn, sql, &st, err));
     PST_TRY(pst_stmt_step(st, &row, err));
-    if (!row || !pst_str_is(pst_stmt_str(st, 0), "ok")) {
-        pst_str finding = pst_stmt_str(st, 0);
-        return PST_FAIL(err, PST_E_CORRUPT, "the store is damaged: %.*s", PST_STR_ARG(finding));
-    }
-    return PST_OK;
+    pst_str finding = row ? pst_stmt_str(st, 0) : PST_STR("no answer");
+    if (pst_str_is(finding, "ok"))
+        return PST_OK;
+    static const pst_str title = PST_STR_INIT("*** in database main ***\n");
+    if (finding.len > title.len && memcmp(finding.ptr, title.ptr, title.len) == 0)
+        finding = pst_str_sub(finding, title.len, finding.len);
+    pst_code code = code_of_finding(finding);
+    if (code != PST_E_CORRUPT)
+        return PST_FAIL(err, code, "the store cannot be read to its end: %.*s",
+                        PST_STR_ARG(finding));
+    return PST_FAIL(err, PST_E_CORRUPT, "the store is damaged: %.*s", PST_STR_ARG(finding));
 }
 
 pst_code pst_db_quick_check(struct pst_db_conn *conn, struct pst_err *err)

@@ -17,10 +17,12 @@
 enum { PST_DB_TOPICS_MAX = 1024 };
 
 struct sqlite3;
+struct sqlite3_stmt;
 
 struct pst_db_conn {
     struct pst_db *db;
     struct sqlite3 *handle; /* NULL: to be opened before the next use (writer) */
+    struct sqlite3_stmt *undo; /* ROLLBACK, ready for the moment when there is no memory */
     bool is_writer;
     bool broken; /* the handle saw a failure after which it must not be used again */
     struct pst_map stmts; /* text -> struct pst_stmt */
@@ -62,7 +64,9 @@ void pst_db_handle_close(struct pst_db_conn *conn);
 
 pst_code pst_db_begin(struct pst_db_conn *conn, struct pst_err *err);
 pst_code pst_db_commit(struct pst_db_conn *conn, struct pst_err *err);
-void pst_db_rollback(struct pst_db_conn *conn); /* nothing to roll back is fine */
+/* Afterwards there is no transaction, if need be because the writer's handle is closed. Nothing to
+ * roll back is fine. */
+void pst_db_rollback(struct pst_db_conn *conn);
 pst_code pst_db_savepoint(struct pst_db_conn *conn, struct pst_err *err);
 pst_code pst_db_savepoint_release(struct pst_db_conn *conn, struct pst_err *err);
 pst_code pst_db_savepoint_rollback(struct pst_db_conn *conn, struct pst_err *err);
@@ -75,6 +79,7 @@ void pst_db_checkpoint(struct pst_db *db);
 /* Fast check of the whole file. Errors: CORRUPT. */
 pst_code pst_db_quick_check(struct pst_db_conn *conn, struct pst_err *err);
 
+pst_code pst_db_code_of(int extended); /* of an extended code of SQLite's */
 /* The driver's last failure on conn as an error of ours. */
 pst_code pst_db_fail(struct pst_db_conn *conn, const char *doing, struct pst_err *err);
 

@@ -24,7 +24,7 @@ enum {
 
 /* ---- errors ---- */
 
-static pst_code code_of(int extended)
+pst_code pst_db_code_of(int extended)
 {
     switch (extended) {
     case SQLITE_CONSTRAINT_UNIQUE:
@@ -66,7 +66,7 @@ static pst_code code_of(int extended)
 pst_code pst_db_fail(struct pst_db_conn *conn, const char *doing, struct pst_err *err)
 {
     int extended = sqlite3_extended_errcode(conn->handle);
-    pst_code code = code_of(extended);
+    pst_code code = pst_db_code_of(extended);
     if (code == PST_E_IO || code == PST_E_CORRUPT || code == PST_E_DISK_FULL)
         conn->broken = true;
     const char *text = sqlite3_errmsg(conn->handle);
@@ -164,6 +164,9 @@ static pst_code set_up(struct pst_db_conn *conn, struct pst_err *err)
         cache /= READER_SHARE;
     char sql[64];
     PST_TRY(harden(conn, err));
+    if (sqlite3_prepare_v3(conn->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &conn->undo,
+                           NULL) != SQLITE_OK)
+        return pst_db_fail(conn, "prepare", err);
     (void)sqlite3_extended_result_codes(conn->handle, 1);
     (void)sqlite3_busy_timeout(conn->handle, busy < INT32_MAX ? (int)busy : INT32_MAX);
     (void)sqlite3_wal_autocheckpoint(conn->handle, 0);
@@ -220,6 +223,8 @@ pst_code pst_db_handle_open(struct pst_db_conn *conn, struct pst_err *err)
 void pst_db_handle_close(struct pst_db_conn *conn)
 {
     pst_db_stmts_free(conn);
+    (void)sqlite3_finalize(conn->undo);
+    conn->undo = NULL;
     if (conn->handle && sqlite3_close(conn->handle) != SQLITE_OK)
         (void)sqlite3_close_v2(conn->handle); /* a statement still in use: a bug of the caller */
     conn->handle = NULL;
@@ -249,9 +254,15 @@ pst_code pst_db_commit(struct pst_db_conn *conn, struct pst_err *err)
 
 void pst_db_rollback(struct pst_db_conn *conn)
 {
-    if (conn->handle && pst_db_in_transaction(conn) &&
-        sqlite3_exec(conn->handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
-        conn->broken = true;
+    if (!pst_db_in_transaction(conn))
+        return;
+    (void)sqlite3_step(conn->undo);
+    (void)sqlite3_reset(conn->undo);
+    if (!pst_db_in_transaction(conn))
+        return;
+    conn->broken = true;
+    if (conn->is_writer) /* half a job must not meet the next commit */
+        pst_db_handle_close(conn);
 }
 
 pst_code pst_db_savepoint(struct pst_db_conn *conn, struct pst_err *err)
@@ -272,7 +283,7 @@ pst_code pst_db_savepoint_rollback(struct pst_db_conn *conn, struct pst_err *err
 
 bool pst_db_in_transaction(const struct pst_db_conn *conn)
 {
-    return sqlite3_get_autocommit(conn->handle) == 0;
+    return conn->handle && sqlite3_get_autocommit(conn->handle) == 0;
 }
 
 pst_code pst_db_snapshot_begin(struct pst_db_conn *conn, struct pst_err *err)

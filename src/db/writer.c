@@ -42,26 +42,30 @@ static void fail_group(struct pst_db_job *first, const struct pst_db_job *end, p
             set_result(job, code, err);
 }
 
-static pst_code run_in_savepoint(struct pst_db_conn *conn, struct pst_db_job *job)
+/* *whole: what ended the transaction under all its jobs, if something did. */
+static pst_code run_in_savepoint(struct pst_db_conn *conn, struct pst_db_job *job,
+                                 struct pst_err *whole)
 {
     size_t topics = conn->topic_count;
     job->err = (struct pst_err){0};
     pst_code code = pst_db_savepoint(conn, &job->err);
     if (code == PST_OK) {
         code = job->fn(conn, job->arg, &job->err);
-        struct pst_err end = {0};
         pst_code closed = PST_OK;
-        if (!pst_db_in_transaction(conn))
-            closed = PST_OK; /* SQLite rolled everything back by itself */
-        else if (code == PST_OK)
-            closed = pst_db_savepoint_release(conn, &end);
-        else
-            closed = pst_db_savepoint_rollback(conn, &end);
+        if (!pst_db_in_transaction(conn)) { /* SQLite rolled everything back by itself */
+            if (code == PST_OK)
+                code = PST_FAIL(&job->err, PST_E_INTERNAL,
+                                "store: the transaction ended before its job");
+            *whole = job->err;
+        } else {
+            closed = code == PST_OK ? pst_db_savepoint_release(conn, whole)
+                                    : pst_db_savepoint_rollback(conn, whole);
+        }
         if (closed != PST_OK)
             pst_db_rollback(conn);
         if (code == PST_OK && closed != PST_OK) {
             code = closed;
-            job->err = end;
+            job->err = *whole;
         }
     }
     if (code != PST_OK)
@@ -84,10 +88,12 @@ static struct pst_db_job *run_jobs(struct pst_db_conn *conn, struct pst_db_job *
     struct pst_db_job *job = first;
     int count = 0;
     do {
-        pst_code code = run_in_savepoint(conn, job);
+        struct pst_err whole = {0};
+        pst_code code = run_in_savepoint(conn, job, &whole);
         struct pst_db_job *next = job->next;
         if (code != PST_OK && !pst_db_in_transaction(conn)) {
-            fail_group(first, next, code, &job->err);
+            fail_group(first, next, whole.code ? whole.code : code,
+                       whole.code ? &whole : &job->err);
             return next;
         }
         job = next;
