@@ -27,6 +27,7 @@ struct pst_db_conn {
     bool broken; /* the handle saw a failure after which it must not be used again */
     struct pst_map stmts; /* text -> struct pst_stmt */
     struct pst_stmt *newest, *oldest; /* the same in order of last use */
+    struct pst_err trouble; /* of the group in progress: see pst_db_trouble; code 0: none */
     int wal_pages; /* in the log after the last commit */
     int64_t topics[PST_DB_TOPICS_MAX]; /* named by the transaction in progress */
     size_t topic_count;
@@ -37,7 +38,8 @@ struct pst_db {
     char *path;
     struct pst_db_options options; /* path points at the copy above */
     struct pst_lock *lock;
-    bool immutable; /* path is a URI of a file that nobody writes */
+    char *uri; /* of a file that nobody writes */
+    bool immutable; /* opened by that */
     bool unclean;
     struct pst_db_conn writer;
     _Atomic uint64_t commits; /* pst_db_commits */
@@ -49,6 +51,7 @@ struct pst_db {
     struct pst_db_job *head, **tail;
     uint32_t queued;
     bool stopping;
+    struct pst_err trouble; /* code 0: none */
 };
 
 /* ---- the driver ---- */
@@ -78,6 +81,9 @@ void pst_db_checkpoint(struct pst_db *db);
 
 /* Fast check of the whole file. Errors: CORRUPT. */
 pst_code pst_db_quick_check(struct pst_db_conn *conn, struct pst_err *err);
+
+/* file:<path>?immutable=1; what a URI reserves is escaped. Freed with pst_free. */
+pst_code pst_db_uri(char **out, const char *path, struct pst_err *err);
 
 pst_code pst_db_code_of(int extended); /* of an extended code of SQLite's */
 /* The driver's last failure on conn as an error of ours. */

@@ -67,15 +67,20 @@ pst_code pst_db_fail(struct pst_db_conn *conn, const char *doing, struct pst_err
 {
     int extended = sqlite3_extended_errcode(conn->handle);
     pst_code code = pst_db_code_of(extended);
-    if (code == PST_E_IO || code == PST_E_CORRUPT || code == PST_E_DISK_FULL)
-        conn->broken = true;
     const char *text = sqlite3_errmsg(conn->handle);
+    if ((extended & 0xff) == SQLITE_READONLY)
+        text = "this user cannot write the file or its folder";
     int os = sqlite3_system_errno(conn->handle);
-    if ((code == PST_E_IO || code == PST_E_DISK_FULL) && os != 0) {
+    (void)PST_FAIL(err, code, "store: %s: %s (%d)", doing, text, extended);
+    if (code != PST_E_IO && code != PST_E_CORRUPT && code != PST_E_DISK_FULL)
+        return code;
+    if (code != PST_E_CORRUPT && os != 0) {
         errno = os;
-        return PST_FAIL_OS(err, code, "store: %s: %s (%d)", doing, text, extended);
+        (void)PST_FAIL_OS(err, code, "store: %s: %s (%d)", doing, text, extended);
     }
-    return PST_FAIL(err, code, "store: %s: %s (%d)", doing, text, extended);
+    conn->broken = true;
+    conn->trouble = *err;
+    return code;
 }
 
 /* ---- opening ---- */
@@ -173,7 +178,7 @@ static pst_code set_up(struct pst_db_conn *conn, struct pst_err *err)
     (void)snprintf(sql, sizeof(sql), "PRAGMA cache_size=-%lld", (long long)(cache / 1024));
     PST_TRY(exec(conn, sql, err));
     PST_TRY(exec(conn, "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY", err));
-    if (conn->is_writer || conn->db->immutable)
+    if (conn->is_writer || conn->db->immutable || o->read_only)
         PST_TRY(claim_file(conn, err));
     if (!conn->is_writer)
         return exec(conn, "PRAGMA query_only=ON", err);
@@ -207,7 +212,8 @@ pst_code pst_db_handle_open(struct pst_db_conn *conn, struct pst_err *err)
     flags |= conn->db->immutable ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE;
     conn->broken = false;
     conn->wal_pages = 0;
-    int rc = sqlite3_open_v2(conn->db->path, &conn->handle, flags, NULL);
+    const char *name = conn->db->immutable ? conn->db->uri : conn->db->path;
+    int rc = sqlite3_open_v2(name, &conn->handle, flags, NULL);
     pst_code code = PST_OK;
     if (!conn->handle)
         return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for a connection to the store");
