@@ -49,6 +49,7 @@ static void the_manual_escapes_what_roff_would_eat(void **state)
     PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     pst_config_man(&table, &b);
+    assert_non_null(b.ptr);
     assert_non_null(strstr(b.ptr, ".SS Limits\n"));
     assert_non_null(strstr(b.ptr, ".TP\n.B \\-r, \\-\\-page\\-rows N\nHow many."));
     assert_non_null(strstr(b.ptr, "Taken over on SIGHUP. Environment: TRIAL_PAGE_ROWS."));
