@@ -69,6 +69,9 @@ PROVE = [
     ("build-release", "build as a user does", build("release"), "one", 600, False),
     ("elf", "the release binaries are hardened and small", ([PYTHON, "tools/check_elf.py"], {}), "line", 60, False),
     ("power", "the power fails at every write of a day", faults("power"), "line", 600, False),
+    ("store-faults", "every store call of a day fails once", faults("store"), "line", 900, False),
+    ("torture", "every unit test with each allocation failing", faults("torture"), "line",
+     5400 if FULL else 600, False),
     ("crash", "kill -9 at any moment", (["./dev", "crash", "3000" if FULL else "500"], {}), "line",
      5400 if FULL else 900, False),
 ]

@@ -129,7 +129,9 @@ static pst_code hand_over(struct pst_api_call *call, struct pst_err *err)
     struct pst_suspend how = {
         .resumed = back_on_loop,
         .data = call,
-        .deadline = pst_mono_after_ms(call->req->now, is_work ? o->request_ms : o->call_ms),
+        .deadline = call->op->flags & PST_OP_UNHURRIED
+                        ? PST_MONO_NEVER
+                        : pst_mono_after_ms(call->req->now, is_work ? o->request_ms : o->call_ms),
         .held = true,
     };
     call->reader = NULL;

@@ -13,8 +13,11 @@ pst_code pst_api_readyz(struct pst_api_call *call, struct pst_err *err)
 {
     int64_t queued = 0;
     int64_t running = 0;
+    struct pst_err trouble;
     if (atomic_load(&call->api->stopping))
         return PST_FAIL(err, PST_E_UNAVAILABLE, "the server is stopping");
+    if (pst_db_trouble(call->api->options.db, &trouble))
+        return PST_FAIL(err, PST_E_UNAVAILABLE, "the store cannot be written: %s", trouble.msg);
     PST_TRY(pst_syncs_count_open(call->reader, 0, &queued, &running, err));
     pst_api_json(call, 200);
     pst_buf_add_lit(&call->res->body, "{\"status\":\"ready\"}");
@@ -30,9 +33,15 @@ pst_code pst_api_get_server(struct pst_api_call *call, struct pst_err *err)
 {
     const struct pst_api_sandbox *s = &call->api->sandbox;
     struct pst_json_writer w;
+    struct pst_err trouble;
+    bool is_writable = !pst_db_trouble(call->api->options.db, &trouble);
     pst_api_begin(call, &w);
     pst_json_add_z(&w, "version", PST_VERSION);
     pst_json_add_bool(&w, "dev", call->api->options.dev);
+    pst_json_add_object(&w, "store");
+    pst_json_add_bool(&w, "writable", is_writable);
+    pst_json_add_z(&w, "trouble", is_writable ? "" : trouble.msg);
+    pst_json_end_object(&w);
     pst_json_add_object(&w, "sandbox");
     pst_json_add_str(&w, "mode", s->mode);
     pst_json_add_bool(&w, "no_new_privileges", s->no_new_privileges);

@@ -28,6 +28,7 @@ enum pst_api_class {
 
 enum pst_api_flags {
     PST_OP_PUBLIC = 1U << 0, /* no authentication */
+    PST_OP_UNHURRIED = 1U << 12, /* CALL: takes as long as it takes */
     PST_OP_OPERATOR = 1U << 1, /* the operator only, through the local socket */
     PST_OP_TOKEN = 1U << 2, /* connection tokens may, for their own connection */
     PST_OP_SHORT = 1U << 3, /* also without "/connections/{connection_id}", for tokens */

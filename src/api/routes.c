@@ -257,10 +257,11 @@ const struct pst_api_op pst_api_ops[] = {
      PST_OP_OPERATOR, NULL, NULL, 200, "Server", {0}, "Operator", "getServer",
      "Get the server's own state", "Its version, and how its process is confined.", NULL},
     {PST_METHOD_POST, "/v1/backup", pst_api_create_backup, PST_RUN_CALL, PST_ROLE_ADMIN,
-     PST_OP_OPERATOR | PST_OP_BODY, NULL, "NewBackup", 201, "Backup",
+     PST_OP_OPERATOR | PST_OP_BODY | PST_OP_UNHURRIED, NULL, "NewBackup", 201, "Backup",
      {PST_E_INVALID, PST_E_DENIED, PST_E_CONFLICT, PST_E_DISK_FULL}, "Operator", "createBackup",
      "Copy the store to a file",
-     "A consistent, checked copy on the server's machine, made while everything goes on. The root "
+     "A consistent, checked copy on the server's machine, made while everything goes on; answered "
+     "when it is done, however long that takes; a stop of the server breaks it off. The root "
      "key is not in it. In its sandbox the server writes only below its data directory and "
      "`backup_dirs`: elsewhere the answer is 403.",
      "{\"path\":\"/var/backups/penstock.db\"}"},

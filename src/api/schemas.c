@@ -163,8 +163,9 @@ const struct pst_api_schema pst_api_schemas[] = {
     {"OrganizationPage", PAGE("Organization")},
     {"NewOrganization", "{'type':'object','additionalProperties':false,'required':['name'],"
      "'properties':{'name':{'type':'string','minLength':1,'maxLength':200}}}"},
-    {"Server", "{'type':'object','required':['version','dev','sandbox'],'properties':{'version':" TEXT
-     ",'dev':{'type':'boolean'},'sandbox':{'type':'object','required':['mode','no_new_privileges',"
+    {"Server", "{'type':'object','required':['version','dev','store','sandbox'],'properties':{'version':" TEXT
+     ",'dev':{'type':'boolean'},'store':{'type':'object','required':['writable','trouble'],"
+     "'properties':{'writable':{'type':'boolean'},'trouble':" TEXT "}},'sandbox':{'type':'object','required':['mode','no_new_privileges',"
      "'system_calls','landlock','missing'],'properties':{'mode':{'enum':['auto','off','require']},"
      "'no_new_privileges':{'type':'boolean'},'system_calls':{'type':'boolean'},'landlock':"
      "{'type':'integer','description':'Version in force; 0: none.'},'missing':{'type':'string',"

@@ -50,6 +50,7 @@ static pst_code build_store(struct pst_app *app, struct pst_err *err)
         .path = app->paths.store.ptr,
         .create = true,
         .cache_bytes = pst_config_int(app->config, PST_OPT_SQLITE_CACHE),
+        .stopping = &app->stopping,
         .on_commit = committed,
         .on_commit_self = app,
     };

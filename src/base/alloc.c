@@ -79,6 +79,11 @@ bool pst_alloc_failed(void)
     return fail_happened;
 }
 
+long pst_alloc_fail_left(void)
+{
+    return fail_countdown;
+}
+
 int64_t pst_alloc_live(void)
 {
     return atomic_load_explicit(&live, memory_order_relaxed);

@@ -35,6 +35,7 @@ bool pst_alloc_failed(void);
 /* Whether this allocation is the one to fail; counts it. Arenas ask for each of theirs, so that
  * every one can fail and not only those that need a new block. */
 bool pst_alloc_must_fail(void);
+long pst_alloc_fail_left(void); /* allocations before the one that fails; negative: none does */
 int64_t pst_alloc_live(void); /* allocations not yet freed, over all threads */
 
 #endif

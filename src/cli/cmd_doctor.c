@@ -43,6 +43,7 @@ struct doctor {
     struct pst_settings settings;
     bool server_runs;
     bool store_exists;
+    int schema, known; /* of the store, and of this program */
     struct pst_db *db; /* open when no server runs and the store exists */
     struct pst_json_writer *json; /* NULL: text */
     size_t bad;
@@ -215,17 +216,65 @@ static void check_port(struct doctor *d, struct finding *f)
         say(f, BAD, "stop what uses the address, or choose another with listen", "%s", err.msg);
 }
 
+/* While a server runs it says itself whether it can write. */
+static void ask_about_store(struct doctor *d, struct finding *f)
+{
+    PST_AUTO(target) struct pst_target target = {0};
+    struct pst_err err;
+    struct pst_reply reply = {0};
+    bool is_writable = true;
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("server"));
+    if (pst_client_get(d->cli, &target, &reply, &err) != PST_OK) {
+        say(f, WARNING, "", "%s", err.msg);
+        return;
+    }
+    yyjson_val *store = pst_value_at(reply.root, "store");
+    (void)pst_json_bool(pst_value_at(store, "writable"), &is_writable);
+    if (is_writable)
+        say(f, GOOD, "", "the server has it open");
+    else
+        say(f, BAD,
+            "make room on its file system, or mend what is wrong with it; the server goes on by "
+            "itself then",
+            "the server cannot write it: %.*s", PST_STR_ARG(pst_value_str(store, "trouble")));
+}
+
+static const char *fix_of_opening(pst_code code)
+{
+    switch ((int)code) {
+    case PST_E_UNAVAILABLE:
+        return "end the other process";
+    case PST_E_CORRUPT:
+        return "restore the newest backup: penstock restore FILE";
+    case PST_E_UNSUPPORTED:
+        return "move data_dir to a local disk";
+    default:
+        return "see that this user may read and write the file, its folder and its disk";
+    }
+}
+
 static void check_lock(struct doctor *d, struct finding *f)
 {
     struct pst_err err;
-    if (d->server_runs || !d->store_exists) {
-        say(f, SKIPPED, "", d->server_runs ? "the server has it open" : "there is no store yet");
+    if (d->server_runs) {
+        ask_about_store(d, f);
         return;
     }
-    struct pst_db_options options = {.path = d->settings.paths.store.ptr};
-    if (pst_store_open(&d->db, &options, &err) != PST_OK)
-        say(f, BAD, "end the other process, or restore a backup when the file is damaged", "%s",
-            err.msg);
+    if (!d->store_exists) {
+        say(f, SKIPPED, "", "there is no store yet");
+        return;
+    }
+    pst_code code =
+        pst_store_look(&d->db, d->settings.paths.store.ptr, &d->schema, &d->known, &err);
+    if (code != PST_OK)
+        say(f, BAD, fix_of_opening(code), "%s", err.msg);
+    else if (d->schema > d->known)
+        say(f, BAD, "use the newer program again, or restore a backup that this one made",
+            "it is of a newer version (schema %d, this program knows %d)", d->schema, d->known);
+    else if (d->schema < d->known)
+        say(f, GOOD, "", "opened; the next start brings it from schema %d to %d", d->schema,
+            d->known);
     else if (pst_db_was_unclean(d->db))
         say(f, GOOD, "", "opened; it was not closed the last time, which is harmless");
     else
@@ -256,7 +305,10 @@ static void check_integrity(struct doctor *d, struct finding *f)
     else if (with_reader(d, look_integrity, &err) == PST_OK)
         say(f, GOOD, "", "every page of the file is sound");
     else
-        say(f, BAD, "restore the newest backup: penstock restore FILE", "%s", err.msg);
+        say(f, BAD,
+            err.code == PST_E_CORRUPT ? "restore the newest backup: penstock restore FILE"
+                                      : "look after the disk: the kernel's log says more",
+            "%s", err.msg);
 }
 
 static pst_code look_key(struct doctor *d, struct pst_db_conn *reader, struct pst_err *err)
@@ -300,6 +352,10 @@ static void check_contents(struct doctor *d, struct finding *f)
     int64_t findings = 0;
     if (!d->db) {
         say(f, SKIPPED, "", "only while no server runs");
+        return;
+    }
+    if (d->schema != d->known) {
+        say(f, SKIPPED, "", "only of a store of this program's schema");
         return;
     }
     pst_code rc = pst_db_reader_new(d->db, &reader, &err);

@@ -12,17 +12,33 @@ enum { COPY_PAGES = 1024, PATH_BYTES = 4096 };
 
 /* ---- checks ---- */
 
+/* A page that could not be read says nothing about the file. Its words end in SQLite's code. */
+static pst_code code_of_finding(pst_str finding)
+{
+    static const pst_str unread = PST_STR_INIT("unable to get the page. error code=");
+    for (size_t i = 0; i + unread.len < finding.len; i++)
+        if (memcmp(finding.ptr + i, unread.ptr, unread.len) == 0)
+            return pst_db_code_of((int)strtol(finding.ptr + i + unread.len, NULL, 10));
+    return PST_E_CORRUPT;
+}
+
 static pst_code run_check(struct pst_db_conn *conn, pst_str sql, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
     PST_TRY(pst_db_stmt(conn, sql, &st, err));
     PST_TRY(pst_stmt_step(st, &row, err));
-    if (!row || !pst_str_is(pst_stmt_str(st, 0), "ok")) {
-        pst_str finding = pst_stmt_str(st, 0);
-        return PST_FAIL(err, PST_E_CORRUPT, "the store is damaged: %.*s", PST_STR_ARG(finding));
-    }
-    return PST_OK;
+    pst_str finding = row ? pst_stmt_str(st, 0) : PST_STR("no answer");
+    if (pst_str_is(finding, "ok"))
+        return PST_OK;
+    static const pst_str title = PST_STR_INIT("*** in database main ***\n");
+    if (finding.len > title.len && memcmp(finding.ptr, title.ptr, title.len) == 0)
+        finding = pst_str_sub(finding, title.len, finding.len);
+    pst_code code = code_of_finding(finding);
+    if (code != PST_E_CORRUPT)
+        return PST_FAIL(err, code, "the store cannot be read to its end: %.*s",
+                        PST_STR_ARG(finding));
+    return PST_FAIL(err, PST_E_CORRUPT, "the store is damaged: %.*s", PST_STR_ARG(finding));
 }
 
 pst_code pst_db_quick_check(struct pst_db_conn *conn, struct pst_err *err)
@@ -48,8 +64,7 @@ pst_code pst_db_check(struct pst_db_conn *conn, struct pst_err *err)
 
 /* ---- files at rest ---- */
 
-/* file:<path>?immutable=1; what a URI reserves is escaped. */
-static pst_code make_uri(char **out, const char *path, struct pst_err *err)
+pst_code pst_db_uri(char **out, const char *path, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf uri = {0};
     pst_buf_init(&uri, 3 * PATH_BYTES);
@@ -90,7 +105,11 @@ pst_code pst_db_peek_new(const char *path, struct pst_db_conn **out, struct pst_
     (void)pthread_mutex_init(&conn->own->mutex, NULL);
     (void)pthread_cond_init(&conn->own->filled, NULL);
     (void)pthread_cond_init(&conn->own->drained, NULL);
-    PST_TRY(make_uri(&conn->own->path, path, err));
+    conn->own->path = pst_malloc(strlen(path) + 1);
+    if (!conn->own->path)
+        return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for the path of a store");
+    memcpy(conn->own->path, path, strlen(path) + 1);
+    PST_TRY(pst_db_uri(&conn->own->uri, path, err));
     PST_TRY(pst_db_handle_open(conn, err));
     *out = PST_TAKE(conn);
     return PST_OK;
@@ -118,16 +137,23 @@ static pst_code open_target(sqlite3 **out, const char *path, struct pst_err *err
     return rc == SQLITE_OK ? PST_OK : pst_db_fail(&target, "open the backup", err);
 }
 
-static pst_code copy_pages(struct pst_db_conn *from, sqlite3 *to, struct pst_err *err)
+/* stopping may be NULL. */
+static pst_code copy_pages(struct pst_db_conn *from, sqlite3 *to, const atomic_bool *stopping,
+                           struct pst_err *err)
 {
     struct pst_db_conn target = {.handle = to};
     sqlite3_backup *copy = sqlite3_backup_init(to, "main", from->handle, "main");
     if (!copy)
         return pst_db_fail(&target, "begin the backup", err);
     int rc = SQLITE_OK;
-    while (rc == SQLITE_OK)
+    bool is_stopped = false;
+    while (rc == SQLITE_OK && !is_stopped) {
         rc = sqlite3_backup_step(copy, COPY_PAGES);
+        is_stopped = stopping && atomic_load(stopping);
+    }
     int end = sqlite3_backup_finish(copy);
+    if (is_stopped)
+        return PST_FAIL(err, PST_E_CANCELLED, "the copy was broken off");
     if (rc != SQLITE_DONE || end != SQLITE_OK)
         return pst_db_fail(&target, "copy", err);
     return PST_OK;
@@ -156,7 +182,7 @@ static pst_code copy_to(struct pst_db *db, const char *path, struct pst_err *err
     PST_TRY(pst_db_stmt(from, PST_STR("SELECT count(*) FROM sqlite_schema"), &st, err));
     PST_TRY(pst_stmt_step(st, &row, err));
     PST_TRY(open_target(&to, path, err));
-    PST_TRY(copy_pages(from, to, err));
+    PST_TRY(copy_pages(from, to, db->options.stopping, err));
     PST_TRY(sync_file(path, err));
     PST_AUTO(db_reader) struct pst_db_conn *copy = NULL;
     PST_TRY(pst_db_peek_new(path, &copy, err));
@@ -191,7 +217,7 @@ static pst_code copy_file(const char *backup, const char *path, struct pst_err *
     __attribute__((cleanup(close_sqlite))) sqlite3 *to = NULL;
     PST_TRY(pst_db_peek_new(backup, &from, err));
     PST_TRY(open_target(&to, path, err));
-    PST_TRY(copy_pages(from, to, err));
+    PST_TRY(copy_pages(from, to, NULL, err));
     return sync_file(path, err);
 }
 

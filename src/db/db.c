@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "db/driver.h"
+#include "os/thread.h"
 
 enum { QUEUE_LENGTH = 256, PATH_BYTES = 4096 };
 
@@ -62,7 +63,7 @@ static pst_code prepare_file(struct pst_db *db, struct pst_err *err)
     }
     PST_TRY(check_file_system(db->path, err));
     PST_TRY(pst_file_stat(log, &info, err));
-    db->unclean = info.exists; /* a clean close empties the log and removes it */
+    db->unclean = info.exists && info.size > 0; /* a clean close empties the log and removes it */
     return PST_OK;
 }
 
@@ -76,6 +77,17 @@ static pst_code open_writer(struct pst_db *db, struct pst_err *err)
     return PST_OK;
 }
 
+/* Without a log, and nobody may make one (the lock is held), reading leaves no trace. */
+static pst_code try_reader(struct pst_db *db, struct pst_err *err)
+{
+    PST_AUTO(db_reader) struct pst_db_conn *conn = NULL;
+    if (!db->unclean) {
+        PST_TRY(pst_db_uri(&db->uri, db->path, err));
+        db->immutable = true;
+    }
+    return pst_db_reader_new(db, &conn, err);
+}
+
 pst_code pst_db_open(struct pst_db **out, const struct pst_db_options *options, struct pst_err *err)
 {
     PST_AUTO(db) struct pst_db *db = NULL;
@@ -83,7 +95,7 @@ pst_code pst_db_open(struct pst_db **out, const struct pst_db_options *options, 
     pst_db_driver_init();
     PST_TRY(pst_new((void **)&db, sizeof(*db), err));
     (void)pthread_mutex_init(&db->mutex, NULL);
-    (void)pthread_cond_init(&db->filled, NULL);
+    pst_cond_init(&db->filled);
     (void)pthread_cond_init(&db->drained, NULL);
     db->tail = &db->head;
     db->options = *options;
@@ -96,7 +108,9 @@ pst_code pst_db_open(struct pst_db **out, const struct pst_db_options *options, 
     db->options.path = db->path;
     PST_TRY(pst_db_lock(&db->lock, db->path, err));
     PST_TRY(prepare_file(db, err));
-    PST_TRY(open_writer(db, err));
+    pst_code code = options->read_only ? try_reader(db, err) : open_writer(db, err);
+    if (code != PST_OK)
+        return pst_err_wrap(err, "'%s'", db->path);
     *out = PST_TAKE(db);
     return PST_OK;
 }
@@ -110,6 +124,7 @@ void pst_db_close(struct pst_db *db)
     (void)pthread_cond_destroy(&db->drained);
     (void)pthread_cond_destroy(&db->filled);
     (void)pthread_mutex_destroy(&db->mutex);
+    pst_free(db->uri);
     pst_free(db->path);
     pst_free(db);
 }

@@ -14,6 +14,7 @@
 #ifndef PST_DB_DB_H
 #define PST_DB_DB_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -28,12 +29,15 @@ struct pst_stmt; /* a prepared statement of one connection, cached by it */
 struct pst_db_options {
     const char *path; /* SQLite file; created 0600 when absent and `create` */
     bool create;
+    bool read_only; /* the lock and readers only; nothing is written, not even what a log holds
+                       goes into the file. Errors of open: also those of a first reader */
     int64_t cache_bytes; /* page cache of the writer; a reader has an eighth of it */
     int64_t busy_ms; /* wait for a lock held by another process */
     uint32_t queue_length; /* writer jobs waiting before pst_db_write blocks; 0 = 256 */
     uint32_t log_pages; /* pages in the log at which it is moved into the file; 0 = 8192 */
     int64_t check_bytes; /* after an unclean stop a file up to this size is checked by open;
                             larger ones are left to the caller (pst_db_was_unclean) */
+    const atomic_bool *stopping; /* breaks off backups when it becomes true; or NULL */
     /* Called on the writer thread after a commit, once per topic that a job of that commit
      * named with pst_db_notify (and once per job with it). May be NULL. Must not block. */
     void (*on_commit)(void *self, int64_t topic);
@@ -57,6 +61,10 @@ int64_t pst_db_file_bytes(const struct pst_db *db); /* main file and write-ahead
  * asking for this number is current for as long as the number is the same: the rule by which
  * anything read may be remembered. Any thread. */
 uint64_t pst_db_commits(const struct pst_db *db);
+
+/* Whether the last try to write failed for want of room or by input and output, and how. Without
+ * jobs the writer tries again every second, so that it ends with its cause. Any thread. */
+bool pst_db_trouble(struct pst_db *db, struct pst_err *why);
 
 /* ---- readers ---- */
 

@@ -17,14 +17,17 @@
 enum { PST_DB_TOPICS_MAX = 1024 };
 
 struct sqlite3;
+struct sqlite3_stmt;
 
 struct pst_db_conn {
     struct pst_db *db;
     struct sqlite3 *handle; /* NULL: to be opened before the next use (writer) */
+    struct sqlite3_stmt *undo; /* ROLLBACK, ready for the moment when there is no memory */
     bool is_writer;
     bool broken; /* the handle saw a failure after which it must not be used again */
     struct pst_map stmts; /* text -> struct pst_stmt */
     struct pst_stmt *newest, *oldest; /* the same in order of last use */
+    struct pst_err trouble; /* of the group in progress: see pst_db_trouble; code 0: none */
     int wal_pages; /* in the log after the last commit */
     int64_t topics[PST_DB_TOPICS_MAX]; /* named by the transaction in progress */
     size_t topic_count;
@@ -35,7 +38,8 @@ struct pst_db {
     char *path;
     struct pst_db_options options; /* path points at the copy above */
     struct pst_lock *lock;
-    bool immutable; /* path is a URI of a file that nobody writes */
+    char *uri; /* of a file that nobody writes */
+    bool immutable; /* opened by that */
     bool unclean;
     struct pst_db_conn writer;
     _Atomic uint64_t commits; /* pst_db_commits */
@@ -47,6 +51,7 @@ struct pst_db {
     struct pst_db_job *head, **tail;
     uint32_t queued;
     bool stopping;
+    struct pst_err trouble; /* code 0: none */
 };
 
 /* ---- the driver ---- */
@@ -62,7 +67,9 @@ void pst_db_handle_close(struct pst_db_conn *conn);
 
 pst_code pst_db_begin(struct pst_db_conn *conn, struct pst_err *err);
 pst_code pst_db_commit(struct pst_db_conn *conn, struct pst_err *err);
-void pst_db_rollback(struct pst_db_conn *conn); /* nothing to roll back is fine */
+/* Afterwards there is no transaction, if need be because the writer's handle is closed. Nothing to
+ * roll back is fine. */
+void pst_db_rollback(struct pst_db_conn *conn);
 pst_code pst_db_savepoint(struct pst_db_conn *conn, struct pst_err *err);
 pst_code pst_db_savepoint_release(struct pst_db_conn *conn, struct pst_err *err);
 pst_code pst_db_savepoint_rollback(struct pst_db_conn *conn, struct pst_err *err);
@@ -75,6 +82,10 @@ void pst_db_checkpoint(struct pst_db *db);
 /* Fast check of the whole file. Errors: CORRUPT. */
 pst_code pst_db_quick_check(struct pst_db_conn *conn, struct pst_err *err);
 
+/* file:<path>?immutable=1; what a URI reserves is escaped. Freed with pst_free. */
+pst_code pst_db_uri(char **out, const char *path, struct pst_err *err);
+
+pst_code pst_db_code_of(int extended); /* of an extended code of SQLite's */
 /* The driver's last failure on conn as an error of ours. */
 pst_code pst_db_fail(struct pst_db_conn *conn, const char *doing, struct pst_err *err);
 

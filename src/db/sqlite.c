@@ -24,7 +24,7 @@ enum {
 
 /* ---- errors ---- */
 
-static pst_code code_of(int extended)
+pst_code pst_db_code_of(int extended)
 {
     switch (extended) {
     case SQLITE_CONSTRAINT_UNIQUE:
@@ -66,16 +66,21 @@ static pst_code code_of(int extended)
 pst_code pst_db_fail(struct pst_db_conn *conn, const char *doing, struct pst_err *err)
 {
     int extended = sqlite3_extended_errcode(conn->handle);
-    pst_code code = code_of(extended);
-    if (code == PST_E_IO || code == PST_E_CORRUPT || code == PST_E_DISK_FULL)
-        conn->broken = true;
+    pst_code code = pst_db_code_of(extended);
     const char *text = sqlite3_errmsg(conn->handle);
+    if ((extended & 0xff) == SQLITE_READONLY)
+        text = "this user cannot write the file or its folder";
     int os = sqlite3_system_errno(conn->handle);
-    if ((code == PST_E_IO || code == PST_E_DISK_FULL) && os != 0) {
+    (void)PST_FAIL(err, code, "store: %s: %s (%d)", doing, text, extended);
+    if (code != PST_E_IO && code != PST_E_CORRUPT && code != PST_E_DISK_FULL)
+        return code;
+    if (code != PST_E_CORRUPT && os != 0) {
         errno = os;
-        return PST_FAIL_OS(err, code, "store: %s: %s (%d)", doing, text, extended);
+        (void)PST_FAIL_OS(err, code, "store: %s: %s (%d)", doing, text, extended);
     }
-    return PST_FAIL(err, code, "store: %s: %s (%d)", doing, text, extended);
+    conn->broken = true;
+    conn->trouble = *err;
+    return code;
 }
 
 /* ---- opening ---- */
@@ -164,13 +169,16 @@ static pst_code set_up(struct pst_db_conn *conn, struct pst_err *err)
         cache /= READER_SHARE;
     char sql[64];
     PST_TRY(harden(conn, err));
+    if (sqlite3_prepare_v3(conn->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &conn->undo,
+                           NULL) != SQLITE_OK)
+        return pst_db_fail(conn, "prepare", err);
     (void)sqlite3_extended_result_codes(conn->handle, 1);
     (void)sqlite3_busy_timeout(conn->handle, busy < INT32_MAX ? (int)busy : INT32_MAX);
     (void)sqlite3_wal_autocheckpoint(conn->handle, 0);
     (void)snprintf(sql, sizeof(sql), "PRAGMA cache_size=-%lld", (long long)(cache / 1024));
     PST_TRY(exec(conn, sql, err));
     PST_TRY(exec(conn, "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY", err));
-    if (conn->is_writer || conn->db->immutable)
+    if (conn->is_writer || conn->db->immutable || o->read_only)
         PST_TRY(claim_file(conn, err));
     if (!conn->is_writer)
         return exec(conn, "PRAGMA query_only=ON", err);
@@ -204,7 +212,8 @@ pst_code pst_db_handle_open(struct pst_db_conn *conn, struct pst_err *err)
     flags |= conn->db->immutable ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE;
     conn->broken = false;
     conn->wal_pages = 0;
-    int rc = sqlite3_open_v2(conn->db->path, &conn->handle, flags, NULL);
+    const char *name = conn->db->immutable ? conn->db->uri : conn->db->path;
+    int rc = sqlite3_open_v2(name, &conn->handle, flags, NULL);
     pst_code code = PST_OK;
     if (!conn->handle)
         return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for a connection to the store");
@@ -220,6 +229,8 @@ pst_code pst_db_handle_open(struct pst_db_conn *conn, struct pst_err *err)
 void pst_db_handle_close(struct pst_db_conn *conn)
 {
     pst_db_stmts_free(conn);
+    (void)sqlite3_finalize(conn->undo);
+    conn->undo = NULL;
     if (conn->handle && sqlite3_close(conn->handle) != SQLITE_OK)
         (void)sqlite3_close_v2(conn->handle); /* a statement still in use: a bug of the caller */
     conn->handle = NULL;
@@ -249,9 +260,15 @@ pst_code pst_db_commit(struct pst_db_conn *conn, struct pst_err *err)
 
 void pst_db_rollback(struct pst_db_conn *conn)
 {
-    if (conn->handle && pst_db_in_transaction(conn) &&
-        sqlite3_exec(conn->handle, "ROLLBACK", NULL, NULL, NULL) != SQLITE_OK)
-        conn->broken = true;
+    if (!pst_db_in_transaction(conn))
+        return;
+    (void)sqlite3_step(conn->undo);
+    (void)sqlite3_reset(conn->undo);
+    if (!pst_db_in_transaction(conn))
+        return;
+    conn->broken = true;
+    if (conn->is_writer) /* half a job must not meet the next commit */
+        pst_db_handle_close(conn);
 }
 
 pst_code pst_db_savepoint(struct pst_db_conn *conn, struct pst_err *err)
@@ -272,7 +289,7 @@ pst_code pst_db_savepoint_rollback(struct pst_db_conn *conn, struct pst_err *err
 
 bool pst_db_in_transaction(const struct pst_db_conn *conn)
 {
-    return sqlite3_get_autocommit(conn->handle) == 0;
+    return conn->handle && sqlite3_get_autocommit(conn->handle) == 0;
 }
 
 pst_code pst_db_snapshot_begin(struct pst_db_conn *conn, struct pst_err *err)

@@ -6,12 +6,14 @@
  * error) the handle is closed and opened again; nothing is tried twice on it.
  */
 #include "base/alloc.h"
+#include "base/log.h"
 #include "db/driver.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
 enum {
     GROUP_MAX = 256, /* jobs under one commit */
+    PROBE_MS = 1000, /* in trouble: how often an idle writer looks whether it is over */
     GROUP_MS = 20, /* no further job joins a group that has worked this long */
 };
 
@@ -42,26 +44,30 @@ static void fail_group(struct pst_db_job *first, const struct pst_db_job *end, p
             set_result(job, code, err);
 }
 
-static pst_code run_in_savepoint(struct pst_db_conn *conn, struct pst_db_job *job)
+/* *whole: what ended the transaction under all its jobs, if something did. */
+static pst_code run_in_savepoint(struct pst_db_conn *conn, struct pst_db_job *job,
+                                 struct pst_err *whole)
 {
     size_t topics = conn->topic_count;
     job->err = (struct pst_err){0};
     pst_code code = pst_db_savepoint(conn, &job->err);
     if (code == PST_OK) {
         code = job->fn(conn, job->arg, &job->err);
-        struct pst_err end = {0};
         pst_code closed = PST_OK;
-        if (!pst_db_in_transaction(conn))
-            closed = PST_OK; /* SQLite rolled everything back by itself */
-        else if (code == PST_OK)
-            closed = pst_db_savepoint_release(conn, &end);
-        else
-            closed = pst_db_savepoint_rollback(conn, &end);
+        if (!pst_db_in_transaction(conn)) { /* SQLite rolled everything back by itself */
+            if (code == PST_OK)
+                code = PST_FAIL(&job->err, PST_E_INTERNAL,
+                                "store: the transaction ended before its job");
+            *whole = job->err;
+        } else {
+            closed = code == PST_OK ? pst_db_savepoint_release(conn, whole)
+                                    : pst_db_savepoint_rollback(conn, whole);
+        }
         if (closed != PST_OK)
             pst_db_rollback(conn);
         if (code == PST_OK && closed != PST_OK) {
             code = closed;
-            job->err = end;
+            job->err = *whole;
         }
     }
     if (code != PST_OK)
@@ -84,10 +90,12 @@ static struct pst_db_job *run_jobs(struct pst_db_conn *conn, struct pst_db_job *
     struct pst_db_job *job = first;
     int count = 0;
     do {
-        pst_code code = run_in_savepoint(conn, job);
+        struct pst_err whole = {0};
+        pst_code code = run_in_savepoint(conn, job, &whole);
         struct pst_db_job *next = job->next;
         if (code != PST_OK && !pst_db_in_transaction(conn)) {
-            fail_group(first, next, code, &job->err);
+            fail_group(first, next, whole.code ? whole.code : code,
+                       whole.code ? &whole : &job->err);
             return next;
         }
         job = next;
@@ -131,10 +139,34 @@ static struct pst_db_job *run_group(struct pst_db *db, struct pst_db_job *first)
     return rest;
 }
 
+/* What pst_db_trouble tells from now on. */
+static void note_trouble(struct pst_db *db)
+{
+    const struct pst_err *now = &db->writer.trouble;
+    (void)pthread_mutex_lock(&db->mutex);
+    pst_code before = db->trouble.code;
+    db->trouble = *now;
+    (void)pthread_mutex_unlock(&db->mutex);
+    if (now->code != PST_OK && before == PST_OK)
+        pst_log_err(PST_LOG_ERROR, "the store cannot be written; it is tried again", now, NULL);
+    else if (now->code == PST_OK && before != PST_OK)
+        PST_LOG(PST_LOG_INFO, "the store is written again");
+}
+
+bool pst_db_trouble(struct pst_db *db, struct pst_err *why)
+{
+    (void)pthread_mutex_lock(&db->mutex);
+    *why = db->trouble;
+    (void)pthread_mutex_unlock(&db->mutex);
+    return why->code != PST_OK;
+}
+
 static void run_all(struct pst_db *db, struct pst_db_job *first)
 {
     while (first) {
+        db->writer.trouble.code = PST_OK;
         struct pst_db_job *rest = run_group(db, first);
+        note_trouble(db);
         while (first != rest) {
             struct pst_db_job *next = first->next; /* done may end the job's life */
             first->done(first);
@@ -144,21 +176,47 @@ static void run_all(struct pst_db *db, struct pst_db_job *first)
     }
 }
 
+/* A commit that changes nothing but needs the file: the number is not used otherwise. */
+static pst_code write_probe(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)arg;
+    return pst_db_exec_script(conn, PST_STR("PRAGMA user_version = 0"), err);
+}
+
+static void ignore_done(struct pst_db_job *job)
+{
+    (void)job;
+}
+
+/* With the mutex: wait for jobs; in trouble not longer than PROBE_MS. false: try whether it is
+ * over. */
+static bool await_jobs(struct pst_db *db)
+{
+    pst_mono end = pst_mono_after_ms(pst_mono_now(), PROBE_MS);
+    while (!db->head && !db->stopping) {
+        if (db->trouble.code == PST_OK)
+            (void)pthread_cond_wait(&db->filled, &db->mutex);
+        else if (!pst_cond_wait_until(&db->filled, &db->mutex, end))
+            return false;
+    }
+    return true;
+}
+
 void pst_db_writer_run(struct pst_db *db)
 {
     for (;;) {
         (void)pthread_mutex_lock(&db->mutex);
-        while (!db->head && !db->stopping)
-            (void)pthread_cond_wait(&db->filled, &db->mutex);
+        bool has_news = await_jobs(db);
         struct pst_db_job *jobs = db->head;
         db->head = NULL;
         db->tail = &db->head;
         db->queued = 0;
         (void)pthread_cond_broadcast(&db->drained);
         (void)pthread_mutex_unlock(&db->mutex);
-        if (!jobs)
+        struct pst_db_job probe = {.fn = write_probe, .done = ignore_done};
+        if (!jobs && has_news)
             return;
-        run_all(db, jobs);
+        run_all(db, jobs ? jobs : &probe);
     }
 }
 
@@ -229,11 +287,6 @@ pst_code pst_db_write(struct pst_db *db, pst_db_write_fn fn, void *arg, struct p
     (void)pthread_cond_destroy(&w.cond);
     (void)pthread_mutex_destroy(&w.mutex);
     return code;
-}
-
-static void ignore_done(struct pst_db_job *job)
-{
-    (void)job;
 }
 
 pst_code pst_db_write_direct(struct pst_db *db, pst_db_write_fn fn, void *arg, struct pst_err *err)

@@ -22,6 +22,7 @@ pst_code pst_service_signals(int *out_fd, struct pst_err *err)
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGHUP);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of the write */
     int rc = pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (rc != 0) {
         errno = rc;

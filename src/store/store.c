@@ -37,28 +37,33 @@ pst_code pst_store_backup(struct pst_db *db, const char *path, struct pst_err *e
     return pst_store_verify(path, &info, err);
 }
 
+/* 0: no migration was ever applied. */
+static pst_code read_schema(struct pst_db_conn *conn, int *schema, struct pst_err *err)
+{
+    int64_t number = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
+                                " AND name = 'schema_migration'"),
+                        NULL, 0, &number, err));
+    if (number)
+        PST_TRY(pst_row_int(conn, PST_STR("SELECT coalesce(max(number), 0) FROM schema_migration"),
+                            NULL, 0, &number, err));
+    *schema = (int)number;
+    return PST_OK;
+}
+
 static pst_code check_schema(struct pst_db_conn *conn, struct pst_backup_info *out,
                              struct pst_err *err)
 {
     size_t known = 0;
-    int64_t newest = 0;
-    int64_t tables = 0;
     (void)pst_schema_migrations(&known);
-    PST_TRY(pst_row_int(conn,
-                        PST_STR("SELECT count(*) FROM sqlite_schema WHERE type = 'table'"
-                                " AND name = 'schema_migration'"),
-                        NULL, 0, &tables, err));
-    if (!tables)
+    PST_TRY(read_schema(conn, &out->schema, err));
+    if (out->schema < 1)
         return PST_FAIL(err, PST_E_CORRUPT, "the backup has no schema");
-    PST_TRY(pst_row_int(conn, PST_STR("SELECT max(number) FROM schema_migration"), NULL, 0, &newest,
-                        err));
-    if (newest < 1)
-        return PST_FAIL(err, PST_E_CORRUPT, "the backup has no schema");
-    if (newest > (int64_t)known)
+    if (out->schema > (int)known)
         return PST_FAIL(err, PST_E_CONFLICT,
-                        "the backup is of a newer version (schema %lld, this program knows %zu)",
-                        (long long)newest, known);
-    out->schema = (int)newest;
+                        "the backup is of a newer version (schema %d, this program knows %zu)",
+                        out->schema, known);
     return PST_OK;
 }
 
@@ -96,6 +101,23 @@ pst_code pst_store_verify(const char *path, struct pst_backup_info *out, struct 
     PST_TRY(check_schema(conn, &info, err));
     PST_TRY(read_info(conn, &info, err));
     *out = info;
+    return PST_OK;
+}
+
+pst_code pst_store_look(struct pst_db **out, const char *path, int *schema, int *known,
+                        struct pst_err *err)
+{
+    PST_AUTO(db) struct pst_db *db = NULL;
+    PST_AUTO(db_reader) struct pst_db_conn *conn = NULL;
+    const struct pst_db_options o = {.path = path, .read_only = true};
+    size_t count = 0;
+    (void)pst_schema_migrations(&count);
+    PST_TRY(pst_db_open(&db, &o, err));
+    PST_TRY(pst_db_reader_new(db, &conn, err));
+    PST_TRY(read_schema(conn, schema, err));
+    pst_db_reader_free(PST_TAKE(conn));
+    *known = (int)count;
+    *out = PST_TAKE(db);
     return PST_OK;
 }
 

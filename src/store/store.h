@@ -22,6 +22,12 @@ enum {
 pst_code pst_store_open(struct pst_db **out, const struct pst_db_options *options,
                         struct pst_err *err);
 
+/* The same without writing anything: for looks at a store that nobody has open. *schema gets the
+ * number of its last migration, *known that of the newest one this program has; one above it is
+ * no error here. */
+pst_code pst_store_look(struct pst_db **out, const char *path, int *schema, int *known,
+                        struct pst_err *err);
+
 /* Consistent copy to a new file (0600) while writes go on, verified before it gets its name.
  * Errors: CONFLICT (path exists), DISK_FULL, IO, CORRUPT. Reads only; any thread. */
 pst_code pst_store_backup(struct pst_db *db, const char *path, struct pst_err *err);

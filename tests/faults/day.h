@@ -31,6 +31,7 @@ struct day {
     const struct pst_entity *orders;
     int64_t sync_pk, stream_pk;
     unsigned syncs;
+    unsigned notes_done; /* bits: jobs of the group that were told that they are done */
     int64_t feed_seen; /* where a follower of the change feed stands */
     const struct day_step *step; /* that runs */
 };

@@ -443,6 +443,16 @@ int link(const char *from, const char *to)
     return rc;
 }
 
+/* Taking a lock can fail; giving it back does not. */
+static bool is_taking(int command, long value)
+{
+    struct flock lock;
+    if (command != F_SETLK)
+        return false;
+    memcpy(&lock, (const void *)value, sizeof(lock));
+    return lock.l_type != F_UNLCK;
+}
+
 int fcntl(int fd, int command, ...)
 {
     va_list args;
@@ -450,7 +460,7 @@ int fcntl(int fd, int command, ...)
     long value = va_arg(args, long); /* an int or a pointer: either fits */
     va_end(args);
     lock();
-    bool fails = command == F_SETLK && fails_fd(DISK_CALL_LOCK, fd);
+    bool fails = is_taking(command, value) && fails_fd(DISK_CALL_LOCK, fd);
     unlock();
     return fails ? -1 : (int)syscall(SYS_fcntl, fd, command, value);
 }

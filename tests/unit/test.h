@@ -14,6 +14,14 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* Runs the tests; with PST_TORTURE set, each again and again with another allocation failing
+ * (torture.c). */
+int pst_test_run_group(const char *name, const struct CMUnitTest *tests, size_t count,
+                       CMFixtureFunction set_up, CMFixtureFunction tear_down);
+#undef cmocka_run_group_tests
+#define cmocka_run_group_tests(tests, set_up, tear_down)                                           \
+    pst_test_run_group(#tests, (tests), sizeof(tests) / sizeof((tests)[0]), (set_up), (tear_down))
+
 #define assert_ok(expr)                                                                            \
     do {                                                                                           \
         pst_code test_rc_ = (expr);                                                                \

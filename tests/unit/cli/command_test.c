@@ -105,6 +105,7 @@ static void help_and_manual_name_everything(void **state)
         PST_AUTO(buf) struct pst_buf b = {0};
         pst_buf_init(&b, 1 << 20);
         pst_help_command(pst_commands[i], &b);
+        assert_non_null(b.ptr);
         assert_non_null(strstr(b.ptr, "Usage: penstock "));
         assert_non_null(strstr(b.ptr, pst_commands[i]->examples[0].line));
         assert_non_null(strstr(b.ptr, "--"));

@@ -9,6 +9,7 @@ static void help_shows_every_option_with_its_facts(void **state)
     PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     pst_config_help(&table, &b);
+    assert_non_null(b.ptr);
     static const char *const expected[] = {
         "Service:\n  -n, --name NAME\n        Who it is. Default: anon.\n",
         "  -r, --page-rows N\n        How many. Default: 10 rows; a whole number from 1 to 100.\n",
@@ -35,6 +36,7 @@ static void long_help_is_wrapped(void **state)
     PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     pst_config_help(&t, &b);
+    assert_non_null(b.ptr);
     size_t lines = 0;
     for (pst_str rest = {b.ptr, b.len - 1}; rest.ptr; lines++)
         assert_true(pst_str_split(&rest, '\n').len <= 88);
@@ -47,6 +49,7 @@ static void the_manual_escapes_what_roff_would_eat(void **state)
     PST_AUTO(buf) struct pst_buf b = {0};
     pst_buf_init(&b, 1 << 16);
     pst_config_man(&table, &b);
+    assert_non_null(b.ptr);
     assert_non_null(strstr(b.ptr, ".SS Limits\n"));
     assert_non_null(strstr(b.ptr, ".TP\n.B \\-r, \\-\\-page\\-rows N\nHow many."));
     assert_non_null(strstr(b.ptr, "Taken over on SIGHUP. Environment: TRIAL_PAGE_ROWS."));
@@ -72,6 +75,7 @@ static void the_json_description_is_complete(void **state)
     pst_buf_init(&b, 1 << 16);
     assert_ok(pst_arena_new(&a, 1 << 20, &err));
     pst_config_describe_json(&table, &b);
+    assert_non_null(b.ptr);
     yyjson_val *root = parse(a, &b);
     assert_int_equal(yyjson_arr_size(root), ROW_COUNT);
     yyjson_val *rows_option = yyjson_arr_get(root, ROWS);
@@ -99,6 +103,7 @@ static void values_in_force_hide_secrets(void **state)
     assert_ok(pst_arena_new(&a, 1 << 20, &err));
     assert_ok(load(&c, NULL, LIST("TRIAL_TOKEN=hunter2"), LIST("--name", "flag"), &err));
     pst_config_values_json(c, &b);
+    assert_non_null(b.ptr);
     assert_null(strstr(b.ptr, "hunter2"));
     yyjson_val *root = parse(a, &b);
     yyjson_val *name = pst_json_get(root, PST_STR("name"));

@@ -120,6 +120,7 @@ static void a_secret_above_the_limit_is_refused(void **state)
     struct pst_err err;
     pst_str sealed = {0};
     char *big = pst_malloc(PST_SECRET_MAX + 1);
+    assert_non_null(big);
     memset(big, 'b', PST_SECRET_MAX + 1);
     assert_ok(pst_seal(w->arena, &sealed, w->key, &place, (pst_str){big, PST_SECRET_MAX}, &err));
     assert_code(

@@ -470,6 +470,7 @@ static void running_out_of_descriptors_is_survived(void **state)
     pst_sleep_ms(300);
     for (int i = 0; i < CLIENTS; i++) {
         char *answer = client_read_answer(fds[i], 20);
+        assert_non_null(answer);
         served += status_of(answer) == 200;
         pst_free(answer);
     }
