@@ -39,9 +39,9 @@ INVARIANTS = [
      "SELECT seq, op, before FROM (SELECT connection_pk, seq, op, lag(op) OVER (PARTITION BY connection_pk,"
      " stream_pk, record_id ORDER BY seq) AS before FROM change) WHERE (coalesce(before, 2) = 2) <> (op = 0) LIMIT 3"),
     ("only full reads delete, and only when they are complete",
-     "SELECT x.seq, y.mode, t.phase FROM change x JOIN sync y ON y.pk = x.sync_pk JOIN sync_stream t"
+     "SELECT x.seq, t.window_to, t.phase FROM change x JOIN sync_stream t"
      " ON t.sync_pk = x.sync_pk AND t.stream_pk = x.stream_pk"
-     " WHERE x.op = 2 AND (y.mode <> 'full' OR t.phase <> 1) LIMIT 3"),
+     " WHERE x.op = 2 AND (t.window_to IS NOT NULL OR t.phase <> 1) LIMIT 3"),
 ]
 INVARIANTS_PER_ENTITY = [
     ("the stream counts its records",
@@ -66,8 +66,9 @@ INVARIANTS_PER_ENTITY = [
 TWINS = [
     ("connections and their creation", "SELECT public_id('conn_', id) FROM connection", "connection.create"),
     ("keys and tokens and their creation", "SELECT public_id('key_', id) FROM access", "key.create,token.create"),
-    ("runs and what asked for them by hand", "SELECT public_id('sync_', id) FROM sync WHERE cause = 'manual'",
-     "sync.create"),
+    # A run that new credentials broke off has a successor with the same request.
+    ("runs and what asked for them by hand", "SELECT public_id('sync_', id), min(pk) FROM sync WHERE cause = 'manual'"
+     " GROUP BY request_id", "sync.create"),
     ("revoked keys and their revocation", "SELECT public_id('key_', id) FROM access WHERE revoked_at IS NOT NULL"
      " AND connection_pk IS NULL", "key.revoke"),
     ("deleted connections and their deletion", "SELECT public_id('conn_', id) FROM connection"
@@ -180,8 +181,8 @@ class Observer:
                          lambda sid, v, b=begin, e=end, a=as_of, k=after, whole=phase == 1:
                          (whole or sid.split("|") <= k) and v.seen_us < (a if e is None else e)
                          and (b is None or v.stamp_us is not None and v.stamp_us >= b))
-        full = db.execute("SELECT max(t.as_of) FROM sync_stream t JOIN sync y ON y.pk = t.sync_pk JOIN stream s"
-                          " ON s.pk = t.stream_pk WHERE s.connection_pk = ? AND s.entity = ? AND y.mode = 'full'"
+        full = db.execute("SELECT max(t.as_of) FROM sync_stream t JOIN stream s ON s.pk = t.stream_pk"
+                          " WHERE s.connection_pk = ? AND s.entity = ? AND t.window_to IS NULL"
                           " AND t.status = 'completed'", (pk, entity)).fetchone()[0]
         for sid, versions in self.truth.versions[entity].items() if full is not None else ():
             if versions[-1].doc is None and versions[-1].seen_us < full and stored.get(sid) is not None:

@@ -125,7 +125,7 @@ class Generation:
         self.seed, self.tally, self.tell, self.verbose = seed, tally, tell, verbose
         self.rng = new_rng(seed, "kills")
         self.checks = new_rng(seed, "checks")
-        self.lives = 0
+        self.lives = self.passwords = 0
         zone = self.rng.choice(["UTC", "America/New_York"])
         # Slow calls and small pages, so that most kills hit a run; deletes are many here, and meant.
         self.sim = Simulator(self.place / "sim", orders=120, lines="1-4", schedules="1-2", zone=zone,
@@ -179,6 +179,8 @@ class Generation:
 
     def kill_run(self, stop=False):
         writers, has_backup = self.live()
+        if self.rng.random() < 0.1:
+            self.change_password()
         # A backup of so small a store is short: half of them are to be met.
         delay = self.delay(0.01, 0.12) if has_backup and self.rng.random() < 0.6 else self.delay(0.0005, 2.0)
         time.sleep(delay)
@@ -249,6 +251,15 @@ class Generation:
             writer.start()
         return writers, has_backup
 
+    def change_password(self):
+        """The system's password changes, and the connection's with it: from the answer on, the new one is tried."""
+        self.passwords += 1
+        password = f"word-{self.passwords}"
+        self.sim.control("POST", "/sim/account", json={"password": password})
+        self.server.api(self.key).patch(f"/v1/connections/{self.connection}",
+                                        json={"credentials": {"username": self.sim.USER, "password": password}})
+        self.tally["passwords changed"] += 1
+
     @staticmethod
     def end_writers(writers):
         for writer in writers:
@@ -277,6 +288,9 @@ class Generation:
         api = self.server.api(self.key)
         self.paper.settle(api, self.checks)
         self.follower.catch_up(api)
+        status = api.get(f"/v1/connections/{self.connection}")["status"]
+        if status in ("authentication_required", "inactive"):
+            raise Broken(f"the connection is {status}: the credentials that were acknowledged are not in force")
 
     # ---- the end ----
 

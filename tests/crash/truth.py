@@ -102,6 +102,7 @@ class Changer(threading.Thread):
             fault = {"kind": kind, "service": "ExecuteQuery", "count": rng.randrange(1, 5), "after": rng.randrange(12)}
             if kind == "row_cap":
                 fault["rows"] = rng.randrange(5, 40)
+            self.truth.sim.control("DELETE", "/sim/faults")  # those used up, too, stay in its list
             self.truth.sim.control("POST", "/sim/faults", json=fault)
             self.faults += 1
             return

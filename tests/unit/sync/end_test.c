@@ -101,6 +101,48 @@ static void a_stop_does_not_wait_for_a_store_that_refuses(void **state)
     toy_check_feed(w);
 }
 
+static pst_code do_nothing(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)conn, (void)arg, (void)err;
+    return PST_OK;
+}
+
+/* The commit of the second page fails; the third changes nothing, so nobody has looked when the
+ * stop comes. */
+static void lose_the_second_page(struct toy_world *w, unsigned call)
+{
+    struct pst_err err;
+    if (call == 3)
+        let_files_grow(false);
+    if (call != 4)
+        return;
+    (void)pst_db_write(w->db, do_nothing, NULL, &err); /* what was queued before is done with */
+    let_files_grow(true);
+    pst_sync_stop(w->engine);
+}
+
+static void nothing_behind_a_page_that_was_lost_counts_as_read(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 500, w->toy.now_s - 1000);
+    assert_int_equal(toy_sync(w, PST_SYNC_FULL, SUPPLIERS).status, PST_SYNC_COMPLETED);
+    move_on(w, 7200);
+    toy_put(w, TOY_SUPPLIERS, 150, "Changed", w->toy.now_s - 3600);
+    w->toy.calls = 0;
+    w->toy.hook = lose_the_second_page;
+    int64_t pk = toy_queue(w, PST_SYNC_FULL, SUPPLIERS);
+    toy_work(w);
+    assert_int_equal(toy_get(w, pk).status, PST_SYNC_RUNNING);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM change WHERE op = 1"), 0);
+    w->toy.hook = NULL;
+    toy_world_close(w);
+    toy_world_open(w);
+    toy_work(w);
+    assert_int_equal(toy_get(w, pk).status, PST_SYNC_COMPLETED);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
 /* ---- a first read that breaks off ---- */
 
 /* Fails when the n-th page of the first stream is asked for (0: the first). */
@@ -225,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_run_whose_end_the_store_refuses_is_ended_as_soon_as_it_takes_it),
         T(a_stop_does_not_wait_for_a_store_that_refuses),
+        T(nothing_behind_a_page_that_was_lost_counts_as_read),
         T(a_first_read_that_fails_goes_on_where_it_was),
         T(what_a_broken_read_found_missing_is_not_forgotten),
         T(a_read_is_begun_anew_when_its_place_means_nothing),

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "codec/tz.h"
 #include "crypto/crypto.h"
 #include "os/thread.h"
 #include "store/accounts.h"
@@ -175,8 +176,11 @@ static pst_code open_toy(void *self, unsigned worker, const struct pst_connectio
     (void)request_id;
     PST_TRY(pst_new((void **)&c, sizeof *c, err));
     c->world = w;
-    *out = (struct pst_sync_system){
-        .ops = &toy_ops, .manifest = w->entry.manifest, .connector = c, .self = c};
+    *out = (struct pst_sync_system){.ops = &toy_ops,
+                                    .manifest = w->entry.manifest,
+                                    .connector = c,
+                                    .ctx.zone = w->zone,
+                                    .self = c};
     w->toy.opened++;
     w->toy.cancel = cancel;
     return PST_OK;
@@ -411,6 +415,7 @@ void toy_world_open(struct toy_world *w)
     assert_ok(pst_arena_new(&w->arena, 64 << 20, &err));
     w->entry.ops = &toy_ops;
     assert_ok(pst_manifest_new(&w->entry.manifest, &toy_ops, &err));
+    assert_ok(pst_tz_load(&w->zone, NULL, PST_STR("UTC"), &err));
     w->connectors = (struct pst_connectors){&w->entry, 1};
     w->options = (struct pst_sync_options){
         .db = w->db,
@@ -440,6 +445,7 @@ void toy_world_close(struct toy_world *w)
     pst_thread_join(w->writer);
     pst_sync_engine_free(w->engine);
     pst_manifest_free(w->entry.manifest);
+    pst_tz_free(w->zone);
     pst_arena_free(w->arena);
     pst_db_reader_free(w->reader);
     pst_db_close(w->db);

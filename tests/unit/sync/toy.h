@@ -48,6 +48,7 @@ struct toy_world {
     struct pst_arena *arena;
     struct pst_connector_entry entry;
     struct pst_connectors connectors;
+    struct pst_tz *zone; /* UTC */
     struct pst_sync_engine *engine;
     struct pst_sync_options options;
     int64_t mono_ms;
