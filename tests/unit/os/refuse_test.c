@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/file.h"
@@ -182,7 +181,7 @@ static void a_path_that_no_buffer_holds_is_refused(void **state)
     assert_code(write_it(path), PST_E_INVALID);
 }
 
-/* A disk that takes a part of the file only; in a process of its own, as the limit stays. */
+/* A disk that takes a part of the file only. */
 static void a_write_that_ends_early_leaves_the_old_file(void **state)
 {
     (void)state;
@@ -190,24 +189,40 @@ static void a_write_that_ends_early_leaves_the_old_file(void **state)
     char path[96];
     char was[16];
     size_t len = 0;
+    struct rlimit limit;
     (void)snprintf(path, sizeof path, "%s/old", dir);
     assert_ok(write_it(path));
     size_t before = entries();
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        const struct rlimit limit = {1000, 1000};
-        (void)signal(SIGXFSZ, SIG_IGN);
-        bool as_told = setrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-                       pst_file_write(path, (pst_str){bytes, sizeof bytes}, 0600, &err) == PST_E_IO;
-        _exit(as_told ? 0 : 1);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    const struct rlimit small = {1000, limit.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    pst_code rc = pst_file_write(path, (pst_str){bytes, sizeof bytes}, 0600, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(rc, PST_E_IO);
     assert_int_equal(entries(), before);
     assert_ok(pst_file_read_into(was, sizeof was, &len, path, &err));
     assert_int_equal(len, 4);
+}
+
+/* What root may and others may not; tests that run as somebody else have their own refusals. */
+static void what_may_not_be_touched_is_denied(void **state)
+{
+    (void)state;
+    char path[96];
+    pst_code rc[3];
+    if (geteuid() != 0)
+        skip();
+    (void)snprintf(path, sizeof path, "%s/secret", dir);
+    assert_ok(write_it(path));
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_int_equal(seteuid(12345), 0);
+    rc[0] = read_it(path);
+    rc[1] = write_it(path);
+    rc[2] = lock(path);
+    assert_int_equal(seteuid(0), 0);
+    for (size_t i = 0; i < PST_COUNT(rc); i++)
+        assert_int_equal(rc[i], PST_E_DENIED);
 }
 
 static void a_file_of_another_user_is_not_private(void **state)
@@ -230,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_refusal_has_its_code_and_leaves_nothing),
         cmocka_unit_test(a_path_that_no_buffer_holds_is_refused),
         cmocka_unit_test(a_write_that_ends_early_leaves_the_old_file),
+        cmocka_unit_test(what_may_not_be_touched_is_denied),
         cmocka_unit_test(a_file_of_another_user_is_not_private),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
