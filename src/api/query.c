@@ -133,11 +133,11 @@ pst_wall pst_api_query_wall(const struct pst_api_call *call, const char *name)
 static uint32_t binding_of(const struct pst_api_call *call)
 {
     const int64_t owner[] = {call->organization_pk, call->connection.pk};
-    const pst_str bytes = {(const char *)owner, sizeof(owner)};
     const pst_str path = call->req->path;
     uint32_t h = 2166136261U;
-    for (size_t i = 0; i < bytes.len; i++)
-        h = (h ^ (unsigned char)bytes.ptr[i]) * 16777619U;
+    for (size_t i = 0; i < PST_COUNT(owner); i++)
+        for (unsigned shift = 0; shift < 64; shift += 8)
+            h = (h ^ (uint32_t)((uint64_t)owner[i] >> shift & 0xff)) * 16777619U;
     for (size_t i = 0; i < path.len; i++)
         h = (h ^ (unsigned char)path.ptr[i]) * 16777619U;
     for (size_t i = 0; i < call->item_count; i++) {
