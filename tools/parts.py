@@ -57,7 +57,8 @@ CHECK = [
 ]
 PROVE = [
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
-    ("analyze", "clang's analyzer", ([PYTHON, "tools/tidy.py", "--analyze"], {}), "one", 1200, False),
+    ("analyze", "gcc's analyzer, cppcheck, clang's analyzer", ([PYTHON, "tools/analyze.py"], {}), "line", 1200,
+     False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
     ("e2e-asan", "end to end under ASan and UBSan", pytest("asan"), "pytest", 900, False),
     ("build-tsan", "build with TSan", build("tsan"), "one", 600, True),
