@@ -208,7 +208,8 @@ def run_unit(only):
     run("./dev", "build", "coverage")
     forget()
     (BUILD / "all.json").unlink(missing_ok=True)
-    run("meson", "test", "-C", str(BUILD), "--no-rebuild", "--print-errorlogs", *unit_tests(only))
+    run("meson", "test", "-C", str(BUILD), "--no-rebuild", "--print-errorlogs",
+        "--timeout-multiplier", "4", *unit_tests(only))
     save("unit", measure())
 
 

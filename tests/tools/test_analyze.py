@@ -74,3 +74,22 @@ def test_an_entry_excuses_its_rule_on_its_line_and_fails_when_it_is_not_needed()
 def test_an_entry_without_a_reason_is_refused(text):
     with pytest.raises(ValueError):
         analyze.read_list(text)
+
+
+@pytest.mark.skipif(not shutil.which(tidy.TIDY), reason="./dev setup has not been run")
+@pytest.mark.parametrize("switched_off, text, rule", [
+    (tidy.QUICK, "int f(int n);\nint f(int n)\n{\n    if (n)\n        return 1;\n    else\n        return 1;\n}\n",
+     "bugprone-branch-clone"),
+    (tidy.ANALYZE, FAULTY, "clang-analyzer-unix.Malloc"),
+])
+def test_clang_tidy_finds_what_is_planted(switched_off, text, rule, tmp_path, monkeypatch):
+    for name in ("BUILD", "CLEAN", "ROOT"):
+        monkeypatch.setattr(tidy, name, tmp_path)
+    (tmp_path / ".clang-tidy").write_text((analyze.ROOT / ".clang-tidy").read_text())
+    (tmp_path / "src").mkdir()
+    source = tmp_path / "src/a.c"
+    source.write_text(text)
+    (tmp_path / "compile_commands.json").write_text(
+        f'[{{"directory": "{tmp_path}", "command": "gcc -c src/a.c", "file": "src/a.c"}}]')
+    _, output = tidy.examine(("src/a.c", ["gcc"], "src/a.c", switched_off))
+    assert rule in output
