@@ -116,8 +116,9 @@ static bool step_row(struct pst_sim_scan *s)
     const struct pst_sim_edit *added = s->change && s->change->has_rows ? next_added(s) : NULL;
     if (s->base_done && !added)
         return false;
-    bool is_base = !s->base_done && (!added || s->next_line < added->line ||
-                                     (s->next_line == added->line && s->next_sub <= added->sub));
+    bool is_base =
+        !added || (!s->base_done && (s->next_line < added->line ||
+                                     (s->next_line == added->line && s->next_sub <= added->sub)));
     s->line = is_base ? s->next_line : added->line;
     s->sub = is_base ? s->next_sub : added->sub;
     if (added && added->line == s->line && added->sub == s->sub)

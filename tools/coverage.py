@@ -33,7 +33,11 @@ STRICT = ("src/base/", "src/codec/", "src/crypto/", "src/model/",
 # Percent of lines of every other module by itself; --report prints where each stands.
 LINES = 90
 # Modules that are not there yet, with their floor and why.
-LOWER = {}
+LOWER = {
+    # 39 of its 600 lines are of Landlock, which many a kernel that runs the tests does not have, and
+    # what is confined cannot write its counts.
+    "os": 85,
+}
 
 
 def run(*command, **more):
@@ -204,7 +208,8 @@ def run_unit(only):
     run("./dev", "build", "coverage")
     forget()
     (BUILD / "all.json").unlink(missing_ok=True)
-    run("meson", "test", "-C", str(BUILD), "--no-rebuild", "--print-errorlogs", *unit_tests(only))
+    run("meson", "test", "-C", str(BUILD), "--no-rebuild", "--print-errorlogs",
+        "--timeout-multiplier", "4", *unit_tests(only))
     save("unit", measure())
 
 

@@ -57,9 +57,11 @@ CHECK = [
 ]
 PROVE = [
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
-    ("analyze", "clang's analyzer", ([PYTHON, "tools/tidy.py", "--analyze"], {}), "one", 1200, False),
+    ("analyze", "gcc's analyzer, cppcheck, clang's analyzer", ([PYTHON, "tools/analyze.py"], {}), "line", 1200,
+     False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
     ("e2e-asan", "end to end under ASan and UBSan", pytest("asan"), "pytest", 900, False),
+    ("coverage", "lines and branches that no test reaches", ([PYTHON, "tools/coverage.py"], {}), "line", 1200, False),
     ("build-tsan", "build with TSan", build("tsan"), "one", 600, True),
     ("unit-tsan", "unit tests under TSan", meson("tsan", "--timeout-multiplier", "5"), "meson", 400, False),
     ("e2e-tsan", "end to end under TSan", pytest("tsan", *([] if FULL else ["-m", "threads"])), "pytest",
@@ -76,7 +78,6 @@ PROVE = [
      5400 if FULL else 900, False),
 ]
 ON_REQUEST = [
-    ("coverage", "lines and branches that no test reaches", ([PYTHON, "tools/coverage.py"], {}), "line", 900, False),
     ("bare", "README's commands on a bare Debian", (["tools/bare-debian.sh"], {}), "one", 3600, False),
 ]
 

@@ -326,7 +326,7 @@ static void put_operation(struct pst_json_writer *w, const struct pst_api_op *op
 {
     char method[16] = "";
     const char *name = pst_method_name(op->method);
-    for (size_t i = 0; name[i] && i < sizeof(method) - 1; i++)
+    for (size_t i = 0; i < sizeof(method) - 1 && name[i]; i++)
         method[i] = (char)(name[i] + 32);
     pst_json_add_object(w, method);
     pst_json_add_array(w, "tags");

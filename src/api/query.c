@@ -132,11 +132,12 @@ pst_wall pst_api_query_wall(const struct pst_api_call *call, const char *name)
  * and one below the organization say the same to everybody. */
 static uint32_t binding_of(const struct pst_api_call *call)
 {
-    const uint64_t owner[] = {(uint64_t)call->organization_pk, (uint64_t)call->connection.pk};
+    const int64_t owner[] = {call->organization_pk, call->connection.pk};
     const pst_str path = call->req->path;
     uint32_t h = 2166136261U;
-    for (unsigned i = 0; i < PST_COUNT(owner) * 64; i += 8)
-        h = (h ^ (uint32_t)(owner[i / 64] >> i % 64 & 0xff)) * 16777619U;
+    for (size_t i = 0; i < PST_COUNT(owner); i++)
+        for (unsigned shift = 0; shift < 64; shift += 8)
+            h = (h ^ (uint32_t)((uint64_t)owner[i] >> shift & 0xff)) * 16777619U;
     for (size_t i = 0; i < path.len; i++)
         h = (h ^ (unsigned char)path.ptr[i]) * 16777619U;
     for (size_t i = 0; i < call->item_count; i++) {
@@ -152,12 +153,21 @@ static uint32_t binding_of(const struct pst_api_call *call)
     return h;
 }
 
-/* 8 digits of binding, 16 digits of position masked by it. */
+/* 8 digits of check, 16 digits of position masked by it. */
 enum { CURSOR_LEN = 24 };
 
-static uint64_t mask_of(uint32_t binding)
+static uint64_t mask_of(uint32_t check)
 {
-    return (uint64_t)binding * 0x9e3779b97f4a7c15ULL;
+    return (uint64_t)check * 0x9e3779b97f4a7c15ULL;
+}
+
+/* Of binding and position, every bit of which matters (splitmix64's last steps). */
+static uint32_t check_of(const struct pst_api_call *call, int64_t pk)
+{
+    uint64_t x = (uint64_t)pk ^ mask_of(binding_of(call));
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+    return (uint32_t)(x >> 32);
 }
 
 pst_code pst_api_cursor_read(const struct pst_api_call *call, int64_t *pk, struct pst_err *err)
@@ -175,7 +185,7 @@ pst_code pst_api_cursor_read(const struct pst_api_call *call, int64_t *pk, struc
         *v = *v << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
     }
     int64_t position = (int64_t)(values[1] ^ mask_of((uint32_t)values[0]));
-    if (!valid || values[0] != binding_of(call) || position <= 0)
+    if (!valid || position <= 0 || values[0] != check_of(call, position))
         return PST_FAIL_AT(err, PST_E_INVALID, "cursor",
                            "this cursor was not made by this list with these parameters");
     *pk = position;
@@ -190,8 +200,8 @@ void pst_api_cursor_write(const struct pst_api_call *call, struct pst_json_write
         return;
     }
     char text[CURSOR_LEN + 1];
-    uint32_t binding = binding_of(call);
-    (void)snprintf(text, sizeof(text), "%08x%016llx", binding,
-                   (unsigned long long)((uint64_t)pk ^ mask_of(binding)));
+    uint32_t check = check_of(call, pk);
+    (void)snprintf(text, sizeof(text), "%08x%016llx", check,
+                   (unsigned long long)((uint64_t)pk ^ mask_of(check)));
     pst_json_add_z(w, "next_cursor", text);
 }

@@ -30,9 +30,7 @@ bool pst_buf_grow(struct pst_buf *b, size_t more)
         b->fail = PST_E_LIMIT;
         return false;
     }
-    size_t need = b->len + more + 1;
-    if (need <= b->cap)
-        return true;
+    size_t need = b->len + more + 1; /* more than there is, or the caller had not come here */
     size_t cap = b->cap ? b->cap + b->cap / 2 : FIRST_CAP;
     if (cap < need)
         cap = need;

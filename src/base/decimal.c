@@ -61,10 +61,9 @@ struct scan {
 static void scan_digits(struct scan *s)
 {
     for (; s->at < s->text.len && is_digit(s->text.ptr[s->at]); s->at++, s->digits++) {
-        if (!shift(&s->value, 1))
+        pst_i128 digit = s->text.ptr[s->at] - '0';
+        if (!shift(&s->value, 1) || __builtin_add_overflow(s->value, digit, &s->value))
             s->overflow = true;
-        else
-            s->value += s->text.ptr[s->at] - '0';
     }
 }
 

@@ -62,7 +62,8 @@ struct pst_err {
     PST_ERR_SET((err), (code), errno, NULL, __FILE__, __LINE__, __VA_ARGS__)
 #define PST_FAIL_AT(err, code, param, ...)                                                         \
     PST_ERR_SET((err), (code), 0, (param), __FILE__, __LINE__, __VA_ARGS__)
-#ifdef __clang_analyzer__ /* sees one file at a time: say here that the result is the code */
+#if defined(__clang_analyzer__) || defined(PST_ANALYZER)
+/* They see one file at a time: say here that the result is the code. */
 #define PST_ERR_SET(err, code, ...) ((void)pst_err_set((err), (code), __VA_ARGS__), (code))
 #else
 #define PST_ERR_SET(err, code, ...) pst_err_set((err), (code), __VA_ARGS__)

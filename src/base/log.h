@@ -33,8 +33,12 @@ struct pst_log_field {
 #define PST_F_INT(k, n)                                                                            \
     ((struct pst_log_field){.key = (k), .kind = PST_FIELD_INT, .num = (int64_t)(n)})
 
+#ifdef __cppcheck__ /* does not know __VA_OPT__ */
+#define PST_LOG(level, msg, ...) pst_log_write((level), (msg), NULL)
+#else
 #define PST_LOG(level, msg, ...)                                                                   \
     pst_log_write((level), (msg), (const struct pst_log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
+#endif
 
 /* sink gets one line with its newline; now gives the time stamp. Both may be called from any
  * thread. Before pst_log_init nothing is written. */

@@ -20,7 +20,7 @@ pst_code pst_vec_push_(void *items, size_t *len, size_t *cap, size_t size, void 
         memcpy(items, &base, sizeof(base));
         *cap = more;
     }
-    char *slot = base + *len * size;
+    void *slot = base + *len * size;
     memset(slot, 0, size);
     memcpy(out, &slot, sizeof(slot));
     (*len)++;

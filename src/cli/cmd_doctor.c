@@ -45,7 +45,7 @@ struct doctor {
     bool store_exists;
     int schema, known; /* of the store, and of this program */
     struct pst_db *db; /* open when no server runs and the store exists */
-    struct pst_json_writer *json; /* NULL: text */
+    struct pst_json_writer json; /* used where cli->json */
     size_t bad;
     size_t warnings;
 };
@@ -423,13 +423,13 @@ static void print_finding(struct doctor *d, const char *name, const struct findi
     pst_buf_init(&b, 8192);
     d->bad += f->verdict == BAD;
     d->warnings += f->verdict == WARNING;
-    if (d->json) {
-        pst_json_begin_object(d->json);
-        pst_json_add_z(d->json, "name", name);
-        pst_json_add_z(d->json, "verdict", verdict_names[f->verdict]);
-        pst_json_add_z(d->json, "detail", f->detail);
-        pst_json_add_z(d->json, "fix", f->fix);
-        pst_json_end_object(d->json);
+    if (d->cli->json) {
+        pst_json_begin_object(&d->json);
+        pst_json_add_z(&d->json, "name", name);
+        pst_json_add_z(&d->json, "verdict", verdict_names[f->verdict]);
+        pst_json_add_z(&d->json, "detail", f->detail);
+        pst_json_add_z(&d->json, "fix", f->fix);
+        pst_json_end_object(&d->json);
         return;
     }
     pst_buf_addf(&b, "%s%s: ", verdict_marks[f->verdict], name);
@@ -501,20 +501,18 @@ static void run_checks(struct doctor *d)
 static pst_code report(struct doctor *d, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf b = {0};
-    struct pst_json_writer w;
     pst_buf_init(&b, 4 << 20);
     if (!d->cli->json) {
         run_checks(d);
     } else {
-        pst_json_init(&w, &b);
-        d->json = &w;
-        pst_json_begin_object(&w);
-        pst_json_add_array(&w, "checks");
+        pst_json_init(&d->json, &b);
+        pst_json_begin_object(&d->json);
+        pst_json_add_array(&d->json, "checks");
         run_checks(d);
-        pst_json_end_array(&w);
-        pst_json_add_bool(&w, "ok", d->bad == 0);
-        pst_json_end_object(&w);
-        PST_TRY(pst_json_finish(&w, err));
+        pst_json_end_array(&d->json);
+        pst_json_add_bool(&d->json, "ok", d->bad == 0);
+        pst_json_end_object(&d->json);
+        PST_TRY(pst_json_finish(&d->json, err));
         pst_print_json(pst_buf_str(&b));
     }
     if (d->bad > 0)

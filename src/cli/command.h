@@ -74,8 +74,7 @@ enum {
 
 /* The table of a command: PST_CLI_TABLE(table, {own option}, ...); */
 #define PST_CLI_TABLE(name_, ...)                                                                  \
-    static const struct pst_config_option name_##_rows[] = {PST_CLI_COMMON_OPTIONS                        \
-                                                     __VA_OPT__(, ) __VA_ARGS__};                  \
+    static const struct pst_config_option name_##_rows[] = {PST_CLI_COMMON_OPTIONS, __VA_ARGS__};         \
     static const struct pst_config_table name_ = {.program = "penstock",                           \
                                                   .env_prefix = "PENSTOCK_",                       \
                                                   .options = name_##_rows,                         \

@@ -63,7 +63,7 @@ static size_t add_wide(struct pst_buf *buf, pst_str s)
 
 void pst_json_escape(struct pst_buf *buf, pst_str s)
 {
-    for (;;) {
+    while (s.len > 0) {
         size_t clean = clean_length(s);
         pst_buf_add(buf, s.ptr, clean);
         if (clean == s.len)

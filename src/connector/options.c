@@ -197,7 +197,8 @@ static pst_code check_given(const struct pst_manifest *m, yyjson_val *from, bool
     yyjson_val *key;
     yyjson_obj_iter_init(from, &it);
     while ((key = yyjson_obj_iter_next(&it))) {
-        pst_str name = {yyjson_get_str(key), yyjson_get_len(key)};
+        pst_str name = {0};
+        (void)pst_json_str(key, &name);
         yyjson_val *v = yyjson_obj_iter_get_val(key);
         const struct pst_option *o = find_option(m, name);
         pst_code code = PST_OK;

@@ -357,7 +357,7 @@ static pst_code perform(struct pst_http *http, const struct pst_http_request *re
     read_info(http->easy, t->response);
     /* Nothing that curl was given may outlive the arena it lies in. The list of cookie files is
      * the one option that a reset forgets without freeing it. */
-    (void)curl_easy_setopt(http->easy, CURLOPT_COOKIEFILE, NULL);
+    (void)curl_easy_setopt(http->easy, CURLOPT_COOKIEFILE, (char *)NULL);
     curl_easy_reset(http->easy);
     if (rc == CURLE_OK && t->stop == PST_OK)
         return keep_body(http, t, err);

@@ -231,7 +231,7 @@ static pst_code parse_const(struct pst_rule_compiler *c, const struct pst_field 
                             yyjson_val *v, pst_str path, struct pst_rule *rule, struct pst_err *err)
 {
     const char *name = NULL;
-    pst_str text;
+    pst_str text = {NULL, 0};
     bool text_type = field->type == PST_TYPE_STRING || field->type == PST_TYPE_TEXT;
     if (field->type == PST_TYPE_ENUM)
         PST_TRY(enum_value(field, v, path, &name, err));

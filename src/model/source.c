@@ -127,7 +127,10 @@ static void take_row(struct reader *in, struct pst_cell *cells, size_t width, bo
             i += in->is_bad ? 0 : (size_t)value;
             continue;
         }
-        in->is_bad = in->is_bad || kind > PST_CELL_BOOL;
+        if (kind > PST_CELL_BOOL) {
+            in->is_bad = true;
+            return;
+        }
         cells[i++] = (struct pst_cell){take_text(in, value), (enum pst_cell_kind)kind};
     }
 }

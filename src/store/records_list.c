@@ -394,8 +394,9 @@ static void hash_bytes(XXH3_state_t *h, const void *bytes, size_t len)
         (void)XXH3_64bits_update(h, bytes, len);
 }
 
-/* What a cursor is bound to: everything that decides which rows come in which order. */
-static uint64_t fingerprint(const struct pst_record_query *q)
+/* What a cursor is bound to: everything that decides which rows come in which order, and the
+ * position itself, so that a damaged cursor is not another place in the list. */
+static uint64_t fingerprint(const struct pst_record_query *q, const struct pst_record_position *p)
 {
     XXH3_state_t h;
     const int64_t numbers[] = {
@@ -403,7 +404,10 @@ static uint64_t fingerprint(const struct pst_record_query *q)
         q->updated_before.us, q->created_after.us,      q->created_before.us, q->synced_after.us,
         q->synced_before.us,  (int64_t)q->filter_count,
     };
+    const int64_t place[] = {p->first_seq, p->num};
     (void)XXH3_64bits_reset(&h);
+    hash_bytes(&h, place, sizeof(place));
+    hash_bytes(&h, p->date, strlen(p->date));
     hash_bytes(&h, q->entity->name, strlen(q->entity->name));
     hash_bytes(&h, numbers, sizeof(numbers));
     for (size_t i = 0; i < q->filter_count; i++) {
@@ -422,7 +426,7 @@ void pst_record_cursor_format(char out[PST_RECORD_CURSOR], const struct pst_reco
                               const struct pst_record_position *position)
 {
     int n = snprintf(out, PST_RECORD_CURSOR, "%016llx%016llx%016llx",
-                     (unsigned long long)fingerprint(query),
+                     (unsigned long long)fingerprint(query, position),
                      (unsigned long long)position->first_seq, (unsigned long long)position->num);
     for (const char *c = position->date; *c && n > 0; c++, n += 2)
         (void)snprintf(out + n, (size_t)(PST_RECORD_CURSOR - n), "%02x", (unsigned char)*c);
@@ -457,9 +461,10 @@ pst_code pst_record_cursor_parse(struct pst_record_query *query, pst_str text, s
     p.num = (int64_t)parts[2];
     if (!fine || p.first_seq <= 0)
         return PST_FAIL_AT(err, PST_E_INVALID, "cursor", "'cursor' is not one of ours");
-    if (parts[0] != fingerprint(query))
+    if (parts[0] != fingerprint(query, &p))
         return PST_FAIL_AT(err, PST_E_INVALID, "cursor",
-                           "'cursor' belongs to a list with other filters or another order");
+                           "'cursor' is damaged, or belongs to a list with other filters or "
+                           "another order");
     query->after = p;
     return PST_OK;
 }

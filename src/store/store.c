@@ -82,7 +82,9 @@ static pst_code read_info(struct pst_db_conn *conn, struct pst_backup_info *out,
                                 " WHERE connection_pk = c.pk ORDER BY seq DESC LIMIT 1)), 0)"
                                 " FROM connection c"),
                         NULL, 0, &newest, err));
-    out->newest_change = newest ? (pst_wall){newest} : PST_WALL_NONE;
+    out->newest_change = PST_WALL_NONE;
+    if (newest)
+        out->newest_change = (pst_wall){newest};
     int64_t bytes = 0;
     PST_TRY(pst_row_int(conn,
                         PST_STR("SELECT page_count * page_size FROM pragma_page_count(),"

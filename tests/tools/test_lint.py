@@ -97,6 +97,9 @@ def test_mutable_globals(text, found):
     ('    add(out, " ORDER BY pk LIMIT %d", n);\n', 1),
     ('    add(out, "INSERT INTO t VALUES (%lld)", n);\n', 1),
     ('    log(out, "%d rows", n);\n', 0),
+    ('    add(out, "SELECT pk FROM sync"\n             " WHERE id = "\n             "%s", id);\n', 1),
+    ('    add(out, "SELECT pk FROM sync WHERE pk = %" PRId64, pk);\n', 1),
+    ('    add(out, "SELECT pk FROM sync", "%s", id);\n', 0),
 ])
 def test_values_are_bound_not_formatted(text, found):
     assert len(findings(lint.check_sql, text)) == found
@@ -120,3 +123,66 @@ def test_text(text, found):
 ])
 def test_a_file_opens_with_its_purpose(text, found):
     assert len(findings(lint.check_opening, text)) == found
+
+
+@pytest.mark.parametrize("text, found", [
+    ("    PST_AUTO(arena) struct pst_arena *a;\n", 1),
+    ("    PST_AUTO(arena) struct pst_arena *a = NULL;\n", 0),
+    ("    PST_AUTO(buf) struct pst_buf b = {0};\n", 0),
+])
+def test_what_is_released_at_the_end_of_its_scope_is_valid_from_its_beginning(text, found):
+    assert len(findings(lint.check_calls, text)) == found
+
+
+def in_a_tree(tmp_path, monkeypatch, path, text):
+    """A file that the checks read through other programs."""
+    for folder in ("src/base", "src/sync"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in (".clang-format", "src/base/banned.h"):
+        (tmp_path / name).write_text((lint.ROOT / name).read_text())
+    (tmp_path / path).write_text(text)
+    monkeypatch.setattr(lint, "ROOT", tmp_path)
+    return source(text, path)
+
+
+@pytest.mark.parametrize("text, found", [
+    ("int n;\n", 0),
+    ("int  n;\n", 1),
+    ("#include <stdlib.h>\n\nint f(void)\n{\n  return 1;\n}\n", 1),
+])
+def test_format(text, found, tmp_path, monkeypatch):
+    file = in_a_tree(tmp_path, monkeypatch, "src/sync/made_up.c", text)
+    assert len(list(lint.check_format([file]))) == found
+
+
+@pytest.mark.parametrize("text, found", [
+    ("#pragma once\n#include <stddef.h>\nsize_t f(void);\n", 1),  # the project uses guards
+    ("#ifndef A\n#define A\n#include <stdint.h>\nint64_t f(void);\n#endif\n", 0),
+    ("#ifndef A\n#define A\nuint64_t f(pst_wall t);\n#endif\n", 1),
+    ("#ifndef A\n#define A\nstatic int f(char *s)\n{\n    return atoi(s);\n}\n#endif\n", 1),
+])
+def test_a_header_compiles_alone_without_a_warning(text, found, tmp_path, monkeypatch):
+    file = in_a_tree(tmp_path, monkeypatch, "src/sync/made_up.h", text)
+    assert len(list(lint.check_headers([file]))) == found
+
+
+@pytest.mark.parametrize("text, found", [("#!/bin/sh\necho $1\n", 1), ('#!/bin/sh\necho "$1"\n', 0)])
+def test_shell(text, found, tmp_path, monkeypatch):
+    file = in_a_tree(tmp_path, monkeypatch, "src/sync/made_up.sh", text)
+    assert len(list(lint.check_shell([file]))) == found
+
+
+def test_an_exception_without_a_reason_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/exceptions.txt").write_text("sql | src/store/a.c | - | \n")
+    monkeypatch.setattr(lint, "ROOT", tmp_path)
+    with pytest.raises(SystemExit):
+        lint.read_exceptions()
+
+
+def test_an_exception_that_is_not_needed_fails(monkeypatch, capsys):
+    monkeypatch.setattr(lint, "EXCEPTIONS", {("sql", "src/no/such.c", "-"): "why"})
+    monkeypatch.setattr(lint, "USED", set())
+    monkeypatch.setattr(lint, "CHECKS", {"sql": lambda sources: []})
+    assert lint.main([]) == 1
+    assert "unused: sql | src/no/such.c | -" in capsys.readouterr().out

@@ -49,7 +49,9 @@ static const struct pst_cell *cell_at(const struct pst_ps_rows *rows, size_t row
 static pst_str key_text(const struct pst_ps_rows *rows, size_t row, int column)
 {
     pst_str text = cell_at(rows, row, column)->text;
-    return is_blank(text) ? (pst_str){0} : text;
+    if (is_blank(text))
+        return (pst_str){0};
+    return text;
 }
 
 static bool read_whole_number(pst_str text, int64_t *out)

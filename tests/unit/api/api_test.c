@@ -162,6 +162,37 @@ static void a_cursor_is_taken_only_by_its_own_list(void **state)
     }
 }
 
+/* Round trip from the first record to the last there may be, and no bit of the text may change. */
+static void every_bit_of_a_cursor_counts(void **state)
+{
+    (void)state;
+    for (int shift = 0; shift < 63; shift++) {
+        for (int64_t pk = (1LL << shift) - (shift > 0); pk <= 1LL << shift; pk++) {
+            char query[80] = "status=queued&cursor=";
+            const size_t lead = strlen(query);
+            struct fixture f;
+            int64_t back = 0;
+            cursor_text(query + lead, sizeof(query) - lead, "/v1/a", "status=queued", pk);
+            const size_t bits = 8 * strlen(query + lead);
+            for (size_t bit = 0; bit <= bits; bit++) {
+                char *c = &query[lead + bit / 8];
+                bool is_whole = bit == bits;
+                char was = *c;
+                if (!is_whole)
+                    *c = (char)(*c ^ 1 << bit % 8);
+                begin(&f, "listSyncs", "/v1/a", query);
+                pst_code code = pst_api_check_query(&f.call, &f.err);
+                if (code == PST_OK)
+                    code = pst_api_cursor_read(&f.call, &back, &f.err);
+                if ((code == PST_OK) != is_whole || (is_whole && back != pk))
+                    fail_msg("pk %lld: %s gives %d", (long long)pk, query, (int)code);
+                end(&f);
+                *c = was;
+            }
+        }
+    }
+}
+
 static void what_is_no_cursor_is_refused(void **state)
 {
     (void)state;
@@ -285,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_parameter_not_given_has_its_default),
         cmocka_unit_test(a_cursor_is_taken_only_by_its_own_list),
         cmocka_unit_test(what_is_no_cursor_is_refused),
+        cmocka_unit_test(every_bit_of_a_cursor_counts),
         cmocka_unit_test(every_code_makes_a_whole_problem),
         cmocka_unit_test(every_operation_is_described_and_leads_to_a_schema),
         cmocka_unit_test(the_description_is_json_with_all_paths),

@@ -246,6 +246,9 @@ static void a_buffer_grows_at_once_to_what_is_asked(void **state)
     pst_buf_init(&b, 1 << 20);
     assert_true(pst_buf_reserve(&b, 100000));
     assert_true(b.cap > 100000);
+    size_t cap = b.cap;
+    assert_true(pst_buf_reserve(&b, 100000));
+    assert_int_equal(b.cap, cap);
     memset(b.ptr, 'x', 100000);
     pst_buf_addf(&b, "%d", 5);
     assert_str(pst_buf_str(&b), "5");

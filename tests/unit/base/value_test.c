@@ -153,6 +153,9 @@ static void decimals_add_multiply_and_compare_exactly(void **state)
         pst_decimal_add(&d, dec("170141183460469231731687303715884105"), dec("0.999"), &err),
         PST_E_LIMIT);
     assert_code(pst_decimal_mul(&d, top, top, &err), PST_E_LIMIT);
+    /* One more than 128 bits hold, in its last digit. */
+    assert_code(pst_decimal_parse(&d, PST_STR("170141183460469231731687303715884105728"), &err),
+                PST_E_LIMIT);
     assert_code(pst_decimal_mul(&d, top, dec("2"), &err), PST_E_LIMIT);
     assert_code(pst_decimal_mul(&d, fine, fine, &err), PST_E_LIMIT);
     assert_int_equal(pst_decimal_cmp(dec("1.0"), dec("1")), 0);

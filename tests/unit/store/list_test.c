@@ -354,6 +354,37 @@ static void broken_cursors_are_refused(void **state)
     }
 }
 
+/* Round trip at the ends of the range and in between, and no bit of the text may change. */
+static void every_bit_of_a_cursor_counts(void **state)
+{
+    struct world *w = *state;
+    static const int64_t nums[] = {0, 1, -1, INT64_MAX, INT64_MIN, 1795478400000000};
+    static const char *const dates[] = {"", "2026-11-24", "0001-01-01", "2026-11-24xxxx5"};
+    uint64_t seed = 88172645463325252U;
+    for (int i = 0; i < 400; i++) {
+        struct pst_err err;
+        struct pst_record_query q = world_query(w, 1);
+        struct pst_record_position p = {.num = nums[i % 6]};
+        char text[PST_RECORD_CURSOR];
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        p.first_seq = i == 0 ? INT64_MAX : 1 + (int64_t)(seed >> (1 + i % 62));
+        assert_true(pst_str_copy(p.date, sizeof(p.date), pst_str_from(dates[i % 4])));
+        pst_record_cursor_format(text, &q, &p);
+        assert_ok(pst_record_cursor_parse(&q, pst_str_from(text), &err));
+        assert_int_equal(q.after.first_seq, p.first_seq);
+        assert_int_equal(q.after.num, p.num);
+        assert_string_equal(q.after.date, p.date);
+        for (size_t bit = 0; bit < 8 * strlen(text); bit++) {
+            text[bit / 8] = (char)(text[bit / 8] ^ 1 << bit % 8);
+            if (pst_record_cursor_parse(&q, (pst_str){text, strlen(text)}, &err) == PST_OK)
+                fail_msg("%s passes for a cursor", text);
+            text[bit / 8] = (char)(text[bit / 8] ^ 1 << bit % 8);
+        }
+    }
+}
+
 /* ---- the planner ---- */
 
 static void explain(struct world *w, const struct pst_record_query *q, char *out, size_t size)
@@ -456,6 +487,7 @@ int main(void)
         CASE(a_scan_ends_at_its_budget_and_goes_on_from_there),
         CASE(a_cursor_comes_back_and_belongs_to_its_query),
         CASE(broken_cursors_are_refused),
+        CASE(every_bit_of_a_cursor_counts),
         CASE(every_filter_of_every_entity_is_in_its_index),
         CASE(the_common_orders_are_indexes),
     };

@@ -367,7 +367,7 @@ static void restart(struct world *w)
 {
     pst_sched_free(w->sched);
     assert_ok(pst_sched_new(&w->sched, &err));
-    bool was[MAX_CONNECTIONS + 1];
+    bool was[MAX_CONNECTIONS + 1] = {false};
     int64_t asleep = draw(w, 3) ? 2 * US : draw(w, 5 * HOUR_US);
     w->mono_us = 50 * US; /* another boot */
     w->wall_us += asleep;
