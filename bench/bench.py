@@ -22,6 +22,7 @@ import common  # noqa: E402
 
 BENCHES = {
     "sync": "a first full sync of 1,000,000 rows, and one in which nothing changed",
+    "store": "pages of records into the store alone, beside bare inserts",
     "api": "lists, records and changes from 100,000 orders, beside nginx with the same bytes as files",
     "start": "from exec to ready with stores of several sizes; the binary; memory at rest",
     "scale": "what a record and a page cost from 10,000 to 1,000,000 records (10,000,000 with --max)",

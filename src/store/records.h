@@ -125,6 +125,23 @@ pst_code pst_records_guard_counts(struct pst_db_conn *conn, const struct pst_ent
                                   int64_t connection_pk, int64_t sync_pk, pst_wall from,
                                   int64_t *live, int64_t *missing, struct pst_err *err);
 
+/* ---- filling an empty table ---- */
+
+/* Leave the indexes of equality filters out until they are built; lists are the same without them,
+ * only slower. Does nothing, and *deferred is false, when the table has a row. Inside a writer
+ * job, as is the next. Errors: as db.h. */
+pst_code pst_records_defer_indexes(struct pst_db_conn *conn, const struct pst_entity *entity,
+                                   bool *deferred, struct pst_err *err);
+
+/* Build one index that is missing; *left tells whether to ask again. Takes about 50 ms for 100,000
+ * records. Errors: as db.h. */
+pst_code pst_records_build_index(struct pst_db_conn *conn, const struct pst_entity *entity,
+                                 bool *left, struct pst_err *err);
+
+/* Whether there is one to build: left out by another run, or by one that could not build it. */
+pst_code pst_records_lacks_index(struct pst_db_conn *conn, const struct pst_entity *entity,
+                                 bool *lacks, struct pst_err *err);
+
 /* ---- reading ---- */
 
 struct pst_record_row {

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "store/rows.h"
+#include "store/schema.h"
 
 enum { SQL_BYTES = 16384, SCAN_BUDGET = 10000, VALUES_MAX = 64 };
 
@@ -90,24 +91,36 @@ static void choose_range(const struct pst_record_query *q, struct walk *w)
     }
 }
 
-static struct walk choose_walk(const struct pst_record_query *q)
+/* has_index: that of the best equality is there (store/indexes.c); without it the walk is the plain
+ * one, in the same order. */
+static struct walk choose_walk(const struct pst_record_query *q, bool has_index)
 {
     struct walk w = {0};
+    const struct pst_record_filter *equal = q->sort == PST_SORT_FIRST_SEEN ? best_equal(q) : NULL;
     bool has_updated_range =
         !pst_wall_is_none(q->updated_after) || !pst_wall_is_none(q->updated_before);
-    if (q->sort == PST_SORT_FIRST_SEEN) {
-        w.equal = best_equal(q);
-        if (w.equal)
-            w.column = w.equal->filter->column;
-        else
-            choose_range(q, &w);
+    if (equal) {
+        w.equal = has_index ? equal : NULL;
+        w.column = has_index ? equal->filter->column : NULL;
+        return w;
     }
+    if (q->sort == PST_SORT_FIRST_SEEN)
+        choose_range(q, &w);
     if (q->sort != PST_SORT_FIRST_SEEN || (!w.column && has_updated_range)) {
         w.column = "updated_at";
         w.is_ordered = w.is_updated = true;
         w.is_descending = q->sort == PST_SORT_UPDATED_DESC;
     }
     return w;
+}
+
+static pst_code see_index(struct pst_db_conn *conn, const struct pst_record_query *q, bool *out,
+                          struct pst_err *err)
+{
+    const struct pst_record_filter *equal = best_equal(q);
+    if (!equal || q->sort != PST_SORT_FIRST_SEEN || !pst_tables_may_defer(equal->filter))
+        return PST_OK;
+    return pst_tables_has_index(conn, q->entity, equal->filter, out, err);
 }
 
 /* ---- composing ---- */
@@ -275,7 +288,7 @@ static void compose(struct statement *s, const struct pst_record_query *q, const
 
 void pst_records_list_sql(struct pst_buf *out, const struct pst_record_query *query)
 {
-    struct walk w = choose_walk(query);
+    struct walk w = choose_walk(query, true);
     struct statement s = {.count = 0};
     pst_buf_init(&s.sql, SQL_BYTES);
     compose(&s, query, &w);
@@ -351,10 +364,12 @@ pst_code pst_records_list(struct pst_db_conn *conn, const struct pst_record_quer
                           struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    struct walk w = choose_walk(q);
     size_t given = 0;
     bool has_row = false;
+    bool has_index = true;
     PST_TRY(pst_row_limit(q->limit, err));
+    PST_TRY(see_index(conn, q, &has_index, err));
+    struct walk w = choose_walk(q, has_index);
     PST_TRY(open_list(conn, q, &w, &st, err));
     *last = q->after;
     *more = false;

@@ -6,7 +6,8 @@
  *
  * Filters are columns with indexes (conn, f_<field>, first_seq): the term is in the index and
  * the rows come in the order of first appearance. The model grows additively: a filter that is
- * new gets its column filled from the stored records, then its index.
+ * new gets its column filled from the stored records, then its index. store/indexes.c leaves some
+ * of them out for a time.
  */
 #include "store/rows.h"
 #include "store/schema.h"
@@ -52,8 +53,8 @@ static const char *column_type(const struct pst_filter *filter)
     return is_integer(filter) ? "INTEGER" : "TEXT";
 }
 
-static void add_filter_index(struct pst_buf *out, const struct pst_entity *entity,
-                             const struct pst_filter *filter)
+void pst_tables_index_ddl(struct pst_buf *out, const struct pst_entity *entity,
+                          const struct pst_filter *filter)
 {
     pst_buf_addf(out,
                  "CREATE INDEX IF NOT EXISTS %s_%s ON %s (conn, %s, first_seq)"
@@ -72,7 +73,7 @@ void pst_tables_ddl(struct pst_buf *out, const struct pst_entity *entity)
                      common_indexes[i].unique, entity->table, common_indexes[i].suffix,
                      entity->table, common_indexes[i].columns, common_indexes[i].where);
     for (size_t i = 0; i < entity->filter_count; i++)
-        add_filter_index(out, entity, &entity->filters[i]);
+        pst_tables_index_ddl(out, entity, &entity->filters[i]);
 }
 
 static pst_code has_column(struct pst_db_conn *conn, const struct pst_entity *entity,

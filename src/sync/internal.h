@@ -153,6 +153,9 @@ struct pst_pull {
     bool has_rejected; /* rows of this stream are kept aside: tell which are fine again */
     bool is_remapped; /* records of it may have been made by another mapping */
     bool may_train; /* no dictionary yet, none tried by this run */
+    bool may_defer; /* nothing is stored of this stream yet, and all of it will be read */
+    bool lacks_index; /* the table is filled without some indexes, to be built before the end */
+    int64_t created; /* records, by this pull */
     bool is_disordered; /* keys do not ascend: what is missing cannot be told */
     bool gap_open; /* the last document had no key */
     struct pst_buf last_key; /* largest sort key so far */

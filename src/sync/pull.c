@@ -9,6 +9,7 @@
 
 #define KEY_MAX (1U << 20)
 #define DELETE_BATCH 1000
+#define DEFERRED_RECORDS 200000 /* building an index sorts its entries in memory */
 
 /* ---- the write stage ---- */
 
@@ -73,6 +74,46 @@ static pst_code submit(struct pst_pull *p, struct pst_lot *lot, struct pst_err *
     return rc;
 }
 
+/* ---- indexes ---- */
+
+struct index_job {
+    const struct pst_entity *entity;
+    bool deferred, left;
+};
+
+static pst_code defer_indexes(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct index_job *job = arg;
+    return pst_records_defer_indexes(conn, job->entity, &job->deferred, err);
+}
+
+static pst_code build_index(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct index_job *job = arg;
+    return pst_records_build_index(conn, job->entity, &job->left, err);
+}
+
+/* One by one: others may write in between. */
+static pst_code build_indexes(struct pst_pull *p, struct pst_err *err)
+{
+    struct index_job job = {.entity = p->stream->entity, .left = p->lacks_index};
+    while (job.left)
+        PST_TRY(pst_run_write(p->run, build_index, &job, err));
+    p->lacks_index = false;
+    return PST_OK;
+}
+
+/* Before the first of several pages of a full read goes into a stream without records. */
+static pst_code begin_filling(struct pst_pull *p, struct pst_err *err)
+{
+    struct index_job job = {.entity = p->stream->entity};
+    if (!p->may_defer)
+        return PST_OK;
+    PST_TRY(pst_run_write(p->run, defer_indexes, &job, err));
+    p->lacks_index = p->lacks_index || job.deferred;
+    return PST_OK;
+}
+
 /* ---- the map stage ---- */
 
 /* Whether a document of this page may also stand in the page that is being written, so that
@@ -102,6 +143,9 @@ static pst_code map_page(struct pst_pull *p, struct pst_lot *lot, struct pst_err
     pst_mono now = pst_sync_mono(p->run->w->e);
     lot->commit.counts.work_us = (now.ns - begin.ns) / 1000;
     show_progress(p, &lot->commit.counts);
+    p->created += lot->commit.counts.created;
+    if (p->created >= DEFERRED_RECORDS)
+        PST_TRY(build_indexes(p, err));
     pst_sync_counts_add(&p->pending, &lot->commit.counts);
     if (lot->page.next_key.len > 0) {
         pst_buf_reset(&p->checkpoint);
@@ -192,7 +236,9 @@ static pst_code read_pages(struct pst_pull *p, struct pst_err *err)
         bool is_end = lot->page.end;
         if (!is_end)
             PST_TRY(start_fetch(p, lots[(i + 1) % 3], lot->page.next_key, err));
-        pst_code rc = map_page(p, lot, err);
+        pst_code rc = i == 0 && !is_end ? begin_filling(p, err) : PST_OK;
+        if (rc == PST_OK)
+            rc = map_page(p, lot, err);
         if (rc != PST_OK && !is_end)
             abandon_fetch(p);
         if (rc != PST_OK || is_end)
@@ -346,6 +392,10 @@ static pst_code prepare(struct pst_pull *p, struct pst_err *err)
     PST_TRY(pst_binding_load_dict(p->binding, run->w->reader, state.dict, err));
     p->may_train = state.dict == 0;
     p->has_rejected = state.rejected > 0;
+    p->may_defer =
+        p->window.mode == PST_FETCH_FULL && p->stream->after_key.len == 0 && state.records == 0;
+    if (p->window.mode == PST_FETCH_FULL)
+        PST_TRY(pst_records_lacks_index(run->w->reader, p->def->entity, &p->lacks_index, err));
     p->is_remapped = state.mapping_version != pst_mapping_version(p->binding->mapping);
     pst_buf_add_str(&p->last_key, p->stream->sort_key);
     p->is_disordered = pst_str_eq(p->stream->sort_key, PST_KEY_DISORDERED);
@@ -386,6 +436,12 @@ pst_code pst_pull_stream(struct pst_run *run, struct pst_sync_stream *stream, st
     if (rc == PST_OK && drained != PST_OK) {
         *err = late;
         rc = drained;
+    }
+    /* When the program stops, its next start builds them. */
+    pst_code built = atomic_load(&run->w->e->stopping) ? PST_OK : build_indexes(&p, &late);
+    if (rc == PST_OK && built != PST_OK) {
+        *err = late;
+        rc = built;
     }
     if (rc == PST_OK)
         rc = end_with(&p, PST_SYNC_COMPLETED, NULL, err);

@@ -203,8 +203,9 @@ pst_code pst_ps_rows_begin(struct pst_ps_rows *rows, struct pst_err *err)
 {
     if (rows->names)
         return PST_OK;
-    PST_TRY(pst_arena_array(rows->arena, &rows->names, PST_PS_COLUMNS, sizeof(*rows->names), err));
-    return pst_arena_array(rows->arena, &rows->seen, PST_PS_COLUMNS, sizeof(*rows->seen), err);
+    /* Without zeros: most of the room is never used, and then costs no memory. */
+    PST_TRY(pst_arena_bytes(rows->arena, &rows->seen, PST_PS_COLUMNS * sizeof(*rows->seen), err));
+    return pst_arena_bytes(rows->arena, &rows->names, PST_PS_COLUMNS * sizeof(*rows->names), err);
 }
 
 static bool is_plain(pst_str name)

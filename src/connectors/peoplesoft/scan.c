@@ -281,7 +281,7 @@ static bool learn_row(struct scan *in)
     pst_str *all = NULL;
     size_t count = 0;
     const char *from = in->at;
-    in->code = pst_arena_array(in->rows->arena, &all, PST_PS_COLUMNS + 1, sizeof(*all), in->err);
+    in->code = pst_arena_bytes(in->rows->arena, &all, (PST_PS_COLUMNS + 1) * sizeof(*all), in->err);
     if (in->code != PST_OK)
         return false;
     do {

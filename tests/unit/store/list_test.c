@@ -304,6 +304,73 @@ static void a_scan_ends_at_its_budget_and_goes_on_from_there(void **state)
     assert_list(w, &q, "", false);
 }
 
+/* ---- indexes that wait ---- */
+
+static bool lacks(struct world *w)
+{
+    bool is_lacking = false;
+    assert_read(w, pst_records_lacks_index(w->reader, w->orders, &is_lacking, &w->err));
+    return is_lacking;
+}
+
+static bool defer(struct world *w)
+{
+    bool deferred = false;
+    assert_write(w, pst_records_defer_indexes(w->writer, w->orders, &deferred, &w->err));
+    return deferred;
+}
+
+static void filters_are_met_while_their_indexes_wait(void **state)
+{
+    struct world *w = *state;
+    assert_false(lacks(w));
+    assert_true(defer(w));
+    assert_true(lacks(w));
+    filters_are_met(state); /* fills the store */
+    struct pst_record_query q = world_query(w, 1);
+    add_filter(w, &q, "f_supplier_id", PST_MATCH_EQUAL, "rec_s1");
+    q.updated_after = at(0);
+    assert_list(w, &q, "A", true);
+    /* A walk goes on with the index where it began without. */
+    int built = 0;
+    for (bool left = true; left; built++)
+        assert_write(w, pst_records_build_index(w->writer, w->orders, &left, &w->err));
+    assert_int_equal(built - 1, w->orders->filter_count - 1); /* all but order_date */
+    assert_false(lacks(w));
+    assert_list(w, &q, "C", true);
+    assert_list(w, &q, "D", false);
+    assert_false(defer(w)); /* there are rows now */
+    assert_false(lacks(w));
+}
+
+static void a_scan_without_its_index_ends_at_the_budget(void **state)
+{
+    struct world *w = *state;
+    static struct order many[MANY];
+    static char numbers[MANY][8];
+    assert_true(defer(w));
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    for (int i = 0; i < MANY; i++) {
+        (void)snprintf(numbers[i], sizeof(numbers[i]), "N%05d", i);
+        many[i] = (struct order){
+            .number = numbers[i], .status = "draft", .supplier_id = i == 10001 ? "rec_x" : "rec_y"};
+    }
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, many, MANY, "1", at(2000)));
+    struct pst_record_query q = world_query(w, 10);
+    add_filter(w, &q, "f_supplier_id", PST_MATCH_EQUAL, "rec_x");
+    assert_list(w, &q, "", true);
+    assert_list(w, &q, "N10001", false);
+}
+
+static void the_next_start_makes_the_indexes_that_wait(void **state)
+{
+    struct world *w = *state;
+    assert_true(defer(w));
+    (void)fill(w);
+    world_reopen(w);
+    assert_false(lacks(w));
+}
+
 /* ---- cursors ---- */
 
 static void a_cursor_comes_back_and_belongs_to_its_query(void **state)
@@ -485,6 +552,9 @@ int main(void)
         CASE(deleted_records_are_shown_only_when_asked_for),
         CASE(another_connection_sees_nothing),
         CASE(a_scan_ends_at_its_budget_and_goes_on_from_there),
+        CASE(filters_are_met_while_their_indexes_wait),
+        CASE(a_scan_without_its_index_ends_at_the_budget),
+        CASE(the_next_start_makes_the_indexes_that_wait),
         CASE(a_cursor_comes_back_and_belongs_to_its_query),
         CASE(broken_cursors_are_refused),
         CASE(every_bit_of_a_cursor_counts),
