@@ -28,7 +28,7 @@ SHARE, PAGES, P99_MS = 0.25, 15000, 10
 
 def add_options(parser):
     parser.add_argument("--orders", type=int, default=100000, help="orders in the store")
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=2, help="of each measurement")
     parser.add_argument("--connections", type=int, default=64, help="that wrk keeps open")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--keep", action="store_true", help="stop after the store is made, and say how to reach it")

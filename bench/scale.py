@@ -11,7 +11,7 @@ import subprocess
 
 from common import ROOT, Figure, at_most, number
 
-RUNS = 3
+RUNS = 2
 BYTES = 500  # of a record
 STORED = 1300  # bytes on disk per such record, with indexes, change row and room for the log
 KINDS = {  # of bench/scale.c: what one unit is, colour of its line

@@ -22,23 +22,23 @@ enum state {
     END_LF, /* after the CR of the empty line */
 };
 
-enum { TOKEN = 1, TARGET_BYTE = 2, VALUE_BYTE = 4, VERSION_BYTE = 8 };
+/* Bytes below 128 that may stand in a name, a target, a version: a bit each. Looked at for every
+ * byte of every head, hence no comparisons; the test spells the sets out. */
+struct byte_set {
+    uint64_t low, high;
+};
+static const struct byte_set token_bytes = {0x03ff6cfa00000000, 0x57ffffffc7fffffe};
+static const struct byte_set target_bytes = {0xfffffff600000000, 0x7fffffffffffffff};
+static const struct byte_set version_bytes = {0x03ffc00000000000, 0x07fffffe07fffffe};
 
-static unsigned class_of(unsigned char b)
+static bool is_in(const struct byte_set *set, unsigned char b)
 {
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    unsigned c = 0;
-    bool digit = b >= '0' && b <= '9';
-    bool alpha = (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z');
-    if (digit || alpha || (b && memchr(marks, b, sizeof(marks) - 1)))
-        c |= TOKEN;
-    if (b > 0x20 && b < 0x7f && b != '#')
-        c |= TARGET_BYTE;
-    if (b == '\t' || (b >= 0x20 && b != 0x7f))
-        c |= VALUE_BYTE;
-    if (digit || alpha || b == '/' || b == '.')
-        c |= VERSION_BYTE;
-    return c;
+    return b < 128 && ((b < 64 ? set->low : set->high) >> (b & 63) & 1);
+}
+
+static bool is_value_byte(unsigned char b)
+{
+    return b == '\t' || (b >= 0x20 && b != 0x7f);
 }
 
 void pst_server_scan_trailer_init(struct pst_head_scan *s)
@@ -69,26 +69,25 @@ static const char *blame(enum state state, unsigned char b)
 /* The state after b, or -1. */
 static int step(enum state state, unsigned char b)
 {
-    unsigned c = class_of(b);
     switch (state) {
     case METHOD_FIRST:
-        return c & TOKEN ? METHOD : -1;
+        return is_in(&token_bytes, b) ? METHOD : -1;
     case METHOD:
-        return c & TOKEN ? METHOD : b == ' ' ? TARGET_FIRST : -1;
+        return is_in(&token_bytes, b) ? METHOD : b == ' ' ? TARGET_FIRST : -1;
     case TARGET_FIRST:
         return b == '/' ? TARGET : -1;
     case TARGET:
-        return c & TARGET_BYTE ? TARGET : b == ' ' ? VERSION : -1;
+        return is_in(&target_bytes, b) ? TARGET : b == ' ' ? VERSION : -1;
     case VERSION:
-        return c & VERSION_BYTE ? VERSION : b == '\r' ? LINE_LF : -1;
+        return is_in(&version_bytes, b) ? VERSION : b == '\r' ? LINE_LF : -1;
     case LINE_LF:
         return b == '\n' ? FIELD_FIRST : -1;
     case FIELD_FIRST:
-        return b == '\r' ? END_LF : c & TOKEN ? NAME : -1;
+        return b == '\r' ? END_LF : is_in(&token_bytes, b) ? NAME : -1;
     case NAME:
-        return c & TOKEN ? NAME : b == ':' ? VALUE : -1;
+        return is_in(&token_bytes, b) ? NAME : b == ':' ? VALUE : -1;
     case VALUE:
-        return c & VALUE_BYTE ? VALUE : b == '\r' ? FIELD_LF : -1;
+        return is_value_byte(b) ? VALUE : b == '\r' ? FIELD_LF : -1;
     case FIELD_LF:
         return b == '\n' ? FIELD_FIRST : -1;
     case END_LF:
@@ -97,11 +96,17 @@ static int step(enum state state, unsigned char b)
     return -1;
 }
 
-/* Values are most of a head: skip what can only be part of one. */
-static size_t skip_value(const char *bytes, size_t at, size_t len)
+/* Targets, names and values are nearly all of a head: skip what can only be part of one. */
+static size_t skip_run(enum state state, const char *bytes, size_t at, size_t len)
 {
-    while (at < len && (unsigned char)bytes[at] >= 0x20 && (unsigned char)bytes[at] < 0x7f)
-        at++;
+    const struct byte_set *set = state == TARGET ? &target_bytes : &token_bytes;
+    if (state == VALUE) {
+        while (at < len && (unsigned char)bytes[at] >= 0x20 && (unsigned char)bytes[at] < 0x7f)
+            at++;
+    } else if (state == TARGET || state == NAME) {
+        while (at < len && is_in(set, (unsigned char)bytes[at]))
+            at++;
+    }
     return at;
 }
 
@@ -109,11 +114,9 @@ enum pst_scan_result pst_server_scan_head(struct pst_head_scan *s, const char *b
 {
     while (s->at < len) {
         enum state state = (enum state)s->state;
-        if (state == VALUE) {
-            s->at = skip_value(bytes, s->at, len);
-            if (s->at == len)
-                break;
-        }
+        s->at = skip_run(state, bytes, s->at, len);
+        if (s->at == len)
+            break;
         unsigned char b = (unsigned char)bytes[s->at];
         if (state == END_LF && b == '\n') {
             s->at++;

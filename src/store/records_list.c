@@ -256,15 +256,31 @@ static void add_bounds(struct statement *s, const struct pst_record_query *q, co
     }
 }
 
+/* What a list selects. Every column of every row costs, so only what is going to be read. */
+enum {
+    FIRST_SEQ,
+    ORDER,
+    SEQ,
+    CREATED_AT,
+    UPDATED_AT,
+    SYNCED_AT,
+    DELETED_AT,
+    ID,
+    SOURCE_ID,
+    DATA,
+    DICT,
+    SOURCE
+};
+
 static void compose(struct statement *s, const struct pst_record_query *q, const struct walk *w)
 {
     pst_buf_add_lit(&s->sql, "SELECT first_seq, ");
     pst_buf_add_str(&s->sql, pst_str_from(w->is_ordered ? w->column : "0"));
-    pst_buf_add_lit(&s->sql, ", seq, created_at, updated_at, synced_at, deleted_at, dict, id,"
-                             " source_id, ");
+    add_texts(s, ", seq, created_at, updated_at, synced_at, ",
+              q->deleted == PST_DELETED_EXCLUDE ? "NULL" : "deleted_at", ", id, source_id, ");
     add_conditional(s, q, w, "data");
     if (q->with_source) {
-        pst_buf_add_lit(&s->sql, ", ");
+        pst_buf_add_lit(&s->sql, ", dict, ");
         add_conditional(s, q, w, "source");
     }
     add_texts(s, " FROM ", q->entity->table, " WHERE conn = ");
@@ -301,36 +317,38 @@ void pst_records_list_sql(struct pst_buf *out, const struct pst_record_query *qu
 static void read_position(struct pst_stmt *st, const struct walk *w,
                           struct pst_record_position *out)
 {
-    *out = (struct pst_record_position){.first_seq = pst_stmt_i64(st, 0)};
+    *out = (struct pst_record_position){.first_seq = pst_stmt_i64(st, FIRST_SEQ)};
     if (!w->is_ordered)
         return;
     if (w->is_text)
-        (void)pst_str_copy(out->date, sizeof(out->date), pst_stmt_str(st, 1));
+        (void)pst_str_copy(out->date, sizeof(out->date), pst_stmt_str(st, ORDER));
     else
-        out->num = pst_stmt_i64(st, 1);
+        out->num = pst_stmt_i64(st, ORDER);
 }
 
-static bool read_row(struct pst_stmt *st, bool with_source, struct pst_record_row *out)
+static bool read_row(struct pst_stmt *st, const struct pst_record_query *q,
+                     struct pst_record_row *out)
 {
-    pst_str data = pst_stmt_str(st, 10);
+    pst_str data = pst_stmt_str(st, DATA);
     if (data.len == 0)
         return false; /* NULL: a condition does not hold; a record has at least its braces */
     *out = (struct pst_record_row){
-        .first_seq = pst_stmt_i64(st, 0),
-        .seq = pst_stmt_i64(st, 2),
-        .created_at = {pst_stmt_i64(st, 3)}, /* these three are never NULL */
-        .updated_at = {pst_stmt_i64(st, 4)},
-        .synced_at = {pst_stmt_i64(st, 5)},
-        .deleted_at = pst_stmt_wall(st, 6),
-        .source_id = pst_stmt_str(st, 9),
+        .first_seq = pst_stmt_i64(st, FIRST_SEQ),
+        .seq = pst_stmt_i64(st, SEQ),
+        .created_at = {pst_stmt_i64(st, CREATED_AT)}, /* these three are never NULL */
+        .updated_at = {pst_stmt_i64(st, UPDATED_AT)},
+        .synced_at = {pst_stmt_i64(st, SYNCED_AT)},
+        .deleted_at =
+            q->deleted == PST_DELETED_EXCLUDE ? PST_WALL_NONE : pst_stmt_wall(st, DELETED_AT),
+        .source_id = pst_stmt_str(st, SOURCE_ID),
         .data = data,
     };
-    pst_str id = pst_stmt_blob(st, 8);
+    pst_str id = pst_stmt_blob(st, ID);
     if (id.len == PST_ID_RAW)
         memcpy(out->id, id.ptr, PST_ID_RAW);
-    if (with_source) {
-        out->dict = pst_stmt_i64(st, 7);
-        out->source = pst_stmt_blob(st, 11);
+    if (q->with_source) {
+        out->dict = pst_stmt_i64(st, DICT);
+        out->source = pst_stmt_blob(st, SOURCE);
     }
     return true;
 }
@@ -376,7 +394,7 @@ pst_code pst_records_list(struct pst_db_conn *conn, const struct pst_record_quer
     PST_TRY(pst_stmt_step(st, &has_row, err));
     for (int scanned = 0; has_row; scanned++) {
         struct pst_record_row row;
-        bool is_match = read_row(st, q->with_source, &row);
+        bool is_match = read_row(st, q, &row);
         if (scanned == SCAN_BUDGET || (is_match && given == q->limit)) {
             *more = true;
             return PST_OK;
