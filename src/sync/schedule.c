@@ -26,14 +26,36 @@ static pst_code parse_interval(struct pst_schedule *out, pst_str text, bool dev,
     return PST_OK;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Runs of blanks as one, so that equal schedules print equally, and nothing needs an escape. */
+static bool copy_cron(struct pst_schedule *s, pst_str expression)
+{
+    size_t n = 0;
+    char last = '\0';
+    expression = pst_str_trim(expression);
+    for (size_t i = 0; i < expression.len; i++) {
+        char c = is_blank(expression.ptr[i]) ? ' ' : expression.ptr[i];
+        if (c == ' ' && last == ' ')
+            continue;
+        if (n + 1 == sizeof s->cron_text)
+            return false;
+        s->cron_text[n++] = last = c;
+    }
+    s->cron_text[n] = '\0';
+    return true;
+}
+
 static pst_code parse_cron(struct pst_schedule *out, pst_str expression, pst_str zone,
                            struct pst_err *err)
 {
     struct pst_schedule s = {.kind = PST_SCHEDULE_CRON};
-    expression = pst_str_trim(expression);
     if (zone.len == 0)
         zone = PST_STR("UTC");
-    if (!pst_str_copy(s.cron_text, sizeof s.cron_text, expression))
+    if (!copy_cron(&s, expression))
         return PST_FAIL_AT(err, PST_E_INVALID, "schedule", "cron must be at most %d characters",
                            PST_SCHEDULE_CRON_TEXT - 1);
     struct pst_err local;
@@ -82,17 +104,22 @@ static pst_code from_object(struct pst_schedule *out, yyjson_val *v, bool dev, s
     return PST_OK;
 }
 
+static size_t end_of_word(pst_str text, size_t at)
+{
+    while (at < text.len && is_blank(text.ptr[at]))
+        at++;
+    while (at < text.len && !is_blank(text.ptr[at]))
+        at++;
+    return at;
+}
+
 /* "0 6 * * * Europe/Berlin": the zone is a sixth word; "@daily Europe/Berlin" a second one. */
 static void split_zone(pst_str text, pst_str *expression, pst_str *zone)
 {
     size_t words = text.len > 0 && text.ptr[0] == '@' ? 1 : 5;
     size_t at = 0;
-    for (size_t w = 0; w < words; w++) {
-        while (at < text.len && text.ptr[at] == ' ')
-            at++;
-        while (at < text.len && text.ptr[at] != ' ')
-            at++;
-    }
+    for (size_t w = 0; w < words; w++)
+        at = end_of_word(text, at);
     *expression = pst_str_sub(text, 0, at);
     *zone = pst_str_trim(pst_str_sub(text, at, text.len));
 }
@@ -104,7 +131,7 @@ static pst_code from_text(struct pst_schedule *out, pst_str text, bool dev, stru
         *out = (struct pst_schedule){.kind = PST_SCHEDULE_MANUAL};
         return PST_OK;
     }
-    if (text.len > 0 && text.ptr[0] != '@' && pst_str_index(text, ' ') == text.len)
+    if (text.len > 0 && text.ptr[0] != '@' && end_of_word(text, 0) == text.len)
         return parse_interval(out, text, dev, err);
     pst_str expression;
     pst_str zone;

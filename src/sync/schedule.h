@@ -32,7 +32,7 @@ struct pst_schedule {
     enum pst_schedule_kind kind;
     int64_t interval_ms; /* INTERVAL */
     struct pst_cron cron; /* CRON */
-    char cron_text[PST_SCHEDULE_CRON_TEXT]; /* as given, blanks at the ends removed */
+    char cron_text[PST_SCHEDULE_CRON_TEXT]; /* as given, with single blanks between its fields */
     char zone[PST_SCHEDULE_ZONE_TEXT]; /* "UTC" when not said */
 };
 
