@@ -51,6 +51,7 @@ static void the_service_manager_is_told(void **state)
         int n = i == 0 ? snprintf(name, sizeof(name), "/tmp/pst_notify_%ld", (long)getpid())
                        : snprintf(name, sizeof(name), "@pst_notify_%ld", (long)getpid());
         memcpy(at.sun_path, name, (size_t)n);
+        (void)unlink(name); /* of a process before that had this number and was killed */
         if (name[0] == '@')
             at.sun_path[0] = '\0';
         int fd = socket(AF_UNIX, SOCK_DGRAM, 0);

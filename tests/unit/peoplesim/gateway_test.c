@@ -191,6 +191,7 @@ static void a_journal_gives_back_its_whole_lines(void **state)
     struct pst_err err;
     char path[64];
     (void)snprintf(path, sizeof(path), "/tmp/peoplesim_journal_%ld", (long)getpid());
+    (void)unlink(path); /* of a process before that had this number and was killed */
     for (int round = 0; round < 2; round++) {
         PST_AUTO(arena) struct pst_arena *arena = NULL;
         PST_AUTO(sim_journal) struct pst_sim_journal *j = NULL;
