@@ -152,8 +152,19 @@ def test_a_sync_over_a_disk_that_fails_for_a_while_loses_nothing(server, sim):
 
 # ---- no descriptors ----
 
+def descriptors_at_rest(server):
+    """How many are open when every thread has opened what it needs."""
+    seen = []
+
+    def is_steady():
+        seen.append(len(os.listdir(f"/proc/{server.pid}/fd")))
+        return len(seen) > 5 and len(set(seen[-5:])) == 1
+    wait_until(is_steady, "every thread to have begun", 10 * slowness(), every=0.1)
+    return seen[-1]
+
+
 def test_without_descriptors_it_waits_and_goes_on(server):
-    in_use = len(os.listdir(f"/proc/{server.pid}/fd")) if os.access(f"/proc/{server.pid}/fd", os.R_OK) else 60
+    in_use = descriptors_at_rest(server)
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (in_use + 4, 4096))
     sockets = []
     try:

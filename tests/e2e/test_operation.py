@@ -4,13 +4,15 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 
 import pytest
 
 from harness import Server, binary, wait_until
-from harness.programs import environment, run_cli
+from harness.programs import environment, run_cli, slowness
+from harness.setup import connect_to, new_organization, synced, wait_sync
 
 
 def mode(path):
@@ -189,6 +191,42 @@ def test_the_service_manager_is_told(programs, place):
     server.stop()
     assert listener.recv(1000) == b"STOPPING=1"
     listener.close()
+
+
+# ---- retention ----
+
+def test_what_is_past_its_time_and_what_was_purged_leaves_the_store(server, sim):
+    key = new_organization(server)
+    api = server.api(key)
+    kept = connect_to(api, sim, entities=["suppliers"])
+    purged = connect_to(api, sim, entities=["items"])
+    for connection in (kept, purged):
+        assert wait_sync(api, connection)["status"] == "completed"
+    newest = api.get(f"/v1/connections/{kept}/sync-status")["last_seq"]
+    assert api.call("DELETE", f"/v1/connections/{purged}", params={"purge": "true"}).status_code == 204
+    server.stop()
+    with sqlite3.connect(server.data / "penstock.db") as store:
+        assert store.execute("UPDATE change SET at = at - 31 * 86400 * 1000000").rowcount > newest
+    store.close()
+    api = server.start().api(key)
+    # The first round comes 10 s after the start.
+    wait_until(lambda: api.call("GET", f"/v1/connections/{kept}/changes").status_code == 410, "old changes to go",
+               20 * slowness(), every=0.5)
+    assert api.get(f"/v1/connections/{kept}/changes", params={"after": newest})["data"] == []
+    sim.change("change", "suppliers", 1)
+    assert synced(api, kept)["counts"]["updated"] == 1
+    assert [c["seq"] for c in api.get(f"/v1/connections/{kept}/changes", params={"after": newest})["data"]] == [newest + 1]
+
+    def remains():
+        with sqlite3.connect(f"file:{server.data}/penstock.db?mode=ro", uri=True) as store:
+            counts = {t: store.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+                      for t in ("connection", "stream", "rec_items", "rec_suppliers")}
+        store.close()
+        return counts
+    wait_until(lambda: remains()["connection"] == 1, "the purge to end", 20 * slowness(), every=0.5)
+    left = remains()
+    assert left["stream"] == 1 and left["rec_items"] == 0 and left["rec_suppliers"] > 0, left
+
 
 
 # ---- backup and restore ----

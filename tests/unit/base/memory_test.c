@@ -42,9 +42,13 @@ static void the_nth_allocation_can_be_made_to_fail(void **state)
     struct pst_err err;
     void *p = NULL;
     int64_t live = pst_alloc_live();
-    pst_alloc_fail_at(0);
+    pst_alloc_fail_at(1);
+    assert_non_null(p = pst_malloc(8));
+    assert_int_equal(pst_alloc_fail_left(), 0);
+    pst_free(p);
     assert_null(pst_malloc(8));
     assert_true(pst_alloc_failed());
+    assert_true(pst_alloc_fail_left() < 0);
     assert_non_null(p = pst_malloc(0));
     pst_alloc_fail_at(0);
     assert_null(pst_realloc(p, 64));
