@@ -51,18 +51,18 @@ pst_str pst_str_sub(pst_str s, size_t from, size_t len)
     return (pst_str){s.ptr + from, len < left ? len : left};
 }
 
-static bool is_space(char c)
+bool pst_is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 pst_str pst_str_trim(pst_str s)
 {
-    while (s.len && is_space(s.ptr[0])) {
+    while (s.len && pst_is_space(s.ptr[0])) {
         s.ptr++;
         s.len--;
     }
-    while (s.len && is_space(s.ptr[s.len - 1]))
+    while (s.len && pst_is_space(s.ptr[s.len - 1]))
         s.len--;
     return s;
 }

@@ -71,7 +71,9 @@ size_t pst_str_index(pst_str s, char c);
 /* From byte `from` on (clamped), at most len bytes. */
 pst_str pst_str_sub(pst_str s, size_t from, size_t len);
 
-/* Without blanks, tabs, CR, LF at both ends. */
+bool pst_is_space(char c); /* blank, tab, CR, LF */
+
+/* Without such at both ends. */
 pst_str pst_str_trim(pst_str s);
 
 /* Cut off *rest up to the first sep and return that part; *rest is what follows it (not NULL,

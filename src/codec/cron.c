@@ -114,7 +114,7 @@ static pst_str next_word(pst_str *rest)
 {
     *rest = pst_str_trim(*rest);
     size_t len = 0;
-    while (len < rest->len && rest->ptr[len] != ' ' && rest->ptr[len] != '\t')
+    while (len < rest->len && !pst_is_space(rest->ptr[len]))
         len++;
     pst_str word = {rest->ptr, len};
     *rest = pst_str_sub(*rest, len, rest->len);

@@ -187,13 +187,15 @@ static pst_code check_host(const struct pst_exchange *ex, struct pst_err *err)
  * A value lies in the head, between the ':' and the CR of its line. */
 static bool has_tab_around(pst_str value)
 {
+    if (!value.ptr)
+        return false;
     const char *begin = value.ptr;
     const char *end = value.ptr + value.len;
-    while (begin && begin[-1] == ' ')
+    while (begin[-1] == ' ')
         begin--;
-    while (begin && *end == ' ')
+    while (*end == ' ')
         end++;
-    return begin && (begin[-1] == '\t' || *end == '\t');
+    return begin[-1] == '\t' || *end == '\t';
 }
 
 static pst_code check_length(struct pst_exchange *ex, struct pst_err *err)

@@ -26,11 +26,6 @@ static pst_code parse_interval(struct pst_schedule *out, pst_str text, bool dev,
     return PST_OK;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 /* Runs of blanks as one, so that equal schedules print equally, and nothing needs an escape. */
 static bool copy_cron(struct pst_schedule *s, pst_str expression)
 {
@@ -38,7 +33,7 @@ static bool copy_cron(struct pst_schedule *s, pst_str expression)
     char last = '\0';
     expression = pst_str_trim(expression);
     for (size_t i = 0; i < expression.len; i++) {
-        char c = is_blank(expression.ptr[i]) ? ' ' : expression.ptr[i];
+        char c = pst_is_space(expression.ptr[i]) ? ' ' : expression.ptr[i];
         if (c == ' ' && last == ' ')
             continue;
         if (n + 1 == sizeof s->cron_text)
@@ -106,9 +101,9 @@ static pst_code from_object(struct pst_schedule *out, yyjson_val *v, bool dev, s
 
 static size_t end_of_word(pst_str text, size_t at)
 {
-    while (at < text.len && is_blank(text.ptr[at]))
+    while (at < text.len && pst_is_space(text.ptr[at]))
         at++;
-    while (at < text.len && !is_blank(text.ptr[at]))
+    while (at < text.len && !pst_is_space(text.ptr[at]))
         at++;
     return at;
 }

@@ -35,7 +35,7 @@ static void what_is_accepted_prints_in_one_form(void **state)
         {"\"0 6 * * *\"", false, "{\"cron\":\"0 6 * * *\",\"time_zone\":\"UTC\"}"},
         {"\" 0 6 * * 1-5 Europe/Berlin \"", false,
          "{\"cron\":\"0 6 * * 1-5\",\"time_zone\":\"Europe/Berlin\"}"},
-        {"\"\\t0\\t 6  *\\t*\\t\\t1-5\\tEurope/Berlin\\t\"", false,
+        {"\"\\t0\\r\\n\\t 6  *\\t*\\t\\t1-5\\tEurope/Berlin\\t\"", false,
          "{\"cron\":\"0 6 * * 1-5\",\"time_zone\":\"Europe/Berlin\"}"},
         {"\"@daily Asia/Tokyo\"", false, "{\"cron\":\"@daily\",\"time_zone\":\"Asia/Tokyo\"}"},
         {"{\"cron\":\"0 6 * * *\",\"time_zone\":\"Europe/Berlin\"}", false,
