@@ -6,6 +6,9 @@
     ./dev fuzz cron 600              one target for 600 seconds
     ./dev fuzz all 600               every target for 600 seconds each
 
+The first two draw the same inputs each time, so that what they find is the change's; with seconds
+the inputs are new ones each time.
+
 Inputs that libFuzzer finds worth keeping go to build/fuzz/found/<target>, and are where the next
 run goes on; tests/fuzz/corpus holds the seeds. An input that breaks something is left in
 build/fuzz/crash-<target>-...; its place is tests/fuzz/corpus/<target>, under a name that says what
@@ -39,7 +42,7 @@ def run(name, seconds):
     """Returns name, executions, seconds, and what went wrong (None: nothing)."""
     found = BUILD / "found" / name
     found.mkdir(parents=True, exist_ok=True)
-    limit = [f"-max_total_time={seconds}"] if seconds else [f"-runs={EXECUTIONS}", f"-max_total_time={SECONDS_AT_MOST}"]
+    limit = [f"-max_total_time={seconds}"] if seconds else [f"-runs={EXECUTIONS}", "-seed=1", f"-max_total_time={SECONDS_AT_MOST}"]
     dictionary = ROOT / f"tests/fuzz/{name}.dict"
     command = [str(BUILD / f"tests/fuzz/fuzz_{name}"), *limit, f"-max_len={MAX_LEN[name]}", "-timeout=10",
                "-print_final_stats=1", "-verbosity=0", "-rss_limit_mb=1024", f"-artifact_prefix={BUILD}/crash-{name}-",
