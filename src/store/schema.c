@@ -195,11 +195,124 @@ static const char runs[] =
     " last_at INTEGER NOT NULL,"
     " UNIQUE (stream_pk, source_id)) STRICT;"
     "CREATE INDEX rejected_by_connection ON rejected (connection_pk, pk);";
+static const char webhooks[] =
+    /* What a run committed, and whether its end was told as an event. */
+    "ALTER TABLE sync_stream ADD COLUMN first_seq INTEGER;"
+    "ALTER TABLE sync_stream ADD COLUMN last_seq INTEGER;"
+    "ALTER TABLE sync ADD COLUMN told INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE sync SET told = 1 WHERE ended_at IS NOT NULL;"
+    "CREATE INDEX sync_untold ON sync (connection_pk, pk) WHERE ended_at IS NOT NULL AND told = 0;"
+    "ALTER TABLE stream ADD COLUMN columns TEXT NOT NULL DEFAULT '';" /* of the source, as JSON */
+    "ALTER TABLE stream ADD COLUMN columns_at INTEGER;"
+
+    "CREATE TABLE outbox (" /* one row: what `event` holds */
+    " pk INTEGER PRIMARY KEY,"
+    " events INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL) STRICT;"
+    "INSERT INTO outbox VALUES (1, 0, 0);"
+
+    "CREATE TABLE event ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " organization_pk INTEGER NOT NULL REFERENCES organization,"
+    " connection_pk INTEGER NOT NULL," /* 0: of the organization */
+    " type TEXT NOT NULL,"
+    " at INTEGER NOT NULL,"
+    " sample INTEGER NOT NULL,"
+    " body TEXT NOT NULL) STRICT;"
+    "CREATE INDEX event_by_organization ON event (organization_pk, pk) WHERE sample = 0;"
+    "CREATE INDEX event_by_connection ON event (connection_pk, pk) WHERE sample = 0;"
+
+    "CREATE TABLE endpoint ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " organization_pk INTEGER NOT NULL REFERENCES organization,"
+    " connection_pk INTEGER NOT NULL," /* 0: of the whole organization */
+    " version INTEGER NOT NULL DEFAULT 1,"
+    " enabled INTEGER NOT NULL,"
+    " ordered INTEGER NOT NULL,"
+    " rate_limit INTEGER NOT NULL,"
+    " timeout_ms INTEGER NOT NULL,"
+    " horizon_ms INTEGER NOT NULL,"
+    " created_at INTEGER NOT NULL,"
+    " updated_at INTEGER NOT NULL,"
+    " deleted_at INTEGER,"
+    " failures INTEGER NOT NULL DEFAULT 0,"
+    " failing_since INTEGER,"
+    " open_since INTEGER,"
+    " probe_at INTEGER,"
+    " open_step INTEGER NOT NULL DEFAULT 0,"
+    " open_us INTEGER NOT NULL DEFAULT 0,"
+    " disabled_at INTEGER,"
+    " disabled_reason TEXT NOT NULL DEFAULT '',"
+    " last_success_at INTEGER,"
+    " last_failure_at INTEGER,"
+    " last_error TEXT NOT NULL DEFAULT '',"
+    " url TEXT NOT NULL,"
+    " description TEXT NOT NULL,"
+    " events TEXT NOT NULL,"
+    " signing TEXT NOT NULL,"
+    " headers BLOB NOT NULL,"
+    " secrets BLOB NOT NULL,"
+    " public_keys TEXT NOT NULL) STRICT;"
+    "CREATE INDEX endpoint_by_organization ON endpoint (organization_pk, pk)"
+    " WHERE deleted_at IS NULL;"
+
+    "CREATE TABLE endpoint_choice (" /* of an organization-wide endpoint, for one connection */
+    " endpoint_pk INTEGER NOT NULL REFERENCES endpoint,"
+    " connection_pk INTEGER NOT NULL,"
+    " events TEXT NOT NULL,"
+    " PRIMARY KEY (endpoint_pk, connection_pk)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX endpoint_choice_by_connection ON endpoint_choice (connection_pk);"
+
+    "CREATE TABLE lane (" /* counts the deliveries of an endpoint and connection */
+    " endpoint_pk INTEGER NOT NULL,"
+    " connection_pk INTEGER NOT NULL,"
+    " last_sequence INTEGER NOT NULL,"
+    " PRIMARY KEY (endpoint_pk, connection_pk)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE delivery ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " endpoint_pk INTEGER NOT NULL,"
+    " connection_pk INTEGER NOT NULL,"
+    " event_pk INTEGER NOT NULL,"
+    " status INTEGER NOT NULL DEFAULT 0," /* 0 waiting, 1 delivered, 2 failed */
+    " loose INTEGER NOT NULL,"
+    " sequence INTEGER NOT NULL,"
+    " due_at INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL DEFAULT 0,"
+    " tries INTEGER NOT NULL DEFAULT 0,"
+    " first_try_at INTEGER,"
+    " open_before_us INTEGER NOT NULL DEFAULT 0,"
+    " refused_status INTEGER NOT NULL DEFAULT 0,"
+    " refused_count INTEGER NOT NULL DEFAULT 0,"
+    " refused_since INTEGER,"
+    " last_status INTEGER NOT NULL DEFAULT 0,"
+    " created_at INTEGER NOT NULL,"
+    " ended_at INTEGER,"
+    " id BLOB NOT NULL UNIQUE,"
+    " last_error TEXT NOT NULL DEFAULT '',"
+    " UNIQUE (endpoint_pk, event_pk)) STRICT;"
+    "CREATE INDEX delivery_in_lane ON delivery (endpoint_pk, connection_pk, event_pk)"
+    " WHERE status = 0 AND loose = 0;"
+    "CREATE INDEX delivery_loose ON delivery (endpoint_pk, due_at, event_pk)"
+    " WHERE status = 0 AND loose = 1;"
+
+    "CREATE TABLE attempt ("
+    " delivery_pk INTEGER NOT NULL,"
+    " number INTEGER NOT NULL,"
+    " at INTEGER NOT NULL,"
+    " duration_us INTEGER NOT NULL,"
+    " status INTEGER NOT NULL," /* 0: no answer */
+    " error TEXT NOT NULL,"
+    " response BLOB NOT NULL,"
+    " PRIMARY KEY (delivery_pk, number)) STRICT, WITHOUT ROWID;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
     {1, "organizations and connections", {organizations, sizeof(organizations) - 1}},
     {2, "streams, runs and changes", {runs, sizeof(runs) - 1}},
+    {3, "events, endpoints and deliveries", {webhooks, sizeof(webhooks) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)
