@@ -19,10 +19,22 @@ static pst_code drop_leftover(const char *path, struct pst_err *err)
     return PST_OK;
 }
 
-/* Old backups of the store open only with the old key. */
-static pst_code put_in_place(const char *path, const char *new_path, const char *old_path,
-                             struct pst_err *err)
+static pst_code path_beside(char out[PATH_MAX], const char *path, const char *suffix,
+                            struct pst_err *err)
 {
+    int n = snprintf(out, PATH_MAX, "%s%s", path, suffix);
+    if (n < 0 || n >= PATH_MAX)
+        return PST_FAIL(err, PST_E_INVALID, "the path of the key file is too long");
+    return PST_OK;
+}
+
+/* Old backups of the store open only with the old key. */
+pst_code pst_rotate_finish(const char *path, struct pst_err *err)
+{
+    char new_path[PATH_MAX];
+    char old_path[PATH_MAX];
+    PST_TRY(path_beside(new_path, path, ".new", err));
+    PST_TRY(path_beside(old_path, path, ".old", err));
     PST_TRY(drop_leftover(old_path, err));
     if (link(path, old_path) != 0)
         return PST_FAIL_OS(err, PST_E_IO, "cannot keep the old key as '%s'", old_path);
@@ -31,31 +43,26 @@ static pst_code put_in_place(const char *path, const char *new_path, const char 
     return pst_file_sync_dir(path, err);
 }
 
-static pst_code rotate(struct pst_db *db, const char *path, const char *new_path,
-                       const char *old_path, struct pst_key *fresh, int64_t *count,
+static pst_code rotate(struct pst_db *db, const char *path, struct pst_key *fresh, int64_t *count,
                        struct pst_err *err)
 {
     PST_AUTO(key) struct pst_key *old = NULL;
+    char new_path[PATH_MAX];
+    PST_TRY(path_beside(new_path, path, ".new", err));
     PST_TRY(pst_key_load(&old, path, err));
     PST_TRY(pst_vault_open(db, old, err)); /* else new_path may be the only key there is */
     PST_TRY(drop_leftover(new_path, err));
     PST_TRY(pst_key_save(fresh, new_path, err));
     PST_TRY(pst_vault_rotate_root(db, old, fresh, count, err));
-    return put_in_place(path, new_path, old_path, err);
+    return pst_rotate_finish(path, err);
 }
 
 pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key **fresh,
                              int64_t *count, struct pst_err *err)
 {
     PST_AUTO(key) struct pst_key *key = NULL;
-    char new_path[PATH_MAX];
-    char old_path[PATH_MAX];
-    int n = snprintf(new_path, sizeof(new_path), "%s.new", path);
-    if (n < 0 || (size_t)n >= sizeof(new_path))
-        return PST_FAIL(err, PST_E_INVALID, "the path of the key file is too long");
-    (void)snprintf(old_path, sizeof(old_path), "%.*s.old", (int)sizeof(old_path) - 8, path);
     PST_TRY(pst_key_generate(&key, err));
-    PST_TRY(rotate(db, path, new_path, old_path, key, count, err));
+    PST_TRY(rotate(db, path, key, count, err));
     *fresh = PST_TAKE(key);
     return PST_OK;
 }

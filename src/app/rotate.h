@@ -16,4 +16,9 @@
 pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key **fresh,
                              int64_t *count, struct pst_err *err);
 
+/* The last step alone, for a start that finds the store moved: <path>.new takes the place of the
+ * key at `path`, which is kept as <path>.old. May be repeated. Errors: INVALID (a path too long),
+ * IO. */
+pst_code pst_rotate_finish(const char *path, struct pst_err *err);
+
 #endif
