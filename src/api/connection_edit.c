@@ -6,6 +6,7 @@
  */
 #include "api/internal.h"
 #include "base/num.h"
+#include "health/health.h"
 
 enum { NAME_MAX_BYTES = 200, HISTORY_DAYS_MAX = 36500, HISTORY_DAYS = 90, DOC_MAX = 1 << 20 };
 
@@ -363,24 +364,26 @@ pst_code pst_api_create_connection(struct pst_api_call *call, struct pst_err *er
 static pst_code change_status(struct pst_db_conn *conn, struct edit *e,
                               const struct pst_connection *c, struct pst_err *err)
 {
-    enum pst_connection_status to = c->status;
-    pst_str reason = {"", 0};
-    if (e->has_enabled && !e->enabled) {
-        to = PST_CONNECTION_INACTIVE;
-        reason = PST_STR("switched off by the user");
-    } else if (e->has_enabled && c->status == PST_CONNECTION_INACTIVE) {
-        to = PST_CONNECTION_PENDING;
-        reason = PST_STR("switched on by the user");
-    } else if (e->credentials && c->status != PST_CONNECTION_INACTIVE) {
-        to = PST_CONNECTION_PENDING;
-        reason = PST_STR("new credentials");
-    }
-    if (to == c->status)
+    struct pst_health health;
+    struct pst_health_event event = {.kind = PST_HEALTH_CREDENTIALS, .reason = "new credentials"};
+    if (e->has_enabled && !e->enabled)
+        event = (struct pst_health_event){.kind = PST_HEALTH_DISABLED,
+                                          .reason = "switched off by the user"};
+    else if (e->has_enabled && c->status == PST_CONNECTION_INACTIVE)
+        event = (struct pst_health_event){.kind = PST_HEALTH_ENABLED,
+                                          .reason = "switched on by the user"};
+    else if (!e->credentials)
         return PST_OK;
-    PST_TRY(pst_connections_set_status(conn, c->pk, to, reason, pst_id_str(&e->call->req->id),
-                                       e->call->now, NULL, err));
-    return to == PST_CONNECTION_PENDING ? queue_sync(conn, e, c, err)
-                                        : pst_syncs_cancel_all(conn, c->pk, e->call->now, err);
+    pst_health_load(&health, c);
+    struct pst_health_actions actions = pst_health_step(&health, e->call->now, &event);
+    if (actions.must_save)
+        PST_TRY(pst_health_save(conn, &health, c->pk, pst_id_str(&e->call->req->id), e->call->now,
+                                NULL, err));
+    if (actions.must_probe)
+        return queue_sync(conn, e, c, err);
+    if (actions.has_changed)
+        return pst_syncs_cancel_all(conn, c->pk, e->call->now, err);
+    return PST_OK;
 }
 
 static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)

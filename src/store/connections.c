@@ -1,6 +1,9 @@
 /* store/connections.c: the rows of connections and their history. */
 #include "store/connections.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "store/rows.h"
 #include "store/store.h"
 #include "store/syncs_private.h"
@@ -28,13 +31,19 @@ const char *pst_connection_status_name(enum pst_connection_status status)
     return status_names[status];
 }
 
+bool pst_connection_status_parse(enum pst_connection_status *out, pst_str name)
+{
+    int i = pst_row_find_name(status_names, PST_COUNT(status_names), name);
+    if (i >= 0)
+        *out = (enum pst_connection_status)i;
+    return i >= 0;
+}
+
 static pst_code read_status(struct pst_stmt *st, int column, enum pst_connection_status *out,
                             struct pst_err *err)
 {
-    int i = pst_row_find_name(status_names, PST_COUNT(status_names), pst_stmt_str(st, column));
-    if (i < 0)
+    if (!pst_connection_status_parse(out, pst_stmt_str(st, column)))
         return PST_FAIL(err, PST_E_CORRUPT, "a connection has an unknown status");
-    *out = (enum pst_connection_status)i;
     return PST_OK;
 }
 
@@ -123,6 +132,12 @@ pst_code pst_connections_create(struct pst_db_conn *conn, struct pst_connection 
 }
 
 /* ---- reading ---- */
+
+/* Every sealing has a nonce of its own, so that the same words given again are another mark. */
+uint64_t pst_connection_credentials_mark(const struct pst_connection *c)
+{
+    return XXH3_64bits(c->credentials.len ? c->credentials.ptr : "", c->credentials.len);
+}
 
 static pst_code get_by_id(struct pst_db_conn *conn, pst_str sql, int64_t organization_pk,
                           pst_str id, struct pst_arena *arena, struct pst_connection *out,
@@ -335,6 +350,19 @@ pst_code pst_connections_patch(struct pst_db_conn *conn, int64_t pk,
     return PST_OK;
 }
 
+static pst_code set_reason(struct pst_db_conn *conn, int64_t pk, pst_str reason,
+                           struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("UPDATE connection SET status_reason = ?2"
+                                " WHERE pk = ?1 AND status_reason <> ?2"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, pk);
+    pst_stmt_bind_str(st, 2, reason);
+    return pst_stmt_run(st, NULL, err);
+}
+
 pst_code pst_connections_set_status(struct pst_db_conn *conn, int64_t pk,
                                     enum pst_connection_status status, pst_str reason,
                                     pst_str request_id, pst_wall now, bool *changed,
@@ -354,11 +382,11 @@ pst_code pst_connections_set_status(struct pst_db_conn *conn, int64_t pk,
     PST_TRY(read_status(st, 0, &before, err));
     if (changed)
         *changed = before != status;
+    pst_stmt_done(PST_TAKE(st));
     if (before == status)
-        return PST_OK;
+        return set_reason(conn, pk, reason, err);
     if (before == PST_CONNECTION_INACTIVE && status != PST_CONNECTION_PENDING)
         return PST_FAIL(err, PST_E_CONFLICT, "the connection is inactive");
-    pst_stmt_done(PST_TAKE(st));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("UPDATE connection SET status = ?2, status_since = ?3,"
                                 " status_reason = ?4 WHERE pk = ?1"),

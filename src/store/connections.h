@@ -23,6 +23,7 @@ enum pst_connection_status {
 };
 
 const char *pst_connection_status_name(enum pst_connection_status status); /* "pending" */
+bool pst_connection_status_parse(enum pst_connection_status *out, pst_str name);
 
 struct pst_connection {
     int64_t pk;
@@ -51,6 +52,9 @@ struct pst_connection {
     pst_wall deleted_at; /* none = it exists */
     bool purge; /* deleted, and its data shall go too */
 };
+
+/* The same number as long as the stored credentials are the same ones. */
+uint64_t pst_connection_credentials_mark(const struct pst_connection *c);
 
 /* From c: everything but pk, organization_id, last_seq, version, updated_at, deleted_at, purge
  * and the times of the schedule. status is PENDING or INACTIVE, status_since created_at.
@@ -106,9 +110,9 @@ pst_code pst_connections_patch(struct pst_db_conn *conn, int64_t pk,
                                const struct pst_connection_patch *patch, int64_t if_version,
                                pst_wall now, struct pst_err *err);
 
-/* Write a new status with its history row; nothing happens (and *changed is false) when status
- * is the stored one. changed may be NULL. An INACTIVE connection only leaves that status for
- * PENDING. Errors: NOT_FOUND, CONFLICT. */
+/* Write a new status with its history row; when status is the stored one, only the reason is
+ * written (and *changed is false). changed may be NULL. An INACTIVE connection only leaves that
+ * status for PENDING. Errors: NOT_FOUND, CONFLICT. */
 pst_code pst_connections_set_status(struct pst_db_conn *conn, int64_t pk,
                                     enum pst_connection_status status, pst_str reason,
                                     pst_str request_id, pst_wall now, bool *changed,

@@ -301,6 +301,39 @@ def test_credentials_that_change_under_a_refused_run_are_tried(server, sim):
     assert "authentication_required" not in [h["status"] for h in api.get(f"{path}/history")["data"]]
 
 
+def test_new_credentials_of_a_connection_never_reached_are_tried_at_once(server, sim):
+    api = server.api(new_organization(server))
+    sim.control("POST", "/sim/latency", json={"ms": 5000})
+    connection = connect_to(api, sim, schedule="manual")
+    path = f"/v1/connections/{connection}"
+    first = api.get(f"{path}/syncs")["data"][0]["id"]
+    api.post(f"{path}/syncs/{first}/cancel")
+    assert wait_sync(api, connection, first)["status"] == "cancelled"
+    assert api.get(path)["status"] == "pending"
+    sim.control("POST", "/sim/latency", json={})
+    assert api.patch(path, json={"credentials": {"password": sim.PASSWORD}})["syncing"] is True
+    wait_until(lambda: api.get(path)["status"] == "online", "the new credentials to be tried")
+    assert wait_sync(api, connection)["status"] == "completed"
+
+
+def test_a_late_refusal_of_a_test_says_nothing_of_new_credentials(server, sim):
+    """A test and a first run are under way with the old ones when they are replaced."""
+    api = server.api(new_organization(server))
+    sim.control("POST", "/sim/latency", json={"ms": 2500})
+    connection = connect_to(api, sim, schedule="manual", credentials={"username": sim.USER, "password": "wrong-one"})
+    path = f"/v1/connections/{connection}"
+    answers = []
+    tester = threading.Thread(target=lambda: answers.append(api.with_token(api.token).call("POST", f"{path}/test")))
+    tester.start()
+    time.sleep(0.5)
+    api.patch(path, json={"credentials": {"password": sim.PASSWORD}})
+    tester.join(60)
+    assert answers[0].status_code == 409 or not answers[0].json()["ok"], answers[0].text
+    sim.control("POST", "/sim/latency", json={})
+    wait_until(lambda: api.get(path)["initial_sync_done"], "the new credentials to be tried")
+    assert "authentication_required" not in [h["status"] for h in api.get(f"{path}/history")["data"]]
+
+
 def test_a_schedule_goes_on_after_its_queued_run_was_switched_off(programs, place, sim):
     """The only worker is busy with another connection, so the scheduled run is still waiting."""
     server = programs(Server(place, sync_workers=1))

@@ -435,7 +435,10 @@ static void refused_credentials_are_not_tried_twice(void **state)
 static pst_code patch(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     const struct toy_world *w = arg;
-    const struct pst_connection_patch p = {.set_credentials = true, .credentials = PST_STR("new")};
+    char text[32];
+    struct pst_connection_patch p = {.set_credentials = true};
+    (void)snprintf(text, sizeof(text), "new %u", w->syncs);
+    p.credentials = pst_str_from(text);
     PST_TRY(pst_connections_patch(conn, w->connection_pk, &p, 0, w->wall, err));
     return pst_connections_set_status(conn, w->connection_pk, PST_CONNECTION_PENDING,
                                       PST_STR("new credentials"), PST_STR(""), w->wall, NULL, err);
@@ -461,6 +464,34 @@ static void a_refusal_of_credentials_that_were_replaced_meanwhile_is_no_verdict(
     s = toy_get(w, toy_number(w, "SELECT max(pk) FROM sync"));
     assert_int_equal(s.status, PST_SYNC_COMPLETED);
     assert_int_equal(s.stream_count, 2);
+}
+
+static void credentials_that_came_during_a_run_are_tried_after_it_however_it_ends(void **state)
+{
+    static const struct {
+        pst_code code; /* of the run's first calls */
+        size_t calls;
+        enum pst_sync_status status;
+        enum pst_sync_mode next;
+    } cases[] = {
+        {PST_E_UNREACHABLE, 3, PST_SYNC_FAILED, PST_SYNC_FULL},
+        {PST_E_SYSTEM, 1, PST_SYNC_FAILED, PST_SYNC_FULL},
+        {PST_OK, 0, PST_SYNC_COMPLETED, PST_SYNC_INCREMENTAL},
+    };
+    struct toy_world *w = *state;
+    w->toy.hook = patch_now;
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        int64_t before = toy_number(w, "SELECT count(*) FROM sync");
+        memset(w->toy.fail, 0, sizeof w->toy.fail);
+        for (size_t k = 0; k < cases[i].calls; k++)
+            w->toy.fail[k] = cases[i].code;
+        struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+        assert_int_equal(s.status, cases[i].status);
+        assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), before + 2);
+        s = toy_get(w, toy_number(w, "SELECT max(pk) FROM sync"));
+        assert_int_equal(s.mode, cases[i].next);
+        assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    }
 }
 
 static void an_entitys_own_failure_leaves_the_others_their_result(void **state)
@@ -799,6 +830,7 @@ int main(void)
         T(a_busy_system_is_waited_for),
         T(refused_credentials_are_not_tried_twice),
         T(a_refusal_of_credentials_that_were_replaced_meanwhile_is_no_verdict),
+        T(credentials_that_came_during_a_run_are_tried_after_it_however_it_ends),
         T(an_entitys_own_failure_leaves_the_others_their_result),
         T(a_missing_column_is_the_streams_failure),
         T(a_cancelled_run_ends_and_keeps_what_it_read),
