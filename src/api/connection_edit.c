@@ -8,7 +8,13 @@
 #include "base/num.h"
 #include "health/health.h"
 
-enum { NAME_MAX_BYTES = 200, HISTORY_DAYS_MAX = 36500, HISTORY_DAYS = 90, DOC_MAX = 1 << 20 };
+enum {
+    NAME_MAX_BYTES = 200,
+    HISTORY_DAYS_MAX = 36500,
+    HISTORY_DAYS = 90,
+    DOC_MAX = 1 << 20,
+    DETAIL_MAX = 1024
+};
 
 static const char *const members[] = {
     "name",     "connector", "config",  "credentials", "schedule", "history_days",
@@ -386,6 +392,23 @@ static pst_code change_status(struct pst_db_conn *conn, struct edit *e,
     return PST_OK;
 }
 
+/* {"members":["name","config"]}: what was given, never a value, since some are secret. */
+static pst_code name_members(struct pst_api_call *call, pst_str *out, struct pst_err *err)
+{
+    struct pst_json_writer w;
+    PST_AUTO(buf) struct pst_buf b = {.max = DETAIL_MAX};
+    pst_json_init(&w, &b);
+    pst_json_begin_object(&w);
+    pst_json_add_array(&w, "members");
+    for (size_t i = 0; members[i]; i++)
+        if (pst_json_get(call->body, pst_str_from(members[i])))
+            pst_json_put_str(&w, pst_str_from(members[i]));
+    pst_json_end_array(&w);
+    pst_json_end_object(&w);
+    PST_TRY(pst_json_finish(&w, err));
+    return pst_arena_dup(call->arena, out, pst_buf_str(&b), err);
+}
+
 static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct edit *e = arg;
@@ -402,7 +425,9 @@ static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     if (e->rereads)
         PST_TRY(pst_api_rewind(conn, call, now.pk, err));
     PST_TRY(change_status(conn, e, &now, err));
-    PST_TRY(pst_api_audit(conn, call, "connection.update", pst_id_str(&now.id), PST_STR(""), err));
+    pst_str detail = {NULL, 0};
+    PST_TRY(name_members(call, &detail, err));
+    PST_TRY(pst_api_audit(conn, call, "connection.update", pst_id_str(&now.id), detail, err));
     return read_result(conn, e, now.pk, err);
 }
 
