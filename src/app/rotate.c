@@ -1,14 +1,15 @@
-/* app/rotate.c: the root key's file moves on with the store.
+/* app/rotate.c: the root key's file moves on with the store; data keys under it.
  *
- * The new key is written beside the old one first, then the store moves to it in one
+ * The new root key is written beside the old one first, then the store moves to it in one
  * transaction, then the new file takes the name. At every moment there is a file of that name. */
 #include "app/rotate.h"
 
 #include <limits.h>
 #include <unistd.h>
 
-#include "account/account.h"
+#include "app/internal.h"
 #include "base/alloc.h"
+#include "os/clock.h"
 #include "os/file.h"
 
 /* What an earlier rotation left behind: a new key from before the store moved, an old one. */
@@ -53,7 +54,7 @@ static pst_code rotate(struct pst_db *db, const char *path, struct pst_key *fres
     PST_TRY(pst_vault_open(db, old, err)); /* else new_path may be the only key there is */
     PST_TRY(drop_leftover(new_path, err));
     PST_TRY(pst_key_save(fresh, new_path, err));
-    PST_TRY(pst_vault_rotate_root(db, old, fresh, count, err));
+    PST_TRY(pst_vault_rotate_root(db, old, fresh, pst_wall_now(), count, err));
     return pst_rotate_finish(path, err);
 }
 
@@ -65,4 +66,14 @@ pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key
     PST_TRY(rotate(db, path, key, count, err));
     *fresh = PST_TAKE(key);
     return PST_OK;
+}
+
+pst_code pst_rotate_data_keys(struct pst_db *db, const struct pst_config *config,
+                              const struct pst_paths *paths, pst_str organization,
+                              struct pst_data_rotation *out, struct pst_err *err)
+{
+    PST_AUTO(key) struct pst_key *root = NULL;
+    PST_TRY(pst_start_root_key(&root, config, paths, err));
+    PST_TRY(pst_start_vault(db, &root, paths, err));
+    return pst_vault_rotate_data(db, root, organization, pst_wall_now(), out, err);
 }

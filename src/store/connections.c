@@ -414,6 +414,38 @@ pst_code pst_connections_set_plan(struct pst_db_conn *conn, int64_t pk, pst_wall
     return pst_stmt_run(st, NULL, err);
 }
 
+pst_code pst_connections_sealed(struct pst_db_conn *conn, int64_t organization_pk, pst_str key_id,
+                                int64_t after_pk, size_t limit, struct pst_arena *arena,
+                                struct pst_sealed **out, size_t *count, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    *count = 0;
+    PST_TRY(pst_row_limit(limit, err));
+    PST_TRY(pst_arena_array(arena, out, limit, sizeof(**out), err));
+    /* Sealed bytes begin with one byte of format and the key's id (crypto/crypto.h). */
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT pk, id, credentials FROM connection"
+                                " WHERE organization_pk = ?1 AND pk > ?3 AND deleted_at IS NULL"
+                                " AND length(credentials) > 0"
+                                " AND lower(hex(substr(credentials, 2, 16))) <> ?2"
+                                " ORDER BY pk LIMIT ?4"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, organization_pk);
+    pst_stmt_bind_str(st, 2, key_id);
+    pst_stmt_bind_i64(st, 3, after_pk);
+    pst_stmt_bind_i64(st, 4, (int64_t)limit);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        struct pst_sealed *s = &(*out)[(*count)++];
+        s->pk = pst_stmt_i64(st, 0);
+        s->row_id = pst_row_id(st, 1, "conn_");
+        PST_TRY(pst_row_blob(st, 2, arena, &s->bytes, err));
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
+}
+
 pst_code pst_connections_reseal(struct pst_db_conn *conn, int64_t pk, pst_str before, pst_str after,
                                 struct pst_err *err)
 {

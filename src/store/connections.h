@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/id.h"
 #include "db/db.h"
+#include "store/sealed.h"
 
 enum pst_connection_status {
     PST_CONNECTION_PENDING, /* created, never reached */
@@ -121,6 +122,12 @@ pst_code pst_connections_set_status(struct pst_db_conn *conn, int64_t pk,
 /* What the scheduler decided; does not raise version and notifies nobody. */
 pst_code pst_connections_set_plan(struct pst_db_conn *conn, int64_t pk, pst_wall next_run_at,
                                   pst_wall last_tick_at, struct pst_err *err);
+
+/* Credentials of an organization that are sealed with another data key than key_id, behind
+ * after_pk; at most limit, fewer only at the end. limit 1..500. */
+pst_code pst_connections_sealed(struct pst_db_conn *conn, int64_t organization_pk, pst_str key_id,
+                                int64_t after_pk, size_t limit, struct pst_arena *arena,
+                                struct pst_sealed **out, size_t *count, struct pst_err *err);
 
 /* Replace the sealed credentials without raising version (a rotation of keys).
  * Errors: CONFLICT when they are no longer `before`. */

@@ -152,7 +152,7 @@ static void a_rotation_that_was_broken_off_is_finished(void **state)
     (void)snprintf(old_id, sizeof(old_id), "%s", pst_key_id(root));
     assert_ok(pst_key_generate(&fresh, &err));
     assert_ok(pst_key_save(fresh, in_dir(w, "root.key.new"), &err));
-    assert_ok(pst_vault_rotate_root(db, root, fresh, NULL, &err));
+    assert_ok(pst_vault_rotate_root(db, root, fresh, (pst_wall){1}, NULL, &err));
     assert_ok(pst_start_vault(db, &root, &paths, &err));
     assert_string_equal(pst_key_id(root), pst_key_id(fresh));
     assert_false(pst_file_exists(in_dir(w, "root.key.new")));
