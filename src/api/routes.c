@@ -85,7 +85,10 @@ static const struct pst_api_param change_params[] = {
      .min = 0,
      .max = 60,
      .fallback = "0",
-     .description = "Seconds to wait for a change when there is none (long-poll)."},
+     .description =
+         "Seconds to wait for a change when there is none (long-poll). A page may be empty "
+         "before that, with `next_after` moved on, when 10,000 changes of other "
+         "entities were passed over."},
     {0},
 };
 

@@ -1,5 +1,7 @@
 """What changes in the source, in the copy and in the feed: updates, additions, deletes, rejections."""
+import contextlib
 import pathlib
+import sqlite3
 import sys
 import threading
 import time
@@ -147,6 +149,33 @@ def test_a_waiting_reader_is_woken_by_a_change(ready, sim):
     assert [c["op"] for c in page["data"]] == ["updated"] and seconds < 15
     empty = api.get(f"/v1/connections/{connection}/changes", params={"after": last + 1, "wait": 1})
     assert empty["data"] == []
+
+
+def test_a_waiting_reader_is_not_held_behind_changes_of_other_entities(ready, server):
+    """A page passes over 10,000 changes that are filtered out: then there is more to look at, not to wait for."""
+    api, connection = ready
+    last = api.get(f"/v1/connections/{connection}")["last_seq"]
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.data / "penstock.db")) as db, db:
+        db.execute("INSERT INTO change SELECT c.pk, c.last_seq + value, s.pk, 1, zeroblob(16), 0, NULL, '[]'"
+                   " FROM connection c JOIN stream s ON s.connection_pk = c.pk AND s.entity = 'items',"
+                   " (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 10001)"
+                   " SELECT value FROM n)")
+        db.execute("UPDATE connection SET last_seq = last_seq + 10001")
+    server.start()
+    api = server.api(api.token)
+    path = f"/v1/connections/{connection}/changes"
+
+    def look(after):
+        begun = time.monotonic()
+        page = api.get(path, params={"after": after, "entities": "suppliers", "wait": 5})
+        assert page["data"] == []
+        return page["next_after"] - last, time.monotonic() - begun
+
+    passed, seconds = look(last)
+    assert passed == 10000 and seconds < 4 * slowness()
+    passed, seconds = look(last + 1)
+    assert passed == 10001 and seconds >= 5
 
 
 def test_only_a_full_sync_finds_what_was_deleted(ready, sim):
