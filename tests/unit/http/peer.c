@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "os/clock.h"
 #include "os/thread.h"
+#include "tests/unit/test.h"
 
 static bool wait_readable(struct peer *p, int fd)
 {
@@ -108,7 +109,7 @@ void peer_start(struct peer *p, const struct peer_answer *answers, size_t count)
         listen(p->listener, 16) != 0 ||
         getsockname(p->listener, (struct sockaddr *)&in, &size) != 0 ||
         pst_thread_start(&p->thread, "peer", run, p, &err) != PST_OK)
-        abort();
+        fail_msg("the peer cannot be started");
     p->port = ntohs(in.sin_port);
 }
 

@@ -7,6 +7,7 @@
 #include "codec/json.h"
 #include "codec/tz.h"
 #include "crypto/crypto.h"
+#include "tests/unit/test.h"
 
 /* Value of a parameter, not decoded. */
 static pst_str parameter(pst_str url, const char *name)
@@ -129,7 +130,7 @@ static pst_code reply(struct pst_arena *arena, struct pst_http_response *respons
     return PST_OK;
 }
 
-static pst_code fail(pst_code code, int status, struct pst_err *err)
+static pst_code refuse(pst_code code, int status, struct pst_err *err)
 {
     code = PST_FAIL(err, code, "'ps.example.com' answered HTTP %d", status);
     err->http_status = status;
@@ -145,14 +146,14 @@ static pst_code answer(struct gateway *g, size_t call, pst_str url, struct pst_a
             continue;
         response->date = pst_str_from(a->date);
         if (a->code != PST_OK)
-            return fail(a->code, a->http_status, err);
+            return refuse(a->code, a->http_status, err);
         return reply(arena, response, pst_str_from(a->body), err);
     }
     for (size_t i = 0; i < g->meta_count; i++) {
         if (!strstr(url.ptr, g->meta[i].part))
             continue;
         if (g->meta[i].code != PST_OK)
-            return fail(g->meta[i].code, g->meta[i].http_status, err);
+            return refuse(g->meta[i].code, g->meta[i].http_status, err);
         return reply(arena, response, pst_str_from(g->meta[i].body), err);
     }
     PST_AUTO(buf) struct pst_buf b = {0};
@@ -189,10 +190,7 @@ const struct pst_manifest *gateway_manifest(void)
     struct pst_err err;
     if (manifest)
         return manifest;
-    if (pst_manifest_new(&manifest, &pst_peoplesoft_ops, &err) != PST_OK) {
-        (void)fprintf(stderr, "%s\n", err.msg);
-        abort();
-    }
+    assert_ok(pst_manifest_new(&manifest, &pst_peoplesoft_ops, &err));
     atexit(free_manifest);
     return manifest;
 }
@@ -225,8 +223,7 @@ const struct pst_tz *gateway_zone(const char *name)
         if (!zones[i]) {
             if (i == 0)
                 atexit(free_zones);
-            if (pst_tz_load(&zones[i], NULL, pst_str_from(name), &err) != PST_OK)
-                abort();
+            assert_ok(pst_tz_load(&zones[i], NULL, pst_str_from(name), &err));
         }
         if (pst_str_is(pst_tz_name(zones[i]), name))
             return zones[i];
