@@ -1,0 +1,27 @@
+/* store/deliveries_private.h: what the files of deliveries share. Private to src/store. */
+#ifndef PST_STORE_DELIVERIES_PRIVATE_H
+#define PST_STORE_DELIVERIES_PRIVATE_H
+
+#include "store/deliveries.h"
+
+/* The columns of a struct pst_delivery, from `delivery d`, `event e` and `connection c`; text of
+ * the event's body, or NULL, has to follow as the last one. */
+/* clang-format off */
+#define PST_DELIVERY_COLUMNS                                                                       \
+    "d.pk, d.id, d.endpoint_pk, d.connection_pk, c.id, d.event_pk, e.id, e.sample, d.loose,"       \
+    " d.sequence, d.status, d.attempts, d.tries, d.first_try_at, d.open_before_us, d.due_at,"      \
+    " d.refused_status, d.refused_count, d.refused_since, d.last_status, d.created_at,"            \
+    " d.ended_at, e.type, d.last_error"
+/* clang-format on */
+enum { PST_DELIVERY_COLUMN_BODY = 24 };
+
+/* Errors: NO_MEMORY, LIMIT. */
+pst_code pst_delivery_read_row(struct pst_stmt *st, struct pst_arena *arena,
+                               struct pst_delivery *out, struct pst_err *err);
+
+/* A new delivery, waiting and due at created_at, with the next sequence number of its lane. From
+ * d: endpoint_pk, connection_pk, event_pk, event_id, is_loose, created_at; fills pk, id, sequence.
+ * Errors: CONFLICT (the endpoint has this event already). */
+pst_code pst_delivery_insert(struct pst_db_conn *conn, struct pst_delivery *d, struct pst_err *err);
+
+#endif
