@@ -162,7 +162,7 @@ def test_410_disables_at_once(api, hooks, connection):
     add_hook(api, hooks, "/watch", events=["system.error"])
     hook, delivery, _ = failed_once(api, hooks, connection, Answer(410))
     [told] = hooks.wait_type("/watch", "system.error", seconds=SECONDS)
-    assert told["data"]["webhook_id"] == hook["id"], told
+    assert (told["data"]["webhook_id"], told["data"]["code"]) == (hook["id"], "WEBHOOK_DISABLED"), told
     shown = api.get(hook_path(hook))
     assert (shown["status"], shown["disabled_reason"]) == ("disabled", "gone") and shown["disabled_at"]
     small_sync(api, connection)  # is held
