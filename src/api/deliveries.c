@@ -93,9 +93,10 @@ static pst_code read_statuses(const struct pst_api_call *call, unsigned *bits, b
         else if (pst_str_is(name, is_held ? "held" : "waiting"))
             *bits |= 1U << PST_DELIVERY_WAITING;
         else if (!pst_str_is(name, "held") && !pst_str_is(name, "waiting"))
-            return PST_FAIL_AT(err, PST_E_INVALID, "status",
-                               "'%.*s' is no status of a delivery: waiting, held, delivered, failed",
-                               PST_STR_ARG(pst_str_sub(name, 0, 60)));
+            return PST_FAIL_AT(
+                err, PST_E_INVALID, "status",
+                "'%.*s' is no status of a delivery: waiting, held, delivered, failed",
+                PST_STR_ARG(pst_str_sub(name, 0, 60)));
     }
     *none = any && *bits == 0;
     return PST_OK;
@@ -202,8 +203,7 @@ static pst_code resend_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     PST_TRY(pst_deliveries_resend(conn, s->delivery.pk, call->now, err));
     PST_TRY(pst_arena_printf(call->arena, &detail, err, "{\"delivery_id\":\"%s\"}",
                              s->delivery.id.text));
-    PST_TRY(
-        pst_api_audit(conn, call, "webhook.resend", pst_id_str(&s->endpoint.id), detail, err));
+    PST_TRY(pst_api_audit(conn, call, "webhook.resend", pst_id_str(&s->endpoint.id), detail, err));
     return find_delivery(conn, call, &s->delivery, err);
 }
 
@@ -214,22 +214,40 @@ pst_code pst_api_resend_delivery(struct pst_api_call *call, struct pst_err *err)
     return answer(&s, err);
 }
 
+/* Which connection a sample tells about: the webhook's own, else any of the organization. */
+static pst_code find_subject(struct pst_db_conn *conn, const struct sending *s, int64_t *pk,
+                             struct pst_err *err)
+{
+    struct pst_connection *list = NULL;
+    size_t count = 0;
+    bool more = false;
+    *pk = s->endpoint.connection_pk;
+    if (*pk != 0 || !pst_event_type_find(s->type)->of_connection)
+        return PST_OK;
+    PST_TRY(pst_connections_list(conn, s->call->organization_pk, 0, 1, s->call->arena, &list,
+                                 &count, &more, err));
+    *pk = count ? list[0].pk : 0;
+    return PST_OK;
+}
+
 static pst_code test_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct sending *s = arg;
     struct pst_api_call *call = s->call;
     struct pst_event event;
     struct pst_id unique = call->api->options.new_id("evt_");
+    int64_t connection_pk = 0;
     pst_str detail = {NULL, 0};
     PST_TRY(read_endpoint(conn, s, err));
     if (pst_hook_is_off(&s->endpoint))
-        return PST_FAIL(err, PST_E_CONFLICT,
+        return PST_FAIL(err, PST_E_WEBHOOK_DISABLED,
                         "the webhook is %s: switch it on first, with {\"enabled\": true}",
                         s->endpoint.enabled ? "disabled" : "off");
-    PST_TRY(pst_event_add_sample(conn, call->organization_pk, s->endpoint.connection_pk, s->type,
+    PST_TRY(find_subject(conn, s, &connection_pk, err));
+    PST_TRY(pst_event_add_sample(conn, call->organization_pk, connection_pk, s->type,
                                  pst_id_str(&unique), call->now, call->arena, &event, err));
-    PST_TRY(pst_deliveries_add_sample(conn, s->endpoint.pk, event.pk, call->now, &s->delivery,
-                                      err));
+    PST_TRY(
+        pst_deliveries_add_sample(conn, s->endpoint.pk, event.pk, call->now, &s->delivery, err));
     PST_TRY(pst_arena_printf(call->arena, &detail, err,
                              "{\"delivery_id\":\"%s\",\"type\":\"%.*s\"}", s->delivery.id.text,
                              PST_STR_ARG(s->type)));
@@ -247,7 +265,7 @@ pst_code pst_api_test_webhook(struct pst_api_call *call, struct pst_err *err)
         PST_TRY(pst_json_only(call->body, "test", members, err));
         PST_TRY(pst_json_opt_str(call->body, "type", &s.type, err));
     }
-    if (!pst_event_type_find(s.type) || pst_str_is(s.type, "flow.*"))
+    if (s.type.len > PST_HOOK_TYPE_MAX || !pst_event_type_find(s.type))
         return PST_FAIL_AT(err, PST_E_INVALID, "type",
                            "'type' is one of GET /v1/event-types, or flow.NAME with a name of "
                            "your own");
@@ -316,9 +334,9 @@ static pst_code read_range(struct resending *r, struct pst_err *err)
 pst_code pst_api_resend_range(struct pst_api_call *call, struct pst_err *err)
 {
     struct pst_json_writer w;
-    struct resending r = {.call = call,
-                          .range = {.endpoint_pk = call->webhook.pk,
-                                    .organization_pk = call->organization_pk}};
+    struct resending r = {
+        .call = call,
+        .range = {.endpoint_pk = call->webhook.pk, .organization_pk = call->organization_pk}};
     PST_TRY(read_range(&r, err));
     while (r.cursor >= 0) {
         if (atomic_load(&call->api->stopping))

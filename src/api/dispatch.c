@@ -43,8 +43,7 @@ static pst_code load_webhook(struct pst_api_call *call, struct pst_err *err)
 {
     pst_str id = pst_request_param(call->req, "webhook_id");
     struct pst_endpoint *e = &call->webhook;
-    pst_code code =
-        pst_endpoints_get(call->reader, call->organization_pk, id, call->arena, e, err);
+    pst_code code = pst_endpoints_get(call->reader, call->organization_pk, id, call->arena, e, err);
     bool is_foreign = code == PST_OK && call->connection.pk && e->connection_pk != 0 &&
                       e->connection_pk != call->connection.pk;
     if (code == PST_E_NOT_FOUND || is_foreign)

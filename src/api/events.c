@@ -1,7 +1,7 @@
 /* api/events.c: what happened: the outbox as a list, followed with long-poll, and the types. */
+#include "store/events.h"
 #include "api/hooks.h"
 #include "event/event.h"
-#include "store/events.h"
 
 /* Bodies may be large, so a page ends early. */
 enum { PAGE_BYTES = 8 << 20, SAMPLE_BYTES = 64 << 10 };
@@ -49,8 +49,8 @@ static pst_code write_list(struct pst_api_call *call, struct pst_err *err)
     PST_TRY(pst_api_query_connection(call, 0, &query.connection_pk, err));
     if (query.before_pk == 0)
         query.before_pk = INT64_MAX;
-    PST_TRY(pst_events_list(call->reader, &query, scratch_of(call), &list, &count, &last, &more,
-                            err));
+    PST_TRY(
+        pst_events_list(call->reader, &query, scratch_of(call), &list, &count, &last, &more, err));
     pst_api_begin(call, &w);
     put_bodies(&w, list, count, &written);
     if (written < count)
@@ -141,8 +141,8 @@ static pst_code write_page(struct pst_api_call *call, bool *got, struct pst_err 
     query.after_pk = call->after_pk;
     pst_arena_reset(scratch_of(call));
     PST_TRY(pst_api_query_connection(call, 0, &query.connection_pk, err));
-    PST_TRY(pst_events_list(call->reader, &query, scratch_of(call), &list, &count, &last, &more,
-                            err));
+    PST_TRY(
+        pst_events_list(call->reader, &query, scratch_of(call), &list, &count, &last, &more, err));
     pst_response_reset(call->res);
     pst_api_begin(call, &w);
     put_bodies(&w, list, count, &written);

@@ -46,8 +46,8 @@ pst_code pst_hook_duration_read(yyjson_val *body, const char *name, int64_t min_
         char max[DURATION_TEXT];
         format_duration(min, min_ms);
         format_duration(max, max_ms);
-        return PST_FAIL_AT(err, PST_E_INVALID, name,
-                           "'%s' is a time from %s to %s, such as \"%s\"", name, min, max, max);
+        return PST_FAIL_AT(err, PST_E_INVALID, name, "'%s' is a time from %s to %s, such as \"%s\"",
+                           name, min, max, max);
     }
     *ms = value;
     return PST_OK;
@@ -151,9 +151,13 @@ static pst_code no_such_type(const char *param, pst_str name, struct pst_err *er
                        PST_STR_ARG(pst_str_sub(name, 0, 100)));
 }
 
+/* A type, or what stands for several: "*", "flow.*". */
 static bool is_type(pst_str name)
 {
-    return pst_str_is(name, "*") || pst_event_type_find(name);
+    for (size_t i = 0; i < pst_event_type_count; i++)
+        if (pst_str_is(name, pst_event_types[i].name))
+            return true;
+    return pst_str_is(name, "*") || (name.len <= PST_HOOK_TYPE_MAX && pst_event_type_find(name));
 }
 
 /* Whether name stands among the words of list. */
@@ -240,9 +244,19 @@ static bool is_token(pst_str s)
 static bool is_reserved(pst_str name)
 {
     static const char *const names[] = {
-        "accept-encoding", "connection", "content-encoding", "content-length", "content-type",
-        "expect",          "host",       "keep-alive",       "te",             "trailer",
-        "transfer-encoding", "upgrade",  "user-agent",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
     };
     static const char *const prefixes[] = {"webhook-", "penstock-", "proxy-"};
     for (size_t i = 0; i < PST_COUNT(names); i++)
@@ -329,8 +343,8 @@ pst_code pst_hook_settings_read(const struct pst_api_call *call, struct pst_hook
     PST_TRY(pst_json_opt_str(body, "description", &s.description, err));
     s.set_description = s.description.ptr != NULL;
     if (s.description.len > PST_HOOK_DESCRIPTION_MAX)
-        return PST_FAIL_AT(err, PST_E_INVALID, "description",
-                           "'description' has at most %d bytes", PST_HOOK_DESCRIPTION_MAX);
+        return PST_FAIL_AT(err, PST_E_INVALID, "description", "'description' has at most %d bytes",
+                           PST_HOOK_DESCRIPTION_MAX);
     PST_TRY(read_events(call, &s, err));
     s.set_enabled = is_given(call, "enabled");
     PST_TRY(pst_json_opt_bool(body, "enabled", &s.enabled, err));

@@ -12,6 +12,7 @@ enum {
     PST_HOOK_URL_MAX = 2000, /* bytes */
     PST_HOOK_DESCRIPTION_MAX = 1000, /* bytes */
     PST_HOOK_EVENTS_MAX = 50,
+    PST_HOOK_TYPE_MAX = 100, /* bytes; flow.NAME */
     PST_HOOK_HEADERS_MAX = 20,
     PST_HOOK_HEADER_NAME_MAX = 100, /* bytes */
     PST_HOOK_HEADER_VALUE_MAX = 1000, /* bytes */
@@ -32,8 +33,8 @@ enum {
 
 /* What a body sets; texts in the request's arena. */
 struct pst_hook_settings {
-    bool set_url, set_description, set_events, set_enabled, set_ordered, set_rate_limit, set_timeout,
-        set_horizon;
+    bool set_url, set_description, set_events, set_enabled, set_ordered, set_rate_limit,
+        set_timeout, set_horizon;
     pst_str url, description, events;
     bool enabled, ordered;
     int64_t rate_limit, timeout_ms, horizon_ms;

@@ -13,19 +13,23 @@
 #include "codec/json.h"
 #include "codec/tz.h"
 #include "codec/zip.h"
+<<<<<<< HEAD
 #include "store/endpoints.h"
+    =======
+#include "event/event.h"
+    >>>>>>> hooks
 #include "store/records.h"
 #include "store/rejected.h"
 #include "store/store.h"
 #include "store/streams.h"
 
-/* ---- operations as data ---- */
+    /* ---- operations as data ---- */
 
-enum pst_api_class {
-    PST_RUN_LOOP, /* on the event loop, never waits; reads with call->reader */
-    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write */
-    PST_RUN_CALL, /* on the pool for calls to connected systems */
-};
+    enum pst_api_class {
+        PST_RUN_LOOP, /* on the event loop, never waits; reads with call->reader */
+        PST_RUN_WORK, /* on the work pool; may wait for pst_db_write */
+        PST_RUN_CALL, /* on the pool for calls to connected systems */
+    };
 
 enum pst_api_flags {
     PST_OP_PUBLIC = 1U << 0, /* no authentication */
@@ -40,8 +44,8 @@ enum pst_api_flags {
     PST_OP_BODY = 1U << 8, /* takes a JSON object */
     PST_OP_BODY_OPTIONAL = 1U << 9, /* the body may be left out */
     PST_OP_ORGANIZATION = 1U << 10, /* the operator has to say which organization */
-    PST_OP_WEBHOOK = 1U << 13, /* call->webhook is loaded before; of call->connection, where there is
-                                  one, or applying to it */
+    PST_OP_WEBHOOK = 1U << 13, /* call->webhook is loaded before; of call->connection, where there
+                                  is one, or applying to it */
     PST_OP_BRIEF = 1U << 11, /* of call->connection and call->access no text is needed: they may
                                 come from what the loop remembers */
 };
@@ -324,8 +328,8 @@ pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call,
  * Errors: LIMIT when the page is full, which then is as it was before; NO_MEMORY. */
 pst_code pst_api_write_record(void *shape, const struct pst_record_row *row, struct pst_err *err);
 
-/* waiters.c: answer with `look`, at the latest after wait_s; when it finds nothing it is asked again
- * after each commit with the topic. Loop. */
+/* waiters.c: answer with `look`, at the latest after wait_s; when it finds nothing it is asked
+ * again after each commit with the topic. Loop. */
 pst_code pst_api_look_or_wait(struct pst_api_call *call, int64_t topic, int64_t wait_s,
                               pst_api_look_fn *look, struct pst_err *err);
 

@@ -134,8 +134,8 @@ pst_code pst_api_query_connection(const struct pst_api_call *call, int64_t fallb
     *pk = fallback;
     if (!id.ptr)
         return PST_OK;
-    pst_code code = pst_connections_get_deleted(call->reader, call->organization_pk, id,
-                                                call->arena, &c, err);
+    pst_code code =
+        pst_connections_get_deleted(call->reader, call->organization_pk, id, call->arena, &c, err);
     if (code == PST_E_NOT_FOUND)
         return PST_FAIL_AT(err, PST_E_NOT_FOUND, "connection_id", "there is no connection '%.*s'",
                            PST_STR_ARG(id));

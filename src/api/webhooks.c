@@ -106,7 +106,8 @@ pst_code pst_api_get_webhook(struct pst_api_call *call, struct pst_err *err)
     struct pst_json_writer w;
     struct pst_hook_view view;
     PST_TRY(pst_hook_view_load(call->reader, call, &call->webhook, &view, err));
-    PST_TRY(pst_deliveries_waiting(call->reader, call->webhook.pk, WAITING_MAX, &view.waiting, err));
+    PST_TRY(
+        pst_deliveries_waiting(call->reader, call->webhook.pk, WAITING_MAX, &view.waiting, err));
     pst_api_begin(call, &w);
     pst_hook_view_put(&w, call, &view);
     pst_json_end_object(&w);
