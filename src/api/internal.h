@@ -334,7 +334,6 @@ pst_code pst_api_look_or_wait(struct pst_api_call *call, int64_t topic, int64_t 
                               pst_api_look_fn *look, struct pst_err *err);
 
 /* events.c, openapi_events.c */
-struct pst_event_type;
 void pst_api_put_sample(struct pst_json_writer *w, const struct pst_event_type *type); /* a body */
 void pst_api_put_event_docs(struct pst_json_writer *w); /* OpenAPI's "webhooks" */
 
