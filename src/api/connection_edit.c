@@ -377,8 +377,8 @@ static pst_code change_status(struct pst_db_conn *conn, struct edit *e,
     }
     if (to == c->status)
         return PST_OK;
-    PST_TRY(pst_connections_set_status(conn, c->pk, to, reason, pst_id_str(&e->call->req->id),
-                                       e->call->now, NULL, err));
+    PST_TRY(pst_event_set_status(conn, c->pk, to, reason, pst_id_str(&e->call->req->id),
+                                 e->call->now, NULL, err));
     return to == PST_CONNECTION_PENDING ? queue_sync(conn, e, c, err)
                                         : pst_syncs_cancel_all(conn, c->pk, e->call->now, err);
 }
@@ -399,6 +399,7 @@ static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     if (e->rereads)
         PST_TRY(pst_api_rewind(conn, call, now.pk, err));
     PST_TRY(change_status(conn, e, &now, err));
+    PST_TRY(pst_event_tell_syncs(conn, now.pk, call->now, err));
     PST_TRY(pst_api_audit(conn, call, "connection.update", pst_id_str(&now.id), PST_STR(""), err));
     return read_result(conn, e, now.pk, err);
 }
@@ -455,6 +456,7 @@ static pst_code delete_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     struct pst_api_call *call = arg;
     bool purge = pst_api_query_bool(call, "purge");
     PST_TRY(pst_connections_delete(conn, call->connection.pk, purge, call->now, err));
+    PST_TRY(pst_event_tell_syncs(conn, call->connection.pk, call->now, err));
     return pst_api_audit(conn, call, purge ? "connection.purge" : "connection.delete",
                          pst_id_str(&call->connection.id), PST_STR(""), err);
 }

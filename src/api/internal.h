@@ -13,6 +13,7 @@
 #include "codec/json.h"
 #include "codec/tz.h"
 #include "codec/zip.h"
+#include "event/event.h"
 #include "store/records.h"
 #include "store/rejected.h"
 #include "store/store.h"

@@ -166,6 +166,7 @@ static pst_code cancel_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     struct pst_api_call *call = s->call;
     pst_str id = pst_request_param(call->req, "sync_id");
     PST_TRY(pst_syncs_cancel(conn, call->connection.pk, id, call->now, err));
+    PST_TRY(pst_event_tell_syncs(conn, call->connection.pk, call->now, err));
     PST_TRY(pst_api_audit(conn, call, "sync.cancel", id, PST_STR(""), err));
     return pst_syncs_get(conn, call->connection.pk, id, call->arena, &s->sync, err);
 }

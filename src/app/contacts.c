@@ -5,6 +5,7 @@
 #include "app/internal.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "event/event.h"
 #include "health/health.h"
 #include "os/clock.h"
 
@@ -115,9 +116,9 @@ static pst_code apply_contact(struct pst_db_conn *conn, void *arg, struct pst_er
     struct pst_health_actions actions = pst_health_step(&job->health, pst_wall_now(), &job->event);
     if (!actions.must_save)
         return PST_OK;
-    return pst_connections_set_status(conn, row.pk, to_store(job->health.status),
-                                      pst_str_from(job->health.reason), job->request_id,
-                                      pst_wall_now(), &job->has_changed, err);
+    return pst_event_set_status(conn, row.pk, to_store(job->health.status),
+                                pst_str_from(job->health.reason), job->request_id, pst_wall_now(),
+                                &job->has_changed, err);
 }
 
 void pst_contacts_observe(void *self, const struct pst_contact *contact)

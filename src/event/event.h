@@ -47,9 +47,8 @@ pst_code pst_event_tell_syncs(struct pst_db_conn *conn, int64_t connection_pk, p
 /* pst_connections_set_status, and connection.online, connection.offline or
  * connection.authentication_required where the status became that. */
 pst_code pst_event_set_status(struct pst_db_conn *conn, int64_t connection_pk,
-                              enum pst_connection_status status, pst_str reason,
-                              pst_str request_id, pst_wall now, bool *changed,
-                              struct pst_err *err);
+                              enum pst_connection_status status, pst_str reason, pst_str request_id,
+                              pst_wall now, bool *changed, struct pst_err *err);
 
 /* system.error: something that people have to look at. */
 struct pst_event_trouble {
@@ -68,9 +67,9 @@ struct pst_event_column {
     pst_str name;
     pst_str before, after; /* types; before "" = it came, after "" = it went */
 };
-pst_code pst_event_tell_schema(struct pst_db_conn *conn, int64_t connection_pk,
-                               const char *entity, const struct pst_event_column *columns,
-                               size_t count, pst_wall now, struct pst_err *err);
+pst_code pst_event_tell_schema(struct pst_db_conn *conn, int64_t connection_pk, const char *entity,
+                               const struct pst_event_column *columns, size_t count, pst_wall now,
+                               struct pst_err *err);
 
 /* A sample of a type ("flow.x" included) for organization and connection (0 = none), written as
  * a sample event; *out gets it. unique: makes its id, any bytes not used before.

@@ -2,7 +2,7 @@
 #include "store/records.h"
 #include "store/rows.h"
 
-enum { STREAMS_MAX = 256 };
+enum { STREAMS_MAX = 256, SCAN_BUDGET = 10000 };
 
 struct stream_entity {
     int64_t pk;
@@ -87,6 +87,22 @@ static pst_code check_range(struct pst_db_conn *conn, int64_t connection_pk, int
     return PST_OK;
 }
 
+/* Without sync_id. */
+static struct pst_change_row read_change(struct pst_stmt *st, const struct feed *feed)
+{
+    struct pst_change_row c = {
+        .seq = pst_stmt_i64(st, 0),
+        .entity = entity_of(feed, pst_stmt_i64(st, 1)),
+        .op = (typeof(c.op))pst_stmt_i64(st, 2),
+        .at = {pst_stmt_i64(st, 4)},
+        .fields = pst_stmt_str(st, 5),
+    };
+    pst_str id = pst_stmt_blob(st, 3);
+    if (id.len == PST_ID_RAW)
+        memcpy(c.id, id.ptr, PST_ID_RAW);
+    return c;
+}
+
 static pst_code walk(struct pst_db_conn *conn, struct pst_stmt *st, struct feed *feed,
                      uint64_t entities, size_t limit,
                      pst_code (*row_fn)(void *self, const struct pst_change_row *row,
@@ -97,16 +113,7 @@ static pst_code walk(struct pst_db_conn *conn, struct pst_stmt *st, struct feed 
     bool row = false;
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row && given < limit) {
-        struct pst_change_row c = {
-            .seq = pst_stmt_i64(st, 0),
-            .entity = entity_of(feed, pst_stmt_i64(st, 1)),
-            .op = (typeof(c.op))pst_stmt_i64(st, 2),
-            .at = {pst_stmt_i64(st, 4)},
-            .fields = pst_stmt_str(st, 5),
-        };
-        pst_str id = pst_stmt_blob(st, 3);
-        if (id.len == PST_ID_RAW)
-            memcpy(c.id, id.ptr, PST_ID_RAW);
+        struct pst_change_row c = read_change(st, feed);
         if (c.seq != *last + 1) /* retention overtook us since check_range */
             return PST_FAIL_AT(err, PST_E_EXPIRED, "after",
                                "the changes up to %lld are no longer kept", (long long)(c.seq - 1));
@@ -122,6 +129,22 @@ static pst_code walk(struct pst_db_conn *conn, struct pst_stmt *st, struct feed 
     return PST_OK;
 }
 
+/* Changes with after < seq <= upto, at most SCAN_BUDGET. */
+static pst_code open_range(struct pst_db_conn *conn, int64_t connection_pk, int64_t after,
+                           int64_t upto, struct pst_stmt **out, struct pst_err *err)
+{
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT seq, stream_pk, op, record_id, at, fields, sync_pk"
+                                " FROM change WHERE connection_pk = ?1 AND seq > ?2 AND seq <= ?3"
+                                " ORDER BY seq LIMIT ?4"),
+                        out, err));
+    pst_stmt_bind_i64(*out, 1, connection_pk);
+    pst_stmt_bind_i64(*out, 2, after);
+    pst_stmt_bind_i64(*out, 3, upto);
+    pst_stmt_bind_i64(*out, 4, SCAN_BUDGET);
+    return PST_OK;
+}
+
 pst_code
 pst_changes_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t after, uint64_t entities,
                  size_t limit,
@@ -129,21 +152,41 @@ pst_changes_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t after,
                  void *self, int64_t *last_seq_scanned, int64_t *newest, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    enum { SCAN_BUDGET = 10000 };
     struct feed feed = {.count = 0};
     PST_TRY(check_range(conn, connection_pk, after, newest, err));
     *last_seq_scanned = after;
     if (after == *newest)
         return PST_OK; /* the answer of almost every poll */
     PST_TRY(read_feed(conn, connection_pk, &feed, err));
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT seq, stream_pk, op, record_id, at, fields, sync_pk"
-                                " FROM change WHERE connection_pk = ?1 AND seq > ?2 AND seq <= ?3"
-                                " ORDER BY seq LIMIT ?4"),
-                        &st, err));
-    pst_stmt_bind_i64(st, 1, connection_pk);
-    pst_stmt_bind_i64(st, 2, after);
-    pst_stmt_bind_i64(st, 3, *newest);
-    pst_stmt_bind_i64(st, 4, SCAN_BUDGET);
+    PST_TRY(open_range(conn, connection_pk, after, *newest, &st, err));
     return walk(conn, st, &feed, entities, limit, row, self, last_seq_scanned, err);
+}
+
+pst_code pst_changes_of_sync(struct pst_db_conn *conn, int64_t connection_pk, int64_t sync_pk,
+                             int64_t first, int64_t last, size_t limit,
+                             pst_code (*row_fn)(void *self, const struct pst_change_row *row,
+                                                struct pst_err *err),
+                             void *self, bool *more, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    struct feed feed = {.count = 0};
+    int64_t seen = first - 1;
+    size_t given = 0;
+    bool row = false;
+    *more = false;
+    PST_TRY(read_feed(conn, connection_pk, &feed, err));
+    PST_TRY(open_range(conn, connection_pk, first - 1, last, &st, err));
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row && !*more) {
+        struct pst_change_row c = read_change(st, &feed);
+        bool is_its = pst_stmt_i64(st, 6) == sync_pk && c.entity;
+        *more = is_its && given == limit;
+        if (is_its && !*more)
+            PST_TRY(row_fn(self, &c, err));
+        given += is_its;
+        seen = c.seq;
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    *more = *more || seen < last;
+    return PST_OK;
 }

@@ -417,6 +417,12 @@ pst_code pst_connections_delete(struct pst_db_conn *conn, int64_t pk, bool purge
                         values, PST_COUNT(values), &changes, err));
     if (changes == 0)
         return PST_FAIL(err, PST_E_NOT_FOUND, "no connection %lld", (long long)pk);
+    PST_TRY(pst_row_run(conn,
+                        PST_STR("UPDATE endpoint SET deleted_at = ?2, headers = x'', secrets = x''"
+                                " WHERE connection_pk = ?1 AND connection_pk > 0"
+                                " AND deleted_at IS NULL"),
+                        values, 2, NULL, err));
     pst_db_notify(conn, PST_TOPIC_CONNECTIONS);
+    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
     return pst_syncs_cancel_all(conn, pk, now, err);
 }

@@ -123,9 +123,9 @@ pst_code pst_connections_set_plan(struct pst_db_conn *conn, int64_t pk, pst_wall
 pst_code pst_connections_reseal(struct pst_db_conn *conn, int64_t pk, pst_str before, pst_str after,
                                 struct pst_err *err);
 
-/* Mark deleted: no longer listed, its tokens do not work, credentials are erased, queued syncs
- * are cancelled and running ones end at their next page. Data stays unless purge. Again with
- * purge, after it was deleted, is allowed. Errors: NOT_FOUND. */
+/* Mark deleted: no longer listed, its tokens and webhooks do not work, credentials are erased,
+ * queued syncs are cancelled and running ones end at their next page. Data stays unless purge.
+ * Again with purge, after it was deleted, is allowed. Errors: NOT_FOUND. */
 pst_code pst_connections_delete(struct pst_db_conn *conn, int64_t pk, bool purge, pst_wall now,
                                 struct pst_err *err);
 

@@ -113,9 +113,8 @@ pst_code pst_deliveries_hasten(struct pst_db_conn *conn, int64_t endpoint_pk, in
 /* ---- the API ---- */
 
 /* A loose delivery of a sample to one endpoint, due now. Fills d->pk, id, sequence. */
-pst_code pst_deliveries_add_sample(struct pst_db_conn *conn, int64_t endpoint_pk,
-                                   int64_t event_pk, pst_wall now, struct pst_delivery *out,
-                                   struct pst_err *err);
+pst_code pst_deliveries_add_sample(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t event_pk,
+                                   pst_wall now, struct pst_delivery *out, struct pst_err *err);
 
 struct pst_delivery_query {
     int64_t endpoint_pk;

@@ -84,8 +84,7 @@ pst_code pst_endpoints_list(struct pst_db_conn *conn, int64_t organization_pk,
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err);
 
-/* Its waiting deliveries are dropped with it; what was delivered stays listed until it is
- * retained away. Errors: NOT_FOUND. */
+/* What waits is not sent any more; its secrets and headers are erased. Errors: NOT_FOUND. */
 pst_code pst_endpoints_delete(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                               struct pst_err *err);
 

@@ -53,6 +53,10 @@ pst_code pst_events_list(struct pst_db_conn *conn, const struct pst_event_query 
                          struct pst_arena *arena, struct pst_event **out, size_t *count,
                          int64_t *last_pk, bool *more, struct pst_err *err);
 
+/* The pk of the first event at or after a time (one behind the newest when there is none), by
+ * halving: event times grow with their pks, but for a clock that was put back. */
+pst_code pst_events_seek(struct pst_db_conn *conn, pst_wall at, int64_t *pk, struct pst_err *err);
+
 /* The pk of the newest event of all, 0 = none. Where a follower that wants only news begins. */
 pst_code pst_events_newest(struct pst_db_conn *conn, int64_t *pk, struct pst_err *err);
 

@@ -235,4 +235,12 @@ pst_changes_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t after,
                  pst_code (*row)(void *self, const struct pst_change_row *row, struct pst_err *err),
                  void *self, int64_t *last_seq_scanned, int64_t *newest, struct pst_err *err);
 
+/* The changes of one run among first..last, in order, at most `limit` (10,000 are looked at, those
+ * of runs beside it included); *more: there may be further ones. */
+pst_code pst_changes_of_sync(struct pst_db_conn *conn, int64_t connection_pk, int64_t sync_pk,
+                             int64_t first, int64_t last, size_t limit,
+                             pst_code (*row)(void *self, const struct pst_change_row *row,
+                                             struct pst_err *err),
+                             void *self, bool *more, struct pst_err *err);
+
 #endif

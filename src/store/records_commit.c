@@ -23,6 +23,7 @@ struct page_writer {
     const struct pst_page_commit *page;
     struct pst_buf fields; /* of the change in hand */
     struct pst_stmt *insert, *old, *update, *restamp, *change;
+    int64_t first_seq, last_seq; /* taken for this page; 0 = none */
     int64_t next_seq;
     int64_t live_delta; /* how many more live records there are */
 };
@@ -113,7 +114,8 @@ static pst_code take_seqs(struct page_writer *w, int64_t count, struct pst_err *
     PST_TRY(pst_stmt_step(st, &row, err));
     if (!row)
         return PST_FAIL(err, PST_E_CONFLICT, "the connection was deleted");
-    w->next_seq = pst_stmt_i64(st, 0) - count + 1;
+    w->last_seq = pst_stmt_i64(st, 0);
+    w->first_seq = w->next_seq = w->last_seq - count + 1;
     pst_db_notify(w->conn, w->page->connection_pk);
     return PST_OK;
 }
@@ -343,20 +345,21 @@ static pst_code drop_accepted(struct page_writer *w, struct pst_err *err)
 }
 
 /* Counts, and where the run goes on. */
-static pst_code move_checkpoint(struct pst_db_conn *conn, const struct pst_page_commit *p,
+static pst_code move_checkpoint(const struct page_writer *w, const struct pst_page_commit *p,
                                 struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     int64_t changes = 0;
     PST_TRY(pst_db_stmt(
-        conn,
+        w->conn,
         PST_STR("UPDATE sync_stream SET after_key = CASE ?3 WHEN '' THEN after_key ELSE ?3 END,"
                 " sort_key = CASE length(?4) WHEN 0 THEN sort_key ELSE ?4 END,"
                 " n_read = n_read + ?5, n_created = n_created + ?6, n_updated = n_updated + ?7,"
                 " n_deleted = n_deleted + ?8, n_unchanged = n_unchanged + ?9,"
                 " n_rejected = n_rejected + ?10, pages = pages + ?11,"
                 " source_rows = source_rows + ?12, bytes = bytes + ?13, calls = calls + ?14,"
-                " wait_us = wait_us + ?15, work_us = work_us + ?16"
+                " wait_us = wait_us + ?15, work_us = work_us + ?16,"
+                " first_seq = coalesce(first_seq, ?17), last_seq = coalesce(?18, last_seq)"
                 " WHERE sync_pk = ?1 AND stream_pk = ?2 AND ended_at IS NULL"),
         &st, err));
     pst_stmt_bind_i64(st, 1, p->sync_pk);
@@ -365,6 +368,8 @@ static pst_code move_checkpoint(struct pst_db_conn *conn, const struct pst_page_
     pst_stmt_bind_blob(st, 4, p->sort_key.ptr, p->sort_key.len);
     for (size_t i = 0; i < PST_SYNC_COUNTERS; i++)
         pst_stmt_bind_i64(st, 5 + (int)i, pst_sync_counts_at(&p->counts, i));
+    pst_row_bind_ref(st, 17, w->first_seq);
+    pst_row_bind_ref(st, 18, w->last_seq);
     PST_TRY(pst_stmt_run(st, &changes, err));
     if (changes == 0)
         return PST_FAIL(err, PST_E_CONFLICT, "the sync does not read that stream any more");
@@ -390,7 +395,7 @@ pst_code pst_records_commit_page(struct pst_db_conn *conn, const struct pst_page
     PST_TRY(list_missing(&w, err));
     PST_TRY(keep_rejected(&w, err));
     PST_TRY(drop_accepted(&w, err));
-    PST_TRY(move_checkpoint(conn, page, err));
+    PST_TRY(move_checkpoint(&w, page, err));
     return count_live(&w, err);
 }
 
@@ -491,7 +496,7 @@ pst_code pst_records_delete_missing(struct pst_db_conn *conn, const struct pst_p
     PST_TRY(count_live(&w, err));
     const struct pst_page_commit progress = {
         .sync_pk = page->sync_pk, .stream_pk = page->stream_pk, .counts = {.deleted = due}};
-    PST_TRY(move_checkpoint(conn, &progress, err));
+    PST_TRY(move_checkpoint(&w, &progress, err));
     const int64_t of[] = {page->sync_pk, page->stream_pk};
     int64_t more = 0;
     PST_TRY(pst_row_int(conn,

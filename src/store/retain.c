@@ -53,6 +53,8 @@ static const pst_str purge_steps[] = {
                  " WHERE connection_pk = ?1 LIMIT ?2)"),
     PST_STR_INIT("DELETE FROM connection_history WHERE pk IN (SELECT pk FROM connection_history"
                  " WHERE connection_pk = ?1 LIMIT ?2)"),
+    PST_STR_INIT("DELETE FROM endpoint_choice WHERE connection_pk = ?1 AND endpoint_pk IN (SELECT"
+                 " endpoint_pk FROM endpoint_choice WHERE connection_pk = ?1 LIMIT ?2)"),
     PST_STR_INIT("DELETE FROM connection WHERE pk IN (SELECT ?1 LIMIT ?2)"),
 };
 

@@ -258,6 +258,9 @@ static const char webhooks[] =
     "CREATE INDEX endpoint_by_organization ON endpoint (organization_pk, pk)"
     " WHERE deleted_at IS NULL;"
 
+    "CREATE INDEX endpoint_by_connection ON endpoint (connection_pk)"
+    " WHERE deleted_at IS NULL AND connection_pk > 0;"
+
     "CREATE TABLE endpoint_choice (" /* of an organization-wide endpoint, for one connection */
     " endpoint_pk INTEGER NOT NULL REFERENCES endpoint,"
     " connection_pk INTEGER NOT NULL,"

@@ -58,6 +58,7 @@ struct pst_sync_stream {
                         sync while it begins */
     pst_wall started_at, ended_at;
     pst_str error_code, error_message; /* "" = none */
+    int64_t first_seq, last_seq; /* its changes lie among these of the connection; 0 = none */
     struct pst_sync_counts counts;
 };
 
@@ -173,6 +174,14 @@ pst_code pst_syncs_end(struct pst_db_conn *conn, int64_t sync_pk,
 /* What a worker looks at between pages (reader or writer). */
 pst_code pst_syncs_is_wanted(struct pst_db_conn *conn, int64_t sync_pk, bool *wanted,
                              struct pst_err *err);
+
+/* ---- telling ---- */
+
+/* A run of the connection that ended and is not marked as told, the first one; 0 = none. Inside a
+ * writer job, as is the next. */
+pst_code pst_syncs_next_untold(struct pst_db_conn *conn, int64_t connection_pk, int64_t *sync_pk,
+                               struct pst_err *err);
+pst_code pst_syncs_mark_told(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err);
 
 /* ---- reading ---- */
 

@@ -93,6 +93,8 @@ static pst_code read_stream(struct pst_stmt *st, struct pst_arena *arena,
         .as_of = pst_stmt_wall(st, 7),
         .started_at = pst_stmt_wall(st, 8),
         .ended_at = pst_stmt_wall(st, 9),
+        .first_seq = pst_stmt_i64(st, 14 + PST_SYNC_COUNTERS),
+        .last_seq = pst_stmt_i64(st, 15 + PST_SYNC_COUNTERS),
     };
     pst_str *const texts[] = {&out->after_key, &out->error_code, &out->error_message};
     if (!pst_sync_status_parse(&out->status, pst_stmt_str(st, 2)))
@@ -119,7 +121,7 @@ static pst_code read_streams(struct pst_db_conn *conn, struct pst_arena *arena,
                 " p.window_to, p.as_of, p.started_at, p.ended_at, p.after_key, p.error_code,"
                 " p.error_message, p.sort_key, p.n_read, p.n_created, p.n_updated, p.n_deleted,"
                 " p.n_unchanged, p.n_rejected, p.pages, p.source_rows, p.bytes, p.calls,"
-                " p.wait_us, p.work_us"
+                " p.wait_us, p.work_us, p.first_seq, p.last_seq"
                 " FROM sync_stream p LEFT JOIN stream s ON s.pk = p.stream_pk"
                 " WHERE p.sync_pk = ?1 ORDER BY p.position"),
         &st, err));
@@ -299,4 +301,21 @@ pst_code pst_syncs_is_wanted(struct pst_db_conn *conn, int64_t sync_pk, bool *wa
         return PST_OK;
     *err = why;
     return code;
+}
+
+/* ---- what is to be told of ---- */
+
+pst_code pst_syncs_next_untold(struct pst_db_conn *conn, int64_t connection_pk, int64_t *sync_pk,
+                               struct pst_err *err)
+{
+    return pst_row_int(conn,
+                       PST_STR("SELECT pk FROM sync WHERE connection_pk = ?1"
+                               " AND ended_at IS NOT NULL AND told = 0 ORDER BY pk LIMIT 1"),
+                       &connection_pk, 1, sync_pk, err);
+}
+
+pst_code pst_syncs_mark_told(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err)
+{
+    return pst_row_run(conn, PST_STR("UPDATE sync SET told = 1 WHERE pk = ?1"), &sync_pk, 1, NULL,
+                       err);
 }

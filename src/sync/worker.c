@@ -1,5 +1,6 @@
 /* sync/worker.c: a worker thread: claim a run, carry it through, end it. */
 #include "base/alloc.h"
+#include "event/event.h"
 #include "sync/internal.h"
 
 #define RUN_ARENA (64U << 20)
@@ -115,9 +116,9 @@ static pst_code note_refusal(struct pst_db_conn *conn, struct end_job *job, stru
     PST_TRY(rc);
     if (now.version != run->connection.version)
         return PST_OK;
-    return pst_connections_set_status(conn, now.pk, PST_CONNECTION_AUTHENTICATION_REQUIRED,
-                                      pst_str_from(job->outcome.failure->msg),
-                                      run->sync->request_id, job->now, &job->must_pause, err);
+    return pst_event_set_status(conn, now.pk, PST_CONNECTION_AUTHENTICATION_REQUIRED,
+                                pst_str_from(job->outcome.failure->msg), run->sync->request_id,
+                                job->now, &job->must_pause, err);
 }
 
 /* The connection was changed and put to `pending` while this run still went by what it was
@@ -162,6 +163,7 @@ static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err
         PST_TRY(note_refusal(conn, job, err));
     PST_TRY(pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all, job->now,
                           &job->status, err));
+    PST_TRY(pst_event_tell_syncs(conn, job->run->sync->connection_pk, job->now, err));
     return queue_successor(conn, job, err);
 }
 

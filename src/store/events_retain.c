@@ -1,0 +1,117 @@
+/* store/events_retain.c: removing old events with what was done about them.
+ *
+ * Events go from the front. Deliveries were made in nearly the same order, so they go from their
+ * front as long as their event is gone; one that a re-send made later for an old event goes when its
+ * turn comes, and means nothing until then. */
+#include "store/events.h"
+#include "store/outbox_private.h"
+#include "store/rows.h"
+
+struct retention {
+    pst_wall before;
+    int64_t excess; /* bytes above the limit */
+    int64_t bytes, events; /* removed */
+    int64_t oldest; /* pk of the first event that stays */
+};
+
+/* Where the part to remove ends. */
+static pst_code find_end(struct pst_db_conn *conn, struct retention *r, size_t limit,
+                         struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT pk, at, length(CAST(body AS BLOB)) FROM event"
+                                " ORDER BY pk LIMIT ?1"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, (int64_t)limit + 1);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        bool is_old = !pst_wall_is_none(r->before) && pst_stmt_i64(st, 1) < r->before.us;
+        r->oldest = pst_stmt_i64(st, 0);
+        if ((!is_old && r->bytes >= r->excess) || (size_t)r->events == limit)
+            return PST_OK;
+        r->bytes += pst_stmt_i64(st, 2);
+        r->events++;
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    r->oldest++; /* nothing stays */
+    return PST_OK;
+}
+
+static pst_code remove_events(struct pst_db_conn *conn, const struct retention *r,
+                              struct pst_err *err)
+{
+    const int64_t sizes[] = {r->events, r->bytes};
+    if (r->events == 0)
+        return PST_OK;
+    PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM event WHERE pk < ?1"), &r->oldest, 1, NULL,
+                        err));
+    return pst_row_run(conn,
+                       PST_STR("UPDATE outbox SET events = events - ?1, bytes = bytes - ?2"), sizes,
+                       2, NULL, err);
+}
+
+/* At most `limit` deliveries from the front whose event is gone. */
+static pst_code remove_deliveries(struct pst_db_conn *conn, size_t limit, int64_t *removed,
+                                  int64_t *lost, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    int64_t end = 0;
+    int64_t oldest = 0;
+    bool row = false;
+    PST_TRY(pst_outbox_oldest(conn, &oldest, err));
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT pk, event_pk < ?1, status = 0 FROM delivery"
+                                " ORDER BY pk LIMIT ?2"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, oldest);
+    pst_stmt_bind_i64(st, 2, (int64_t)limit);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row && pst_stmt_i64(st, 1)) {
+        end = pst_stmt_i64(st, 0);
+        *lost += pst_stmt_i64(st, 2);
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    if (end == 0)
+        return PST_OK;
+    PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM attempt WHERE delivery_pk <= ?1"), &end, 1, NULL,
+                        err));
+    return pst_row_run(conn, PST_STR("DELETE FROM delivery WHERE pk <= ?1"), &end, 1, removed, err);
+}
+
+/* Endpoints that were deleted and of which nothing is listed any more. */
+static pst_code remove_endpoints(struct pst_db_conn *conn, pst_wall before, struct pst_err *err)
+{
+    static const pst_str steps[] = {
+        PST_STR_INIT("DELETE FROM endpoint_choice WHERE endpoint_pk = ?1"),
+        PST_STR_INIT("DELETE FROM lane WHERE endpoint_pk = ?1"),
+        PST_STR_INIT("DELETE FROM endpoint WHERE pk = ?1"),
+    };
+    int64_t pk = 0;
+    if (pst_wall_is_none(before))
+        return PST_OK;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT pk FROM endpoint p WHERE deleted_at < ?1 AND NOT EXISTS"
+                                " (SELECT 1 FROM delivery WHERE endpoint_pk = p.pk) LIMIT 1"),
+                        &before.us, 1, &pk, err));
+    for (size_t i = 0; pk && i < PST_COUNT(steps); i++)
+        PST_TRY(pst_row_run(conn, steps[i], &pk, 1, NULL, err));
+    return PST_OK;
+}
+
+pst_code pst_events_retain(struct pst_db_conn *conn, pst_wall before, int64_t max_bytes,
+                           size_t limit, int64_t *lost, bool *left, struct pst_err *err)
+{
+    struct pst_outbox_size size = {0};
+    int64_t removed = 0;
+    *lost = 0;
+    PST_TRY(pst_events_size(conn, &size, err));
+    struct retention r = {.before = before, .excess = size.bytes - max_bytes};
+    PST_TRY(find_end(conn, &r, limit, err));
+    PST_TRY(remove_events(conn, &r, err));
+    PST_TRY(remove_deliveries(conn, limit, &removed, lost, err));
+    PST_TRY(remove_endpoints(conn, before, err));
+    *left = (size_t)r.events == limit || (size_t)removed == limit;
+    return PST_OK;
+}
