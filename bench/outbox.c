@@ -65,7 +65,8 @@ static void make_body(const struct work *w, const struct pst_event *e, char body
     (void)pst_wall_format(at, e->at);
     *len = snprintf(
         body, BODY,
-        "{\"id\":\"%s\",\"type\":\"sync.completed\",\"timestamp\":\"%s\",\"organization_id\":\"%s\","
+        "{\"id\":\"%s\",\"type\":\"sync.completed\",\"timestamp\":\"%s\",\"organization_id\":\"%"
+        "s\","
         "\"connection_id\":\"%s\",\"data\":{\"sync_id\":\"sync_01jdf3x8q2e4vb7n5k9m1r6t0w\","
         "\"mode\":\"incremental\",\"trigger\":\"scheduled\",\"status\":\"completed\","
         "\"started_at\":\"%s\",\"ended_at\":\"%s\",\"error\":null,\"request_id\":null,"

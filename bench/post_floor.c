@@ -1,4 +1,5 @@
-/* bench/post_floor.c: the floor of webhook deliveries: curl posting the same bodies, without a store.
+/* bench/post_floor.c: the floor of webhook deliveries: curl posting the same bodies, without a
+ * store.
  *
  *   post_floor_bench URL BODIES COUNT CONNECTIONS
  *

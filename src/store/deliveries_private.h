@@ -19,9 +19,8 @@ enum { PST_DELIVERY_COLUMN_BODY = 24 };
 pst_code pst_delivery_read_row(struct pst_stmt *st, struct pst_arena *arena,
                                struct pst_delivery *out, struct pst_err *err);
 
-/* A new delivery, waiting and due at created_at, with the next sequence number of its lane. From
- * d: endpoint_pk, connection_pk, event_pk, event_id, is_loose, created_at; fills pk, id, sequence.
- * Errors: CONFLICT (the endpoint has this event already). */
-pst_code pst_delivery_insert(struct pst_db_conn *conn, struct pst_delivery *d, struct pst_err *err);
+/* For tests of the plan: what a range of failed ones is walked by, and one of all. */
+void pst_deliveries_range_sql(pst_str out[2]);
+void pst_deliveries_list_sql(pst_str *out);
 
 #endif

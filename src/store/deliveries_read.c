@@ -1,11 +1,8 @@
 /* store/deliveries_read.c: deliveries as the API shows them, and making them wait again. */
-#include "crypto/crypto.h"
 #include "store/deliveries_private.h"
-#include "store/events.h"
+#include "store/outbox_private.h"
 #include "store/rows.h"
 #include "store/store.h"
-
-enum { SCAN_BUDGET = 10000 };
 
 static const char *const status_names[] = {
     [PST_DELIVERY_WAITING] = "waiting",
@@ -52,106 +49,87 @@ pst_code pst_delivery_read_row(struct pst_stmt *st, struct pst_arena *arena,
     return pst_row_texts(st, 22, PST_COUNT(texts), arena, texts, err);
 }
 
-/* ---- making one ---- */
+/* ---- trying an endpoint out ---- */
 
-/* UUIDv7 of an endpoint's delivery of an event, of which there is only ever one. */
-static void make_id(uint8_t out[PST_ID_RAW], const struct pst_delivery *d)
+static void copy_raw(uint8_t out[PST_ID_RAW], pst_str blob)
 {
-    uint8_t digest[PST_BLAKE2B_BYTES];
-    char text[PST_ID_TEXT + 24];
-    int n = snprintf(text, sizeof(text), "%s %lld", d->event_id.text, (long long)d->endpoint_pk);
-    pst_blake2b(digest, (pst_str){text, (size_t)n});
-    pst_id_v7(out, d->created_at, digest);
+    if (blob.len == PST_ID_RAW)
+        memcpy(out, blob.ptr, PST_ID_RAW);
 }
 
-pst_code pst_delivery_insert(struct pst_db_conn *conn, struct pst_delivery *d, struct pst_err *err)
+/* An event's and an endpoint's share of a delivery. Errors: NOT_FOUND. */
+static pst_code read_entry(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t event_pk,
+                           struct pst_outbox_entry *out, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    uint8_t raw[PST_ID_RAW];
-    const int64_t lane[] = {d->endpoint_pk, d->connection_pk};
-    make_id(raw, d);
-    PST_TRY(pst_row_int(conn,
-                        PST_STR("INSERT INTO lane VALUES (?1, ?2, 1)"
-                                " ON CONFLICT DO UPDATE SET last_sequence = last_sequence + 1"
-                                " RETURNING last_sequence"),
-                        lane, 2, &d->sequence, err));
+    bool row = false;
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR("INSERT INTO delivery (endpoint_pk, connection_pk, event_pk, loose,"
-                                " sequence, due_at, created_at, id)"
-                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)"),
+                        PST_STR("SELECT e.connection_pk, e.id, p.id FROM event e, endpoint p"
+                                " WHERE e.pk = ?1 AND p.pk = ?2"),
                         &st, err));
-    pst_stmt_bind_i64(st, 1, d->endpoint_pk);
-    pst_stmt_bind_i64(st, 2, d->connection_pk);
-    pst_stmt_bind_i64(st, 3, d->event_pk);
-    pst_stmt_bind_i64(st, 4, d->is_loose);
-    pst_stmt_bind_i64(st, 5, d->sequence);
-    pst_stmt_bind_wall(st, 6, d->created_at);
-    pst_stmt_bind_blob(st, 7, raw, sizeof(raw));
-    PST_TRY(pst_stmt_run(st, NULL, err));
-    d->pk = pst_db_last_rowid(conn);
-    d->id = pst_id_format("dlv_", raw);
+    pst_stmt_bind_i64(st, 1, event_pk);
+    pst_stmt_bind_i64(st, 2, endpoint_pk);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (!row)
+        return PST_FAIL(err, PST_E_NOT_FOUND, "no event %lld or endpoint %lld", (long long)event_pk,
+                        (long long)endpoint_pk);
+    *out = (struct pst_outbox_entry){
+        .endpoint_pk = endpoint_pk, .connection_pk = pst_stmt_i64(st, 0), .event_pk = event_pk};
+    copy_raw(out->event_id, pst_stmt_blob(st, 1));
+    copy_raw(out->endpoint_id, pst_stmt_blob(st, 2));
     return PST_OK;
 }
 
 pst_code pst_deliveries_add_sample(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t event_pk,
                                    pst_wall now, struct pst_delivery *out, struct pst_err *err)
 {
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    bool row = false;
-    PST_TRY(
-        pst_db_stmt(conn, PST_STR("SELECT id, connection_pk FROM event WHERE pk = ?1"), &st, err));
-    pst_stmt_bind_i64(st, 1, event_pk);
-    PST_TRY(pst_stmt_step(st, &row, err));
-    if (!row)
-        return PST_FAIL(err, PST_E_NOT_FOUND, "no event %lld", (long long)event_pk);
+    struct pst_outbox_entry entry;
+    PST_TRY(read_entry(conn, endpoint_pk, event_pk, &entry, err));
+    entry.is_loose = true;
+    entry.now = now;
     *out = (struct pst_delivery){
         .endpoint_pk = endpoint_pk,
+        .connection_pk = entry.connection_pk,
         .event_pk = event_pk,
-        .event_id = pst_row_id(st, 0, "evt_"),
-        .connection_pk = pst_stmt_i64(st, 1),
+        .event_id = pst_id_format("evt_", entry.event_id),
         .is_sample = true,
         .is_loose = true,
-        .created_at = now,
         .tries = {.first_try_at = PST_WALL_NONE, .due_at = now, .refused_since = PST_WALL_NONE},
+        .created_at = now,
         .ended_at = PST_WALL_NONE,
     };
     pst_db_notify(conn, PST_TOPIC_EVENTS);
-    return pst_delivery_insert(conn, out, err);
+    return pst_outbox_queue(conn, &entry, &out->pk, &out->id, &out->sequence, err);
 }
 
 /* ---- looking ---- */
 
-/* "a,b,flow.*" takes the type. */
-static bool is_wanted(pst_str types, pst_str type)
+/* A row that the conditions in ON refuse costs no look at its event. */
+void pst_deliveries_list_sql(pst_str *out)
 {
-    bool any = types.len == 0;
-    while (types.len && !any)
-        any = pst_events_match(pst_str_split(&types, ','), type);
-    return any;
+    *out = PST_STR("SELECT " PST_DELIVERY_COLUMNS ", NULL FROM delivery d"
+                   " LEFT JOIN event e ON e.pk = CASE WHEN (?3 = 0 OR ?3 >> d.status & 1)"
+                   " AND (?4 < 0 OR d.connection_pk = ?4)"
+                   " AND (?5 IS NULL OR d.created_at >= ?5) AND (?6 IS NULL OR d.created_at < ?6)"
+                   " THEN d.event_pk END"
+                   " LEFT JOIN connection c ON c.pk = CASE WHEN e.pk > 0 THEN d.connection_pk END"
+                   " WHERE d.endpoint_pk = ?1 AND d.event_pk < ?2"
+                   " ORDER BY d.event_pk DESC LIMIT ?7");
 }
 
-/* A row that the conditions in ON refuse costs no look at its event. */
 static pst_code open_list(struct pst_db_conn *conn, const struct pst_delivery_query *q,
                           struct pst_stmt **out, struct pst_err *err)
 {
-    PST_TRY(pst_db_stmt(
-        conn,
-        PST_STR("SELECT " PST_DELIVERY_COLUMNS ", NULL FROM delivery d"
-                " LEFT JOIN event e ON e.pk = CASE WHEN (?3 = 0 OR ?3 >> d.status & 1)"
-                " AND (?4 < 0 OR d.connection_pk = ?4)"
-                " AND (?5 IS NULL OR d.created_at >= ?5) AND (?6 IS NULL OR d.created_at < ?6)"
-                " THEN d.event_pk END"
-                " LEFT JOIN connection c ON c.pk = CASE WHEN e.pk > 0 THEN d.connection_pk END"
-                " WHERE d.endpoint_pk = ?1 AND d.event_pk < ?2"
-                " ORDER BY d.event_pk DESC LIMIT ?7"),
-        out, err));
+    pst_str sql;
+    pst_deliveries_list_sql(&sql);
+    PST_TRY(pst_db_stmt(conn, sql, out, err));
     pst_stmt_bind_i64(*out, 1, q->endpoint_pk);
     pst_stmt_bind_i64(*out, 2, q->before_event_pk ? q->before_event_pk : INT64_MAX);
     pst_stmt_bind_i64(*out, 3, q->statuses);
     pst_stmt_bind_i64(*out, 4, q->connection_pk);
     pst_stmt_bind_wall(*out, 5, q->since);
     pst_stmt_bind_wall(*out, 6, q->until);
-    pst_stmt_bind_i64(*out, 7, SCAN_BUDGET + 1);
+    pst_stmt_bind_i64(*out, 7, PST_OUTBOX_SCAN + 1);
     return PST_OK;
 }
 
@@ -168,8 +146,9 @@ pst_code pst_deliveries_list(struct pst_db_conn *conn, const struct pst_delivery
     PST_TRY(open_list(conn, query, &st, err));
     *last_event_pk = query->before_event_pk;
     PST_TRY(pst_stmt_step(st, &row, err));
-    for (int scanned = 0; row && scanned < SCAN_BUDGET; scanned++) {
-        bool is_match = !pst_stmt_is_null(st, 6) && is_wanted(query->types, pst_stmt_str(st, 22));
+    for (int scanned = 0; row && scanned < PST_OUTBOX_SCAN; scanned++) {
+        bool is_match =
+            !pst_stmt_is_null(st, 6) && pst_outbox_is_asked_for(query->types, pst_stmt_str(st, 22));
         if (is_match && n == query->limit)
             break;
         if (is_match)
@@ -288,77 +267,81 @@ enum {
     EVENT_TYPE,
     DELIVERY_PK,
     STATUS,
-    EVENTS,
+    ENDPOINT_ID,
     ORDERED,
-    ENDPOINT_CONNECTION
+    OWNER,
+    OWN_EVENTS,
+    CHOSEN_EVENTS
 };
 
 /* clang-format off */
 #define RANGE_COLUMNS                                                                              \
-    "SELECT e.pk, e.id, e.at, e.connection_pk, e.type, d.pk, d.status,"                            \
-    " coalesce(w.events, p.events), p.ordered, p.connection_pk"
+    "SELECT e.pk, e.id, e.at, e.connection_pk, e.type, d.pk, d.status, p.id, p.ordered,"           \
+    " p.connection_pk, p.events, h.events"
+/* Every event of the organization; and the endpoint's deliveries, of which a choice says nothing. */
+#define RANGE_OF_ALL                                                                               \
+    RANGE_COLUMNS                                                                                  \
+    " FROM event e JOIN endpoint p ON p.pk = ?1 AND p.deleted_at IS NULL"                          \
+    " LEFT JOIN delivery d ON d.endpoint_pk = ?1 AND d.event_pk = e.pk"                            \
+    " LEFT JOIN endpoint_choice h ON h.endpoint_pk = ?1 AND h.connection_pk = e.connection_pk"     \
+    " WHERE e.organization_pk = ?4 AND e.sample = 0 AND e.pk > ?2 ORDER BY e.pk LIMIT ?3"
+#define RANGE_OF_FAILED                                                                            \
+    RANGE_COLUMNS                                                                                  \
+    " FROM delivery d JOIN event e ON e.pk = d.event_pk"                                           \
+    " JOIN endpoint p ON p.pk = ?1 AND p.deleted_at IS NULL"                                       \
+    " LEFT JOIN endpoint_choice h ON h.endpoint_pk = NULL"                                         \
+    " WHERE d.endpoint_pk = ?1 AND d.event_pk > ?2 AND ?4 > 0 ORDER BY d.event_pk LIMIT ?3"
 /* clang-format on */
 
-/* Failed ones follow the endpoint's deliveries, all of them the organization's events. */
-static pst_code open_range(struct pst_db_conn *conn, const struct pst_delivery_range *r,
-                           size_t limit, int64_t after, struct pst_stmt **out, struct pst_err *err)
+void pst_deliveries_range_sql(pst_str out[2])
 {
-    if (r->all)
-        PST_TRY(pst_db_stmt(conn,
-                            PST_STR(RANGE_COLUMNS
-                                    " FROM event e JOIN endpoint p ON p.pk = ?1"
-                                    " LEFT JOIN delivery d ON d.endpoint_pk = ?1"
-                                    " AND d.event_pk = e.pk"
-                                    " LEFT JOIN endpoint_choice w ON w.endpoint_pk = ?1"
-                                    " AND w.connection_pk = e.connection_pk"
-                                    " WHERE e.organization_pk = ?4 AND e.sample = 0 AND e.pk > ?2"
-                                    " ORDER BY e.pk LIMIT ?3"),
-                            out, err));
-    else
-        PST_TRY(
-            pst_db_stmt(conn,
-                        PST_STR(RANGE_COLUMNS " FROM delivery d JOIN event e ON e.pk = d.event_pk"
-                                              " JOIN endpoint p ON p.pk = ?1"
-                                              " LEFT JOIN endpoint_choice w ON w.endpoint_pk = NULL"
-                                              " WHERE d.endpoint_pk = ?1 AND d.event_pk > ?2"
-                                              " ORDER BY d.event_pk LIMIT ?3"),
-                        out, err));
-    pst_stmt_bind_i64(*out, 1, r->endpoint_pk);
-    pst_stmt_bind_i64(*out, 2, after);
-    pst_stmt_bind_i64(*out, 3, (int64_t)limit);
-    if (r->all)
-        pst_stmt_bind_i64(*out, 4, r->organization_pk);
-    return PST_OK;
+    out[0] = PST_STR(RANGE_OF_FAILED);
+    out[1] = PST_STR(RANGE_OF_ALL);
 }
 
-/* Queue the event that st stands at, where it is one of the range. */
+/* Queue the event that st stands at, where it is one of the range. What waits needs no push: its
+ * turn comes. */
 static pst_code resend_row(struct pst_db_conn *conn, const struct pst_delivery_range *r,
                            struct pst_stmt *st, pst_wall now, int64_t *count, struct pst_err *err)
 {
-    pst_wall at = pst_stmt_wall(st, EVENT_AT);
-    pst_wall until = pst_wall_is_none(r->until) ? now : r->until;
-    int64_t owner = pst_stmt_i64(st, ENDPOINT_CONNECTION);
-    int64_t status = pst_stmt_i64(st, STATUS);
-    bool is_new = pst_stmt_is_null(st, DELIVERY_PK);
-    struct pst_delivery d = {
+    struct pst_outbox_entry entry = {
         .endpoint_pk = r->endpoint_pk,
         .connection_pk = pst_stmt_i64(st, EVENT_CONNECTION),
         .event_pk = pst_stmt_i64(st, EVENT_PK),
-        .event_id = pst_row_id(st, EVENT_ID, "evt_"),
         .is_loose = pst_stmt_i64(st, ORDERED) == 0,
-        .created_at = now,
+        .now = now,
     };
+    int64_t sequence = 0;
+    int64_t status = pst_stmt_i64(st, STATUS);
+    int64_t owner = pst_stmt_i64(st, OWNER);
+    pst_wall until = pst_wall_is_none(r->until) ? now : r->until;
+    pst_wall at = pst_stmt_wall(st, EVENT_AT);
     if (at.us < r->since.us || at.us >= until.us)
         return PST_OK;
-    if (is_new && ((owner != 0 && owner != d.connection_pk) ||
-                   !pst_events_match(pst_stmt_str(st, EVENTS), pst_stmt_str(st, EVENT_TYPE))))
+    if (!pst_stmt_is_null(st, DELIVERY_PK)) {
+        if (status == PST_DELIVERY_WAITING || (!r->all && status != PST_DELIVERY_FAILED))
+            return PST_OK;
+        *count += 1;
+        return pst_deliveries_resend(conn, pst_stmt_i64(st, DELIVERY_PK), now, err);
+    }
+    if ((owner != 0 && owner != entry.connection_pk) ||
+        !pst_outbox_wants(pst_stmt_str(st, OWN_EVENTS), !pst_stmt_is_null(st, CHOSEN_EVENTS),
+                          pst_stmt_str(st, CHOSEN_EVENTS), pst_stmt_str(st, EVENT_TYPE)))
         return PST_OK;
-    /* What waits needs no push: its turn comes. */
-    if (!is_new && (status == PST_DELIVERY_WAITING || (!r->all && status != PST_DELIVERY_FAILED)))
-        return PST_OK;
+    copy_raw(entry.event_id, pst_stmt_blob(st, EVENT_ID));
+    copy_raw(entry.endpoint_id, pst_stmt_blob(st, ENDPOINT_ID));
     *count += 1;
-    return is_new ? pst_delivery_insert(conn, &d, err)
-                  : pst_deliveries_resend(conn, pst_stmt_i64(st, DELIVERY_PK), now, err);
+    return pst_outbox_queue(conn, &entry, NULL, NULL, &sequence, err);
+}
+
+/* Behind which event a range begins, with room for a clock that was put back a little. */
+static pst_code begin_range(struct pst_db_conn *conn, pst_wall since, int64_t *cursor,
+                            struct pst_err *err)
+{
+    enum { SLACK_S = 600 };
+    PST_TRY(pst_events_seek(conn, (pst_wall){since.us - SLACK_S * PST_US_PER_S}, cursor, err));
+    *cursor -= 1;
+    return PST_OK;
 }
 
 pst_code pst_deliveries_resend_range(struct pst_db_conn *conn,
@@ -367,9 +350,17 @@ pst_code pst_deliveries_resend_range(struct pst_db_conn *conn,
                                      struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    pst_str sql[2];
     size_t seen = 0;
     bool row = false;
-    PST_TRY(open_range(conn, range, limit, *cursor, &st, err));
+    if (*cursor == 0)
+        PST_TRY(begin_range(conn, range->since, cursor, err));
+    pst_deliveries_range_sql(sql);
+    PST_TRY(pst_db_stmt(conn, sql[range->all], &st, err));
+    pst_stmt_bind_i64(st, 1, range->endpoint_pk);
+    pst_stmt_bind_i64(st, 2, *cursor);
+    pst_stmt_bind_i64(st, 3, (int64_t)limit);
+    pst_stmt_bind_i64(st, 4, range->organization_pk);
     PST_TRY(pst_stmt_step(st, &row, err));
     for (; row; seen++) {
         *cursor = pst_stmt_i64(st, EVENT_PK);
