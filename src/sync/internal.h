@@ -4,6 +4,7 @@
  *   planner.c  the scheduler thread around sched.h
  *   worker.c   claim a run, wait for its turn, end it
  *   run.c      one run: contact, windows, its streams one after another
+ *   columns.c  whether the columns of a stream's source are those of before
  *   pull.c     one stream: fetch | map | write, then what is missing
  *   lot.c      one page: fetched on the lane, merged and mapped by the worker, committed
  *   binding.c  compiled mappings and dictionaries, kept between runs
@@ -132,6 +133,11 @@ pst_code pst_run_sleep(struct pst_run *run, int64_t ms, struct pst_err *err);
 /* Read and write everything the run asks for. The run's own failure (as opposed to that of a
  * stream) is returned; streams that are not ended by then get it. */
 pst_code pst_run_execute(struct pst_run *run, struct pst_err *err);
+/* Before a stream is read: once a day, and with every full run, look whether the columns of its
+ * source changed, and tell it. A system that cannot say is asked again next time. Errors: REAUTH,
+ * CANCELLED, and those of the store. */
+pst_code pst_run_look_at_columns(struct pst_run *run, const struct pst_sync_stream *stream,
+                                 const struct pst_stream *def, struct pst_err *err);
 /* Jitter and ids. */
 uint64_t pst_run_random(const struct pst_run *run);
 

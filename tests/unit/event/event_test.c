@@ -60,8 +60,7 @@ static yyjson_val *event_at(struct world *w, int64_t n, const char *type)
     size_t count = 0;
     int64_t last = 0;
     bool more = false;
-    assert_read(w,
-                pst_events_list(w->reader, &q, w->arena, &items, &count, &last, &more, &w->err));
+    assert_read(w, pst_events_list(w->reader, &q, w->arena, &items, &count, &last, &more, &w->err));
     assert_int_equal(count, 1);
     assert_str(items[0].type, type);
     assert_read(w, pst_json_read(items[0].body, NULL, w->arena, &doc, &w->err));
@@ -260,10 +259,10 @@ static void troubles_and_columns_are_told(void **state)
     assert_write(w, pst_event_tell_trouble(w->writer, &t, at(1), &w->err));
     t.connection_pk = w->conn.pk;
     assert_write(w, pst_event_tell_trouble(w->writer, &t, at(2), &w->err));
-    assert_write(w, pst_event_tell_schema(w->writer, w->conn.pk, "suppliers", columns, 0, at(3),
-                                          &w->err));
-    assert_write(w, pst_event_tell_schema(w->writer, w->conn.pk, "suppliers", columns, 3, at(3),
-                                          &w->err));
+    assert_write(
+        w, pst_event_tell_schema(w->writer, w->conn.pk, "suppliers", columns, 0, at(3), &w->err));
+    assert_write(
+        w, pst_event_tell_schema(w->writer, w->conn.pk, "suppliers", columns, 3, at(3), &w->err));
     assert_int_equal(newest(w), 3);
     yyjson_val *data = event_at(w, 2, "system.error");
     assert_member(data, "code", "WEBHOOK_DISABLED");
@@ -296,16 +295,13 @@ static void a_sample_is_an_event_that_nobody_lists(void **state)
     assert_string_equal(w->err.param, "type");
     assert_write(w, pst_event_add_sample(w->writer, w->org.pk, 0, PST_STR("system.error"),
                                          PST_STR("2"), at(1), w->arena, &e, &w->err));
-    struct pst_event_query q = {.organization_pk = w->org.pk,
-                                .since = PST_WALL_NONE,
-                                .until = PST_WALL_NONE,
-                                .limit = 10};
+    struct pst_event_query q = {
+        .organization_pk = w->org.pk, .since = PST_WALL_NONE, .until = PST_WALL_NONE, .limit = 10};
     struct pst_event *items = NULL;
     size_t count = 1;
     int64_t last = 0;
     bool more = false;
-    assert_read(w,
-                pst_events_list(w->reader, &q, w->arena, &items, &count, &last, &more, &w->err));
+    assert_read(w, pst_events_list(w->reader, &q, w->arena, &items, &count, &last, &more, &w->err));
     assert_int_equal(count, 0);
 }
 

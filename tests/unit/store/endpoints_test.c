@@ -32,8 +32,8 @@ static struct pst_endpoint add(struct world *w, unsigned n, int64_t connection_p
 static struct pst_endpoint get(struct world *w, const struct pst_endpoint *e)
 {
     struct pst_endpoint got;
-    assert_read(w, pst_endpoints_get(w->reader, w->org.pk, pst_id_str(&e->id), w->arena, &got,
-                                     &w->err));
+    assert_read(
+        w, pst_endpoints_get(w->reader, w->org.pk, pst_id_str(&e->id), w->arena, &got, &w->err));
     return got;
 }
 
@@ -189,8 +189,8 @@ static void choices_are_kept_per_connection(void **state)
     struct pst_endpoint e = add(w, 1, 0);
     pst_str events = {NULL, 0};
     bool chosen = true;
-    assert_read(w, pst_endpoints_choice(w->reader, e.pk, w->conn.pk, w->arena, &events, &chosen,
-                                        &w->err));
+    assert_read(
+        w, pst_endpoints_choice(w->reader, e.pk, w->conn.pk, w->arena, &events, &chosen, &w->err));
     assert_false(chosen);
     static const char *const choices[] = {"sync.failed", "flow.* sync.failed", ""};
     for (size_t i = 0; i < PST_COUNT(choices); i++) {
@@ -201,10 +201,9 @@ static void choices_are_kept_per_connection(void **state)
         assert_true(chosen);
         assert_str(events, choices[i]);
     }
-    assert_write(
-        w, pst_endpoints_choose(w->writer, e.pk, w->conn.pk, PST_STR(""), true, &w->err));
-    assert_read(w, pst_endpoints_choice(w->reader, e.pk, w->conn.pk, w->arena, &events, &chosen,
-                                        &w->err));
+    assert_write(w, pst_endpoints_choose(w->writer, e.pk, w->conn.pk, PST_STR(""), true, &w->err));
+    assert_read(
+        w, pst_endpoints_choice(w->reader, e.pk, w->conn.pk, w->arena, &events, &chosen, &w->err));
     assert_false(chosen);
 }
 

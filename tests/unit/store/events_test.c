@@ -74,9 +74,8 @@ static void types_are_matched_by_name_and_family(void **state)
         {".*", "sync.failed", false},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++)
-        assert_int_equal(
-            pst_events_match(pst_str_from(cases[i].list), pst_str_from(cases[i].type)),
-            cases[i].is_match);
+        assert_int_equal(pst_events_match(pst_str_from(cases[i].list), pst_str_from(cases[i].type)),
+                         cases[i].is_match);
 }
 
 static void an_event_goes_to_those_who_want_it(void **state)
@@ -102,8 +101,8 @@ static void an_event_goes_to_those_who_want_it(void **state)
     /* The choice holds for its connection only; without it the endpoint's own events do. */
     (void)add(w, 11, 0, "sync.failed");
     assert_int_equal(number(w, "SELECT count(*) FROM delivery WHERE event_pk = 2"), 2);
-    assert_write(w, pst_endpoints_choose(w->writer, chosen.pk, w->conn.pk, PST_STR(""), true,
-                                         &w->err));
+    assert_write(
+        w, pst_endpoints_choose(w->writer, chosen.pk, w->conn.pk, PST_STR(""), true, &w->err));
     (void)add(w, 12, w->conn.pk, "sync.failed");
     assert_int_equal(number(w, "SELECT count(*) FROM delivery WHERE event_pk = 3"), 3);
 }
@@ -150,14 +149,12 @@ static void an_event_is_found_by_its_owner(void **state)
     assert_str(got.body, "{\"data\":{}}");
     assert_str(got.type, "sync.failed");
     assert_true(got.at.us == at(10).us);
-    assert_code(
-        pst_events_get(w->reader, w->org.pk + 1, pst_id_str(&id), w->arena, &got, &w->err),
-        PST_E_NOT_FOUND);
+    assert_code(pst_events_get(w->reader, w->org.pk + 1, pst_id_str(&id), w->arena, &got, &w->err),
+                PST_E_NOT_FOUND);
     static const char *const absent[] = {"", "evt_", "sync_00000000000000000000000000"};
     for (size_t i = 0; i < PST_COUNT(absent); i++)
-        assert_code(
-            pst_events_get(w->reader, 0, pst_str_from(absent[i]), w->arena, &got, &w->err),
-            PST_E_NOT_FOUND);
+        assert_code(pst_events_get(w->reader, 0, pst_str_from(absent[i]), w->arena, &got, &w->err),
+                    PST_E_NOT_FOUND);
 }
 
 /* The seconds of the events of a page, joined by blanks. */
@@ -167,8 +164,7 @@ static void list(struct world *w, const struct pst_event_query *q, char *out, si
     struct pst_event *items = NULL;
     size_t count = 0;
     size_t used = 0;
-    assert_read(w,
-                pst_events_list(w->reader, q, w->arena, &items, &count, last, more, &w->err));
+    assert_read(w, pst_events_list(w->reader, q, w->arena, &items, &count, last, more, &w->err));
     out[0] = 0;
     for (size_t i = 0; i < count; i++)
         used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? " " : "",
@@ -242,8 +238,7 @@ static void a_time_is_found_by_halving(void **state)
 static void retain(struct world *w, pst_wall before, int64_t max_bytes, size_t limit, int64_t *lost,
                    bool *left)
 {
-    assert_write(
-        w, pst_events_retain(w->writer, before, max_bytes, limit, lost, left, &w->err));
+    assert_write(w, pst_events_retain(w->writer, before, max_bytes, limit, lost, left, &w->err));
 }
 
 static void old_events_go_with_their_deliveries(void **state)
@@ -307,13 +302,13 @@ static void a_deleted_connection_takes_its_endpoints_along(void **state)
     struct pst_endpoint all = add_endpoint(w, 2, 0, "*", true);
     struct pst_endpoint got;
     assert_write(w, pst_connections_delete(w->writer, w->conn.pk, false, at(5), &w->err));
-    assert_code(pst_endpoints_get(w->reader, w->org.pk, pst_id_str(&own.id), w->arena, &got,
-                                  &w->err),
-                PST_E_NOT_FOUND);
+    assert_code(
+        pst_endpoints_get(w->reader, w->org.pk, pst_id_str(&own.id), w->arena, &got, &w->err),
+        PST_E_NOT_FOUND);
     assert_read(w, pst_endpoints_get_pk(w->reader, own.pk, w->arena, &got, &w->err));
     assert_int_equal(got.secrets.len, 0);
-    assert_read(w, pst_endpoints_get(w->reader, w->org.pk, pst_id_str(&all.id), w->arena, &got,
-                                     &w->err));
+    assert_read(
+        w, pst_endpoints_get(w->reader, w->org.pk, pst_id_str(&all.id), w->arena, &got, &w->err));
 }
 
 static void the_size_is_what_it_holds(void **state)
