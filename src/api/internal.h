@@ -13,11 +13,8 @@
 #include "codec/json.h"
 #include "codec/tz.h"
 #include "codec/zip.h"
-<<<<<<< HEAD
-#include "store/endpoints.h"
-    =======
 #include "event/event.h"
-    >>>>>>> hooks
+#include "store/endpoints.h"
 #include "store/records.h"
 #include "store/rejected.h"
 #include "store/store.h"
