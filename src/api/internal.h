@@ -20,13 +20,13 @@
 #include "store/store.h"
 #include "store/streams.h"
 
-    /* ---- operations as data ---- */
+/* ---- operations as data ---- */
 
-    enum pst_api_class {
-        PST_RUN_LOOP, /* on the event loop, never waits; reads with call->reader */
-        PST_RUN_WORK, /* on the work pool; may wait for pst_db_write */
-        PST_RUN_CALL, /* on the pool for calls to connected systems */
-    };
+enum pst_api_class {
+    PST_RUN_LOOP, /* on the event loop, never waits; reads with call->reader */
+    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write */
+    PST_RUN_CALL, /* on the pool for calls to connected systems */
+};
 
 enum pst_api_flags {
     PST_OP_PUBLIC = 1U << 0, /* no authentication */

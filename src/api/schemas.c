@@ -39,15 +39,19 @@
     ",'bytes':" COUNT ",'upstream_calls':" COUNT ",'waiting_ms':" COUNT ",'working_ms':" COUNT     \
     "}}"
 
-#define DURATION(words) "{'type':'string','pattern':'^[0-9]+(ms|s|m|h|d)?$','description':'" words "'}"
+#define DURATION(words)                                                                            \
+    "{'type':'string','pattern':'^[0-9]+(ms|s|m|h|d)?$','description':'" words "'}"
 #define HOOK_SETTINGS                                                                              \
     "'url':{'type':'string','maxLength':2000,'description':'https:// (http:// only where the "     \
     "server allows it)'},'description':{'type':'string','maxLength':1000},'events':" EVENT_NAMES   \
     ",'enabled':" FLAG ",'ordered':{'type':'boolean','description':'One delivery at a time per "   \
     "connection, in the order of events'},'rate_limit':{'type':['integer','null'],'minimum':1,"    \
-    "'maximum':10000,'description':'Deliveries a second'},'timeout':" DURATION("1s to 30s")        \
-    ",'retry_for':" DURATION("1h to 7d") ",'headers':{'type':'object','maxProperties':20,"         \
-    "'description':'Sent with every delivery; values are never shown again'"
+    "'maximum':10000,'description':'Deliveries a second'},'timeout':" DURATION(                    \
+        "1s to 30s") ",'retry_for':" DURATION("1h to 7d") ",'headers':{'type':'object','"          \
+                                                          "maxProperties':20,"                     \
+                                                          "'description':'Sent with every "        \
+                                                          "delivery; values are never shown "      \
+                                                          "again'"
 #define EVENT_NAMES                                                                                \
     "{'type':'array','maxItems':50,'items':{'type':'string'},'description':'Types of events, "     \
     "\'flow.*\', \'*\''}"
