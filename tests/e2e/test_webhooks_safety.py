@@ -154,7 +154,7 @@ def test_roles_and_tokens(server, sim, hooks):
     hook = add_hook(developer, hooks, "/mine")
     for path in ("/v1/webhooks", hook_path(hook), hook_path(hook, "deliveries"), "/v1/events", "/v1/event-types"):
         viewer.get(path)
-        server.api(None).fails("GET", path, 401, "AUTHENTICATION_REQUIRED")
+        server.api(None).fails("GET", path, 401, "AUTHENTICATION_FAILED")
     for method, path, body in (("POST", "/v1/webhooks", GOOD), ("PATCH", hook_path(hook), {"description": "x"}),
                                ("DELETE", hook_path(hook), None), ("POST", hook_path(hook, "test"), {}),
                                ("POST", hook_path(hook, "rotate-secret"), {}),
