@@ -69,8 +69,9 @@ static pst_code read_entities(const struct pst_api_call *call, uint64_t *bits, s
     return PST_OK;
 }
 
-/* Write one page to the (emptied) answer; *count tells how many changes are in it. */
-static pst_code write_page(struct pst_api_call *call, size_t *count, struct pst_err *err)
+/* Write one page to the (emptied) answer. *is_idle: there is nothing in it and nothing behind it; a
+ * page may also be empty because all that the feed looked through was filtered out. */
+static pst_code write_page(struct pst_api_call *call, bool *is_idle, struct pst_err *err)
 {
     struct pst_buf *b = &call->res->body;
     struct page page = {.out = b};
@@ -89,7 +90,7 @@ static pst_code write_page(struct pst_api_call *call, size_t *count, struct pst_
     pst_buf_add_lit(b, ",\"last_seq\":");
     pst_buf_add_i64(b, newest);
     pst_buf_add_char(b, '}');
-    *count = page.count;
+    *is_idle = page.count == 0 && scanned == newest;
     return pst_buf_check(b, err);
 }
 
@@ -110,9 +111,9 @@ static pst_code woken(void *data, struct pst_request *req, struct pst_response *
 
 static pst_code look_or_wait(struct pst_api_call *call, struct pst_err *err)
 {
-    size_t count = 0;
+    bool is_idle = false;
     if (call->wait_until.ns <= call->req->now.ns)
-        return write_page(call, &count, err);
+        return write_page(call, &is_idle, err);
     struct pst_suspend how = {
         .resumed = woken,
         .data = call,
@@ -120,8 +121,8 @@ static pst_code look_or_wait(struct pst_api_call *call, struct pst_err *err)
     };
     call->ticket = pst_server_suspend(call->req, &how);
     PST_TRY(pst_api_wait(call, err));
-    pst_code code = write_page(call, &count, err);
-    if (code == PST_OK && count == 0)
+    pst_code code = write_page(call, &is_idle, err);
+    if (code == PST_OK && is_idle)
         return PST_OK;
     pst_api_unwait(call);
     pst_server_unsuspend(call->req);

@@ -55,8 +55,8 @@ static struct pst_endpoint_health read_health(struct pst_stmt *st)
     };
 }
 
-static pst_code read_endpoint(struct pst_stmt *st, struct pst_arena *arena,
-                              struct pst_endpoint *e, struct pst_err *err)
+static pst_code read_endpoint(struct pst_stmt *st, struct pst_arena *arena, struct pst_endpoint *e,
+                              struct pst_err *err)
 {
     *e = (struct pst_endpoint){
         .pk = pst_stmt_i64(st, 0),
