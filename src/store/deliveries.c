@@ -2,7 +2,7 @@
  *
  * Lanes and endpoints are found by skipping through the indexes of what waits, a step for each,
  * so that a backlog costs as many steps as it has lanes and not as it has rows. */
-#include "store/deliveries.h"
+#include "store/deliveries_private.h"
 
 #include "store/rows.h"
 
@@ -120,43 +120,10 @@ pst_code pst_deliveries_lanes(struct pst_db_conn *conn, int64_t endpoint_pk, int
 
 /* ---- the next of a lane ---- */
 
-/* clang-format off */
-#define COLUMNS                                                                                    \
-    "SELECT d.pk, d.id, d.connection_pk, d.event_pk, e.id, e.type, e.sample, d.sequence,"          \
-    " d.attempts, d.tries, d.first_try_at, d.open_before_us, d.due_at, d.refused_status,"          \
-    " d.refused_count, d.refused_since, d.last_status, d.created_at, e.body, d.endpoint_pk,"       \
-    " d.loose FROM delivery d "
-/* clang-format on */
-
-static pst_code read_delivery(struct pst_stmt *st, struct pst_arena *arena,
-                              struct pst_delivery *out, struct pst_err *err)
-{
-    *out = (struct pst_delivery){
-        .pk = pst_stmt_i64(st, 0),
-        .id = pst_row_id(st, 1, "dlv_"),
-        .endpoint_pk = pst_stmt_i64(st, 19),
-        .connection_pk = pst_stmt_i64(st, 2),
-        .event_pk = pst_stmt_i64(st, 3),
-        .event_id = pst_row_id(st, 4, "evt_"),
-        .is_sample = pst_stmt_i64(st, 6) != 0,
-        .is_loose = pst_stmt_i64(st, 20) != 0,
-        .sequence = pst_stmt_i64(st, 7),
-        .status = PST_DELIVERY_WAITING,
-        .tries = {.attempts = pst_stmt_i64(st, 8),
-                  .tries = pst_stmt_i64(st, 9),
-                  .first_try_at = pst_stmt_wall(st, 10),
-                  .open_before_us = pst_stmt_i64(st, 11),
-                  .due_at = pst_stmt_wall(st, 12),
-                  .refused_status = pst_stmt_i64(st, 13),
-                  .refused_count = pst_stmt_i64(st, 14),
-                  .refused_since = pst_stmt_wall(st, 15)},
-        .last_status = pst_stmt_i64(st, 16),
-        .created_at = pst_stmt_wall(st, 17),
-        .ended_at = PST_WALL_NONE,
-    };
-    PST_TRY(pst_row_text(st, 5, arena, &out->type, err));
-    return pst_row_text(st, 18, arena, &out->body, err);
-}
+#define WAITING(index)                                                                             \
+    "SELECT " PST_DELIVERY_COLUMNS ", e.body FROM delivery d " index                               \
+    " JOIN event e ON e.pk = d.event_pk LEFT JOIN connection c ON c.pk = d.connection_pk"          \
+    " WHERE d.status = 0 "
 
 /* Runs a prepared statement to its end, into *out with room for limit. */
 static pst_code read_all(struct pst_stmt *st, size_t limit, struct pst_arena *arena,
@@ -169,7 +136,7 @@ static pst_code read_all(struct pst_stmt *st, size_t limit, struct pst_arena *ar
     if (row)
         PST_TRY(pst_arena_bytes(arena, out, limit * sizeof(**out), err));
     while (row && *count < limit) {
-        PST_TRY(read_delivery(st, arena, &(*out)[*count], err));
+        PST_TRY(pst_delivery_read_row(st, arena, &(*out)[*count], err));
         ++*count;
         PST_TRY(pst_stmt_step(st, &row, err));
     }
@@ -181,13 +148,12 @@ pst_code pst_deliveries_next(struct pst_db_conn *conn, int64_t endpoint_pk, int6
                              struct pst_delivery **out, size_t *count, struct pst_err *err)
 {
     static const pst_str ordered = PST_STR_INIT(
-        COLUMNS "INDEXED BY delivery_in_lane JOIN event e ON e.pk = d.event_pk"
-                " WHERE d.status = 0 AND d.loose = 0 AND d.endpoint_pk = ?1"
-                " AND d.connection_pk = ?3 AND d.event_pk > ?4 ORDER BY d.event_pk LIMIT ?2");
+        WAITING("INDEXED BY delivery_in_lane") "AND d.loose = 0 AND d.endpoint_pk = ?1"
+                                               " AND d.connection_pk = ?3 AND d.event_pk > ?4"
+                                               " ORDER BY d.event_pk LIMIT ?2");
     static const pst_str loose = PST_STR_INIT(
-        COLUMNS "INDEXED BY delivery_loose JOIN event e ON e.pk = d.event_pk"
-                " WHERE d.status = 0 AND d.loose = 1 AND d.endpoint_pk = ?1"
-                " ORDER BY d.due_at, d.event_pk LIMIT ?2");
+        WAITING("INDEXED BY delivery_loose") "AND d.loose = 1 AND d.endpoint_pk = ?1"
+                                             " ORDER BY d.due_at, d.event_pk LIMIT ?2");
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     PST_TRY(pst_db_stmt(conn, lane == PST_LANE_LOOSE ? loose : ordered, &st, err));
     pst_stmt_bind_i64(st, 1, endpoint_pk);
@@ -204,10 +170,7 @@ pst_code pst_deliveries_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     size_t count = 0;
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR(COLUMNS "JOIN event e ON e.pk = d.event_pk"
-                                        " WHERE d.pk = ?1 AND d.status = 0"),
-                        &st, err));
+    PST_TRY(pst_db_stmt(conn, PST_STR(WAITING("") "AND d.pk = ?1"), &st, err));
     pst_stmt_bind_i64(st, 1, pk);
     PST_TRY(read_all(st, 1, arena, out, &count, err));
     return PST_OK;

@@ -83,7 +83,7 @@ pst_code pst_deliveries_lanes(struct pst_db_conn *conn, int64_t endpoint_pk, int
                               struct pst_err *err);
 
 /* The next waiting ones of a lane in order, behind after_event_pk, with body; or, of
- * PST_LANE_LOOSE, those due first. connection_id and last_error are not read. */
+ * PST_LANE_LOOSE, those due first. */
 pst_code pst_deliveries_next(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t lane,
                              int64_t after_event_pk, size_t limit, struct pst_arena *arena,
                              struct pst_delivery **out, size_t *count, struct pst_err *err);
@@ -142,18 +142,19 @@ pst_code pst_deliveries_list(struct pst_db_conn *conn, const struct pst_delivery
 /* With body. Errors: NOT_FOUND. */
 pst_code pst_deliveries_get(struct pst_db_conn *conn, int64_t endpoint_pk, pst_str id,
                             struct pst_arena *arena, struct pst_delivery *out, struct pst_err *err);
-/* Oldest first. */
+/* The newest `limit` (1..500) of them, oldest first. */
 pst_code pst_deliveries_attempts(struct pst_db_conn *conn, int64_t delivery_pk, size_t limit,
                                  struct pst_arena *arena, struct pst_attempt **out, size_t *count,
                                  struct pst_err *err);
 
-/* Make a delivery wait again as if it were new (attempts go on counting); one that waits is due
- * at once. Notifies PST_TOPIC_ENDPOINTS. */
+/* Make a delivery wait again as if it were new (attempts go on counting), due at once. Notifies
+ * PST_TOPIC_ENDPOINTS. Errors: NOT_FOUND. */
 pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                                struct pst_err *err);
 
-/* The same for a range of events: created from `since` to `until`; failed ones only, or all: then
+/* The same for a range of events: told from `since` to `until`; failed ones only, or all: then
  * also what was delivered, and events that were never queued for this endpoint but that it wants.
+ * What waits already is left as it is.
  * Works off at most `limit` events behind *cursor (0 = begin), which it moves on (-1 = done);
  * *count grows by what was queued. */
 struct pst_delivery_range {

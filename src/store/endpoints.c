@@ -228,17 +228,26 @@ static pst_code changed_or_gone(struct pst_db_conn *conn, int64_t pk, struct pst
                   : no_such_endpoint(err);
 }
 
+pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, int64_t *out,
+                             struct pst_err *err)
+{
+    return pst_row_int(conn,
+                       PST_STR("SELECT count(*) FROM endpoint"
+                               " WHERE organization_pk = ?1 AND deleted_at IS NULL"),
+                       &organization_pk, 1, out, err);
+}
+
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    const int64_t of[] = {e->pk};
+    const int64_t of[] = {e->pk, pst_wall_is_none(e->health.disabled_at)};
     int64_t was_off = 0;
     int64_t changes = 0;
     PST_TRY(pst_row_int(conn,
-                        PST_STR("SELECT enabled = 0 OR disabled_at IS NOT NULL FROM endpoint"
-                                " WHERE pk = ?1 AND deleted_at IS NULL"),
-                        of, 1, &was_off, err));
+                        PST_STR("SELECT enabled = 0 OR (disabled_at IS NOT NULL AND ?2)"
+                                " FROM endpoint WHERE pk = ?1 AND deleted_at IS NULL"),
+                        of, 2, &was_off, err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("UPDATE endpoint SET url = ?1, description = ?2, events = ?3,"
                                 " enabled = ?4, ordered = ?5, rate_limit = ?6, timeout_ms = ?7,"
