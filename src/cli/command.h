@@ -126,6 +126,7 @@ extern const struct pst_command pst_command_keys;
 extern const struct pst_command pst_command_keys_create;
 extern const struct pst_command pst_command_keys_revoke;
 extern const struct pst_command pst_command_keys_rotate_root;
+extern const struct pst_command pst_command_keys_rotate_data;
 extern const struct pst_command pst_command_doctor;
 extern const struct pst_command pst_command_backup;
 extern const struct pst_command pst_command_restore;

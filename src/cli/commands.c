@@ -32,6 +32,7 @@ const struct pst_command *const pst_commands[] = {
     &pst_command_keys_create,
     &pst_command_keys_revoke,
     &pst_command_keys_rotate_root,
+    &pst_command_keys_rotate_data,
     &pst_command_doctor,
     &pst_command_backup,
     &pst_command_restore,

@@ -120,6 +120,16 @@ struct pst_checks {
     size_t count;
 };
 
+/* A column of a stream's source, in the system's own words. */
+struct pst_source_column {
+    pst_str name; /* "A.PO_ID" */
+    pst_str type; /* "Character" */
+};
+struct pst_source_columns {
+    struct pst_source_column *items; /* in the arena */
+    size_t count;
+};
+
 /* Words by which a system says what its HTTP status does not (PeopleSoft: "(158,45)" in a fault
  * with status 200 or 500). The first phrase found in an answer decides. */
 struct pst_connector_phrase {
@@ -166,6 +176,12 @@ struct pst_connector_ops {
     pst_code (*fetch)(struct pst_connector *self, const struct pst_connector_ctx *ctx,
                       const struct pst_fetch *fetch, struct pst_arena *arena, struct pst_page *out,
                       struct pst_err *err);
+
+    /* The columns that the stream's source has now, asked of the system's own description: what
+     * `schema.changed` is told from. NULL where a system has none. Errors: as ctx->call. */
+    pst_code (*describe)(struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                         const struct pst_stream *stream, struct pst_arena *arena,
+                         struct pst_source_columns *out, struct pst_err *err);
 
     /* Wipe and release self. Accepts NULL and a half-open self. */
     void (*close)(struct pst_connector *self);

@@ -34,17 +34,21 @@ static void add_error(struct pst_json_writer *w, pst_str code, pst_str message)
     pst_json_end_object(w);
 }
 
-/* What makes the event of a moment another than its neighbours'. */
+/* What makes the event of a moment another than its neighbours', also where the clock stands: what
+ * it is about, and its place behind the newest one. */
 struct moment {
-    char text[24];
-    pst_str parts[3];
+    char place[24];
+    pst_str parts[2];
 };
-static void fill_moment(struct moment *m, pst_str what, pst_str of, pst_wall now)
+static pst_code fill_moment(struct moment *m, struct pst_db_conn *conn, pst_str about,
+                            struct pst_err *err)
 {
-    int n = snprintf(m->text, sizeof(m->text), "%lld", (long long)now.us);
-    m->parts[0] = what;
-    m->parts[1] = of;
-    m->parts[2] = (pst_str){m->text, (size_t)n};
+    int64_t newest = 0;
+    PST_TRY(pst_events_newest(conn, &newest, err));
+    int n = snprintf(m->place, sizeof(m->place), "%lld", (long long)newest);
+    m->parts[0] = about;
+    m->parts[1] = (pst_str){m->place, (size_t)n};
+    return PST_OK;
 }
 
 /* ---- runs ---- */
@@ -220,7 +224,7 @@ static pst_code tell_status(struct pst_db_conn *conn, const struct pst_connectio
     struct moment m;
     pst_str status = pst_str_from(pst_connection_status_name(told[which].status));
     pst_code code = told[which].code;
-    fill_moment(&m, pst_id_str(&before->id), status, now);
+    PST_TRY(fill_moment(&m, conn, pst_id_str(&before->id), err));
     pst_draft_begin(&d, &subject, told[which].type, m.parts, PST_COUNT(m.parts), now);
     pst_json_add_str(&d.w, "name", before->name);
     pst_json_add_str(&d.w, "connector", before->connector);
@@ -267,7 +271,7 @@ pst_code pst_event_tell_trouble(struct pst_db_conn *conn, const struct pst_event
     subject.organization_id = organization.id;
     if (t->connection_pk)
         PST_TRY(find_subject(conn, t->connection_pk, arena, &subject, &found, err));
-    fill_moment(&m, t->webhook_id, t->message, now);
+    PST_TRY(fill_moment(&m, conn, t->webhook_id, err));
     pst_draft_begin(&d, &subject, PST_STR("system.error"), m.parts, PST_COUNT(m.parts), now);
     pst_json_add_z(&d.w, "code", pst_code_name(t->code));
     pst_json_add_str(&d.w, "message", t->message);
@@ -290,7 +294,7 @@ pst_code pst_event_tell_schema(struct pst_db_conn *conn, int64_t connection_pk, 
     PST_TRY(find_subject(conn, connection_pk, arena, &subject, &found, err));
     if (!found || count == 0)
         return PST_OK;
-    fill_moment(&m, pst_id_str(&subject.connection_id), pst_str_from(entity), now);
+    PST_TRY(fill_moment(&m, conn, pst_id_str(&subject.connection_id), err));
     pst_draft_begin(&d, &subject, PST_STR("schema.changed"), m.parts, PST_COUNT(m.parts), now);
     pst_json_add_z(&d.w, "entity", entity);
     pst_json_add_array(&d.w, "columns");

@@ -137,8 +137,7 @@ pst_code pst_events_add(struct pst_db_conn *conn, struct pst_event *event, struc
     pst_stmt_bind_str(st, 7, event->body);
     PST_TRY(pst_stmt_run(st, NULL, err));
     event->pk = pst_db_last_rowid(conn);
-    PST_TRY(pst_row_run(conn,
-                        PST_STR("UPDATE outbox SET events = events + 1, bytes = bytes + ?1"),
+    PST_TRY(pst_row_run(conn, PST_STR("UPDATE outbox SET events = events + 1, bytes = bytes + ?1"),
                         &size, 1, NULL, err));
     if (!event->is_sample)
         PST_TRY(queue_for_all(conn, event, raw, err));

@@ -1,8 +1,8 @@
 /* store/events_retain.c: removing old events with what was done about them.
  *
  * Events go from the front. Deliveries were made in nearly the same order, so they go from their
- * front as long as their event is gone; one that a re-send made later for an old event goes when its
- * turn comes, and means nothing until then. */
+ * front as long as their event is gone; one that a re-send made later for an old event goes when
+ * its turn comes, and means nothing until then. */
 #include "store/events.h"
 #include "store/outbox_private.h"
 #include "store/rows.h"
@@ -45,11 +45,10 @@ static pst_code remove_events(struct pst_db_conn *conn, const struct retention *
     const int64_t sizes[] = {r->events, r->bytes};
     if (r->events == 0)
         return PST_OK;
-    PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM event WHERE pk < ?1"), &r->oldest, 1, NULL,
-                        err));
-    return pst_row_run(conn,
-                       PST_STR("UPDATE outbox SET events = events - ?1, bytes = bytes - ?2"), sizes,
-                       2, NULL, err);
+    PST_TRY(
+        pst_row_run(conn, PST_STR("DELETE FROM event WHERE pk < ?1"), &r->oldest, 1, NULL, err));
+    return pst_row_run(conn, PST_STR("UPDATE outbox SET events = events - ?1, bytes = bytes - ?2"),
+                       sizes, 2, NULL, err);
 }
 
 /* At most `limit` deliveries from the front whose event is gone. */

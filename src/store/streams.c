@@ -9,7 +9,7 @@
     "SELECT s.pk, s.connection_pk, s.entity, s.synced_to, s.sync_pk, y.id, p.status,"              \
     " s.last_success_at, s.last_attempt_at, s.last_full_at, s.records,"                            \
     " (SELECT count(*) FROM rejected r WHERE r.stream_pk = s.pk), s.mapping_version, s.dict,"      \
-    " s.error_code, s.error_message"                                                               \
+    " s.error_code, s.error_message, s.columns, s.columns_at"                                      \
     " FROM stream s LEFT JOIN sync y ON y.pk = s.sync_pk"                                          \
     " LEFT JOIN sync_stream p ON p.sync_pk = s.sync_pk AND p.stream_pk = s.pk "                    \
     "WHERE s.connection_pk = ?1 "
@@ -33,9 +33,10 @@ static pst_code read_stream(struct pst_stmt *st, struct pst_arena *arena,
         .rejected = pst_stmt_i64(st, 11),
         .mapping_version = (uint64_t)pst_stmt_i64(st, 12),
         .dict = pst_stmt_i64(st, 13),
+        .columns_at = pst_stmt_wall(st, 17),
     };
-    PST_TRY(pst_row_text(st, 14, arena, &out->error_code, err));
-    return pst_row_text(st, 15, arena, &out->error_message, err);
+    pst_str *const texts[] = {&out->error_code, &out->error_message, &out->columns};
+    return pst_row_texts(st, 14, PST_COUNT(texts), arena, texts, err);
 }
 
 pst_code pst_streams_ensure(struct pst_db_conn *conn, int64_t connection_pk,
@@ -61,6 +62,18 @@ pst_code pst_streams_ensure(struct pst_db_conn *conn, int64_t connection_pk,
     PST_TRY(pst_stmt_run(insert, NULL, err));
     *pk = pst_db_last_rowid(conn);
     return PST_OK;
+}
+
+pst_code pst_streams_set_columns(struct pst_db_conn *conn, int64_t pk, pst_str columns,
+                                 pst_wall now, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    PST_TRY(pst_db_stmt(
+        conn, PST_STR("UPDATE stream SET columns = ?2, columns_at = ?3 WHERE pk = ?1"), &st, err));
+    pst_stmt_bind_i64(st, 1, pk);
+    pst_stmt_bind_str(st, 2, columns);
+    pst_stmt_bind_wall(st, 3, now);
+    return pst_stmt_run(st, NULL, err);
 }
 
 pst_code pst_streams_get(struct pst_db_conn *conn, int64_t connection_pk,

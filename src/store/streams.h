@@ -32,6 +32,8 @@ struct pst_stream_state {
     int64_t rejected; /* rows that are kept aside */
     uint64_t mapping_version; /* of the last completed run, 0 = none */
     int64_t dict; /* dictionary for new source copies (store/dictionaries.h), 0 = none */
+    pst_str columns; /* of the source, JSON [["A.PO_ID","Character"], ...]; "" = not looked yet */
+    pst_wall columns_at; /* when they were looked at; none = never */
 };
 
 /* The stream's row, made when it is missing (writer). Errors: CONFLICT (no such connection). */
@@ -47,6 +49,10 @@ pst_code pst_streams_get(struct pst_db_conn *conn, int64_t connection_pk,
  * are left out. */
 pst_code pst_streams_list(struct pst_db_conn *conn, int64_t connection_pk, struct pst_arena *arena,
                           struct pst_stream_state **out, size_t *count, struct pst_err *err);
+
+/* What the source's columns were found to be. */
+pst_code pst_streams_set_columns(struct pst_db_conn *conn, int64_t pk, pst_str columns,
+                                 pst_wall now, struct pst_err *err);
 
 /* The next incremental run reads from `synced_to` (none = everything), without a full sync; a
  * read that broke off is not gone on with. */

@@ -4,6 +4,7 @@
  *   planner.c  the scheduler thread around sched.h
  *   worker.c   claim a run, wait for its turn, end it
  *   run.c      one run: contact, windows, its streams one after another
+ *   columns.c  whether the columns of a stream's source are those of before
  *   pull.c     one stream: fetch | map | write, then what is missing
  *   lot.c      one page: fetched on the lane, merged and mapped by the worker, committed
  *   binding.c  compiled mappings and dictionaries, kept between runs
@@ -13,6 +14,7 @@
 
 #include "codec/zip.h"
 #include "store/records.h"
+#include "store/rejected.h"
 #include "store/streams.h"
 #include "sync/merge.h"
 #include "sync/plan.h"
@@ -132,6 +134,11 @@ pst_code pst_run_sleep(struct pst_run *run, int64_t ms, struct pst_err *err);
 /* Read and write everything the run asks for. The run's own failure (as opposed to that of a
  * stream) is returned; streams that are not ended by then get it. */
 pst_code pst_run_execute(struct pst_run *run, struct pst_err *err);
+/* Before a stream is read: once a day, and with every full run, look whether the columns of its
+ * source changed, and tell it. A system that cannot say is asked again next time. Errors: REAUTH,
+ * CANCELLED, and those of the store. */
+pst_code pst_run_look_at_columns(struct pst_run *run, const struct pst_sync_stream *stream,
+                                 const struct pst_stream *def, struct pst_err *err);
 /* Jitter and ids. */
 uint64_t pst_run_random(const struct pst_run *run);
 
@@ -157,7 +164,7 @@ struct pst_pull {
     bool lacks_index; /* the table is filled without some indexes, to be built before the end */
     int64_t created; /* records, by this pull */
     bool is_disordered; /* keys do not ascend: what is missing cannot be told */
-    bool gap_open; /* the last document had no key */
+    bool gap_open; /* the last document had no key, or may have had none */
     struct pst_buf last_key; /* largest sort key so far */
     struct pst_buf checkpoint; /* resume key of the last page mapped */
     bool checkpoint_moved; /* it is not committed yet */

@@ -248,6 +248,15 @@ static pst_code open_system(struct pst_run *run, struct pst_err *err)
     return PST_OK;
 }
 
+static pst_code read_one(struct pst_run *run, struct pst_sync_stream *s, struct pst_err *err)
+{
+    const struct pst_stream *def =
+        pst_manifest_stream(run->system.manifest, pst_str_from(s->entity->name));
+    if (def)
+        PST_TRY(pst_run_look_at_columns(run, s, def, err));
+    return pst_pull_stream(run, s, err);
+}
+
 static pst_code read_streams(struct pst_run *run, struct pst_err *err)
 {
     struct pst_sync_slot *slot = run->w->slot;
@@ -258,7 +267,7 @@ static pst_code read_streams(struct pst_run *run, struct pst_err *err)
             continue;
         atomic_store(&slot->entity_at, (int64_t)i);
         atomic_store(&slot->entity, (int64_t)pst_model_entity_index(s->entity));
-        pst_code rc = pst_pull_stream(run, s, &failure);
+        pst_code rc = read_one(run, s, &failure);
         if (rc != PST_OK && pst_plan_after_failure(rc) == PST_NEXT_STREAM &&
             !run->has_stream_failure) {
             run->stream_failure = failure;

@@ -482,6 +482,50 @@ static void a_test_finds_nothing_wrong_and_stops_at_refused_credentials(void **s
     end(&s);
 }
 
+static void a_description_has_the_columns_of_the_rows(void **state)
+{
+    (void)state;
+    if (!subject->ops->describe)
+        return;
+    EACH_STREAM(stream)
+    {
+        struct session s;
+        struct pst_page page = {0};
+        struct pst_source_columns columns = {0};
+        begin(&s);
+        assert_int_equal(fetch(&s, stream, OPEN, "", 10, &page), PST_OK);
+        assert_int_equal(subject->ops->describe(s.self, &s.ctx, stream, s.arena, &columns, &s.err),
+                         PST_OK);
+        for (size_t i = 0; i < page.columns.count; i++) {
+            size_t at = 0;
+            while (at < columns.count && !pst_str_eq(columns.items[at].name, page.columns.names[i]))
+                at++;
+            if (at == columns.count)
+                fail_msg("%.*s is not described", PST_STR_ARG(page.columns.names[i]));
+            assert_true(columns.items[at].type.len > 0);
+        }
+        end(&s);
+    }
+}
+
+static void a_description_fails_as_a_page_does(void **state)
+{
+    static const enum subject_fault faults[] = {FAULT_REFUSED, FAULT_DENIED,  FAULT_UNAVAILABLE,
+                                                FAULT_RESET,   FAULT_GARBAGE, FAULT_SIGN_ON_PAGE};
+    (void)state;
+    for (size_t i = 0; subject->ops->describe && i < PST_COUNT(faults); i++) {
+        struct session s;
+        struct pst_source_columns columns = {0};
+        begin(&s);
+        subject->set_fault(faults[i], 0);
+        assert_int_equal(subject->ops->describe(s.self, &s.ctx, world.manifest->streams, s.arena,
+                                                &columns, &s.err),
+                         subject->expected[faults[i]]);
+        subject->clear_faults();
+        end(&s);
+    }
+}
+
 static void closing_nothing_is_allowed(void **state)
 {
     (void)state;
@@ -584,6 +628,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_source_s_time_is_its_own),
         cmocka_unit_test(a_probe_tells_good_credentials_from_wrong_ones),
         cmocka_unit_test(a_test_finds_nothing_wrong_and_stops_at_refused_credentials),
+        cmocka_unit_test(a_description_has_the_columns_of_the_rows),
+        cmocka_unit_test(a_description_fails_as_a_page_does),
         cmocka_unit_test(closing_nothing_is_allowed),
         cmocka_unit_test(a_key_of_another_is_refused),
         cmocka_unit_test(failed_allocations_are_reported_and_nothing_leaks),

@@ -130,8 +130,7 @@ static void set_fault(enum subject_fault fault, unsigned skip)
         [FAULT_BAD_TEXT] = "\"kind\":\"bad_utf8\",\"row\":2",
     };
     char body[256];
-    (void)snprintf(body, sizeof(body), "{%s,\"service\":\"ExecuteQuery\",\"after\":%u}",
-                   FAULTS[fault], skip);
+    (void)snprintf(body, sizeof(body), "{%s,\"after\":%u}", FAULTS[fault], skip);
     (void)control("POST", "/sim/faults", body);
 }
 

@@ -6,6 +6,7 @@
 #include "codec/timestamp.h"
 #include "connectors/peoplesoft/check.h"
 #include "connectors/peoplesoft/fetch.h"
+#include "connectors/peoplesoft/meta.h"
 #include "connectors/peoplesoft/reader.h"
 #include "connectors/peoplesoft/request.h"
 #include "crypto/crypto.h"
@@ -186,5 +187,6 @@ const struct pst_connector_ops pst_peoplesoft_ops = {
     .test = pst_ps_check,
     .source_now = source_now,
     .fetch = pst_ps_fetch,
+    .describe = pst_ps_describe,
     .close = close_self,
 };

@@ -129,9 +129,8 @@ static pst_code read_meta(struct tester *t, const char *service, pst_str query, 
     struct pst_http_response response;
     pst_str url = {0};
     if (service)
-        PST_TRY(pst_ps_url_meta(t->self, service, query, t->arena, &url, err));
-    else
-        PST_TRY(pst_ps_url_list(t->self, query, t->arena, &url, err));
+        return pst_ps_meta_ask(t->self, t->ctx, service, query, t->arena, items, count, err);
+    PST_TRY(pst_ps_url_list(t->self, query, t->arena, &url, err));
     PST_TRY(pst_ps_get(t->self, t->ctx, url, PST_EXPECT_JSON, t->arena, &response, err));
     return pst_ps_meta_read(response.body, t->arena, items, count, err);
 }

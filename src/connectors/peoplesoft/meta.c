@@ -1,7 +1,9 @@
-/* connectors/peoplesoft/meta.c: the one shape that all metadata answers have. */
+/* connectors/peoplesoft/meta.c: the one shape that all metadata answers have, and what QueryFields
+ * says of a stream's columns. */
 #include "connectors/peoplesoft/meta.h"
 
 #include "codec/json.h"
+#include "connectors/peoplesoft/request.h"
 
 /* The first member that is no attribute. */
 static yyjson_val *first_member(yyjson_val *object)
@@ -53,4 +55,38 @@ pst_str pst_ps_meta_text(yyjson_val *item, const char *name)
     if (!pst_json_str(v, &text))
         (void)pst_json_number(v, &text);
     return pst_str_trim(text);
+}
+
+pst_code pst_ps_meta_ask(const struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                         const char *service, pst_str query, struct pst_arena *arena,
+                         yyjson_val ***out, size_t *count, struct pst_err *err)
+{
+    struct pst_http_response response;
+    pst_str url = {0};
+    PST_TRY(pst_ps_url_meta(self, service, query, arena, &url, err));
+    PST_TRY(pst_ps_get(self, ctx, url, PST_EXPECT_JSON, arena, &response, err));
+    return pst_ps_meta_read(response.body, arena, out, count, err);
+}
+
+pst_code pst_ps_describe(struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                         const struct pst_stream *stream, struct pst_arena *arena,
+                         struct pst_source_columns *out, struct pst_err *err)
+{
+    const struct pst_ps_stream *s = NULL;
+    yyjson_val **items = NULL;
+    size_t count = 0;
+    PST_TRY(pst_ps_stream_find(self, stream, &s, err));
+    PST_TRY(pst_ps_meta_ask(self, ctx, "QueryFields", s->query, arena, &items, &count, err));
+    *out = (struct pst_source_columns){0};
+    PST_TRY(pst_arena_array(arena, &out->items, count, sizeof(*out->items), err));
+    for (size_t i = 0; i < count; i++) {
+        struct pst_source_column *c = &out->items[out->count];
+        c->name = pst_ps_meta_text(items[i], "UniqueFieldName");
+        c->type = pst_ps_meta_text(items[i], "FieldType");
+        out->count += c->name.len > 0;
+    }
+    if (out->count == 0)
+        return PST_FAIL(err, PST_E_SYSTEM, "query '%.*s' is described without a column",
+                        PST_STR_ARG(s->query));
+    return PST_OK;
 }

@@ -156,12 +156,42 @@ static pst_code toy_fetch(struct pst_connector *self, const struct pst_connector
     return n == 0 ? PST_OK : pst_arena_printf(arena, &out->next_key, err, "%u", last);
 }
 
+static pst_code toy_describe(struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                             const struct pst_stream *stream, struct pst_arena *arena,
+                             struct pst_source_columns *out, struct pst_err *err)
+{
+    struct toy *t = &self->world->toy;
+    pst_str left = pst_str_from(t->described);
+    (void)ctx;
+    (void)stream;
+    t->described_times++;
+    if (t->describe_fails != PST_OK)
+        return PST_FAIL(err, t->describe_fails, "no description");
+    *out = (struct pst_source_columns){0};
+    PST_TRY(pst_arena_array(arena, &out->items, 20, sizeof(*out->items), err));
+    while (left.len) {
+        pst_str type = pst_str_split(&left, ' ');
+        pst_str name = pst_str_split(&type, ':');
+        out->items[out->count++] = (struct pst_source_column){.name = name, .type = type};
+    }
+    return PST_OK;
+}
+
 static const struct pst_connector_ops toy_ops = {
     .name = "toy",
     .manifest_yaml = manifest,
     .manifest_len = sizeof manifest - 1,
     .source_now = toy_source_now,
     .fetch = toy_fetch,
+};
+
+static const struct pst_connector_ops toy_described_ops = {
+    .name = "toy",
+    .manifest_yaml = manifest,
+    .manifest_len = sizeof manifest - 1,
+    .source_now = toy_source_now,
+    .fetch = toy_fetch,
+    .describe = toy_describe,
 };
 
 static pst_code open_toy(void *self, unsigned worker, const struct pst_connection *connection,
@@ -176,7 +206,7 @@ static pst_code open_toy(void *self, unsigned worker, const struct pst_connectio
     (void)request_id;
     PST_TRY(pst_new((void **)&c, sizeof *c, err));
     c->world = w;
-    *out = (struct pst_sync_system){.ops = &toy_ops,
+    *out = (struct pst_sync_system){.ops = w->toy.described ? &toy_described_ops : &toy_ops,
                                     .manifest = w->entry.manifest,
                                     .connector = c,
                                     .ctx.zone = w->zone,

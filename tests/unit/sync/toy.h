@@ -29,6 +29,9 @@ struct toy {
     unsigned page_docs; /* documents of a page; 0: as many as rows were asked for */
     bool descending; /* keys come in an order of the system's own */
     bool lacks_column; /* STATUS is not delivered */
+    const char *described; /* "NAME:Character ID:Number"; NULL: this system does not say */
+    pst_code describe_fails; /* what describe answers instead */
+    unsigned described_times;
     /* script: what the n-th call (source_now and fetches, from 0) answers */
     pst_code fail[TOY_CALLS];
     int retry_after_s;
