@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -40,6 +41,10 @@ USAGE = 64  # the exit status of a wrong command line, as everywhere in the proj
 
 class Stop(Exception):
     """Ctrl-C, or something that ends the demo; its text is for the user."""
+
+
+class Refused(Stop, OSError):
+    """A request was answered with an error; while a program starts, that is tried again."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -83,9 +88,15 @@ def call(url, method="GET", body=None, key=None):
     request = urllib.request.Request(url, method=method, headers=headers,
                                      data=None if body is None else json.dumps(body).encode())
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=30) as answer:
-        text = answer.read()
-        return json.loads(text) if text else None
+    try:
+        with opener.open(request, timeout=30) as answer:
+            text = answer.read()
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace")
+        with contextlib.suppress(ValueError, AttributeError):
+            said = json.loads(said).get("detail", said)
+        raise Refused(f"{method} {url} was answered with {error.code}: {said}") from None
+    return json.loads(text) if text else None
 
 
 class Demo:
@@ -192,13 +203,17 @@ class Demo:
         """The demo's connection, and whether its first sync is still to be done."""
         found = call(self.url + "/v1/connections", key=key)["data"]
         config = {"base_url": self.sim_url, "time_zone": "UTC"}
+        credentials = {"username": USER, "password": PASSWORD}
         if found:
             connection = found[0]["id"]
-            call(f"{self.url}/v1/connections/{connection}", "PATCH", {"config": config}, key)
+            # The simulator may have another port than last time: that is another address, to which
+            # stored credentials are not sent.
+            call(f"{self.url}/v1/connections/{connection}", "PATCH", {"config": config, "credentials": credentials},
+                 key)
             return connection, not found[0]["initial_sync_done"]
         made = call(self.url + "/v1/connections", "POST", {
             "name": "Simulated PeopleSoft", "connector": "peoplesoft", "config": config,
-            "credentials": {"username": USER, "password": PASSWORD}, "schedule": "1m", "history_days": 0}, key)
+            "credentials": credentials, "schedule": "1m", "history_days": 0}, key)
         return made["id"], True
 
     def change_rows(self):
@@ -294,7 +309,7 @@ def main():
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, interrupted)
     demo = Demo(options)
-    status = 0
+    status = 1
     try:
         lock = hold_place()  # noqa: F841  (held until the end)
         build()
@@ -303,15 +318,15 @@ def main():
         DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
         demo.run()
     except KeyboardInterrupt:
+        status = 0
         say("\nstopping ...")
     except Stop as stop:
         print(stop, file=sys.stderr, flush=True)
-        status = 1
-    was_started = bool(demo.children)
-    if not demo.stop():
-        status = 1
-    if was_started:
-        say("stopped." if status == 0 else "stopped, not cleanly.")
+    finally:
+        if not demo.stop():
+            status = 1
+        if demo.children:
+            say("stopped." if status == 0 else "stopped, not cleanly.")
     return status
 
 

@@ -38,8 +38,23 @@ pst_code pst_vault_open(struct pst_db *db, const struct pst_key *root, struct ps
 pst_code pst_vault_check(struct pst_db_conn *conn, const struct pst_key *root, struct pst_err *err);
 
 /* Every data key and the mark move to another root key, in one transaction: afterwards only
- * new_root opens the store, before it only old_root. Offline. *count (may be NULL): data keys. */
+ * new_root opens the store, before it only old_root. An audit row tells. Offline. *count (may be
+ * NULL): data keys. */
 pst_code pst_vault_rotate_root(struct pst_db *db, const struct pst_key *old_root,
-                               const struct pst_key *new_root, int64_t *count, struct pst_err *err);
+                               const struct pst_key *new_root, pst_wall now, int64_t *count,
+                               struct pst_err *err);
+
+struct pst_data_rotation {
+    int64_t organizations; /* whose secrets are sealed with another data key now */
+    int64_t secrets; /* sealed anew */
+    bool was_resumed; /* an earlier one had been broken off */
+};
+/* Another data key for one organization (its id or name), or for each that has one (""); its
+ * secrets are sealed with it in batches, then the old key goes. Broken off anywhere, every secret
+ * opens, and the next call goes on where it was: of all organizations only those are done that the
+ * first try did not reach. Audit rows tell. Offline.
+ * Errors: also NOT_FOUND (no such organization); CORRUPT names the secret that does not open. */
+pst_code pst_vault_rotate_data(struct pst_db *db, const struct pst_key *root, pst_str organization,
+                               pst_wall now, struct pst_data_rotation *out, struct pst_err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* account/vault.c: secrets of organizations under the root key. */
-#include "account/account.h"
+#include "account/internal.h"
 
 enum { ARENA_BYTES = 1 << 20, ROTATE_BATCH = 200 };
 
@@ -11,9 +11,9 @@ static struct pst_seal_place seal_place(const struct pst_vault_place *p)
         .organization_id = p->organization_id, .row_id = p->row_id, .field = p->field};
 }
 
-static pst_code make_data_key(struct pst_db_conn *conn, const struct pst_key *root,
-                              const struct pst_vault_place *place, pst_wall now,
-                              struct pst_arena *arena, struct pst_key **out, struct pst_err *err)
+pst_code pst_vault_make_key(struct pst_db_conn *conn, const struct pst_key *root,
+                            const struct pst_vault_place *place, pst_wall now,
+                            struct pst_arena *arena, struct pst_key **out, struct pst_err *err)
 {
     PST_AUTO(key) struct pst_key *key = NULL;
     struct pst_data_key row = {.organization_pk = place->organization_pk, .created_at = now};
@@ -44,7 +44,7 @@ pst_code pst_vault_seal(struct pst_db_conn *conn, const struct pst_key *root,
     struct pst_err get_err;
     pst_code rc = open_data_key(conn, root, place, PST_STR(""), arena, &key, &get_err);
     if (rc == PST_E_NOT_FOUND) {
-        PST_TRY(make_data_key(conn, root, place, now, arena, &key, err));
+        PST_TRY(pst_vault_make_key(conn, root, place, now, arena, &key, err));
     } else if (rc != PST_OK) {
         *err = get_err;
         return rc;
@@ -129,8 +129,21 @@ pst_code pst_vault_open(struct pst_db *db, const struct pst_key *root, struct ps
 struct rotate_job {
     const struct pst_key *old_root;
     const struct pst_key *new_root;
+    pst_wall now;
     int64_t count;
 };
+
+static pst_code note_rotation(struct pst_db_conn *conn, const struct rotate_job *job,
+                              struct pst_err *err)
+{
+    const struct pst_audit entry = {
+        .at = job->now,
+        .actor = PST_STR("operator"),
+        .action = PST_STR("root_key.rotate"),
+        .object = pst_str_from(pst_key_id(job->new_root)),
+    };
+    return pst_audit_add(conn, &entry, err);
+}
 
 static pst_code rewrap_batch(struct pst_db_conn *conn, struct rotate_job *job,
                              const struct pst_data_key *keys, size_t count, struct pst_arena *arena,
@@ -166,13 +179,15 @@ static pst_code rotate(struct pst_db_conn *conn, void *arg, struct pst_err *err)
             break;
         after = keys[count - 1].pk;
     }
+    PST_TRY(note_rotation(conn, job, err));
     return put_canary(conn, job->new_root, err);
 }
 
 pst_code pst_vault_rotate_root(struct pst_db *db, const struct pst_key *old_root,
-                               const struct pst_key *new_root, int64_t *count, struct pst_err *err)
+                               const struct pst_key *new_root, pst_wall now, int64_t *count,
+                               struct pst_err *err)
 {
-    struct rotate_job job = {.old_root = old_root, .new_root = new_root};
+    struct rotate_job job = {.old_root = old_root, .new_root = new_root, .now = now};
     PST_TRY(pst_db_write_direct(db, rotate, &job, err));
     if (count)
         *count = job.count;

@@ -69,7 +69,8 @@ static pst_code read_entities(const struct pst_api_call *call, uint64_t *bits, s
     return PST_OK;
 }
 
-/* Write one page to the (emptied) answer; *got: there is a change in it. */
+/* Write one page to the (emptied) answer. *got: there is a change in it, or something behind it; a
+ * page may also be empty because all that the feed looked through was filtered out. */
 static pst_code write_page(struct pst_api_call *call, bool *got, struct pst_err *err)
 {
     struct pst_buf *b = &call->res->body;
@@ -89,7 +90,7 @@ static pst_code write_page(struct pst_api_call *call, bool *got, struct pst_err 
     pst_buf_add_lit(b, ",\"last_seq\":");
     pst_buf_add_i64(b, newest);
     pst_buf_add_char(b, '}');
-    *got = page.count > 0;
+    *got = page.count > 0 || scanned != newest;
     return pst_buf_check(b, err);
 }
 

@@ -6,8 +6,15 @@
  */
 #include "api/internal.h"
 #include "base/num.h"
+#include "health/health.h"
 
-enum { NAME_MAX_BYTES = 200, HISTORY_DAYS_MAX = 36500, HISTORY_DAYS = 90, DOC_MAX = 1 << 20 };
+enum {
+    NAME_MAX_BYTES = 200,
+    HISTORY_DAYS_MAX = 36500,
+    HISTORY_DAYS = 90,
+    DOC_MAX = 1 << 20,
+    DETAIL_MAX = 1024
+};
 
 static const char *const members[] = {
     "name",     "connector", "config",  "credentials", "schedule", "history_days",
@@ -363,24 +370,43 @@ pst_code pst_api_create_connection(struct pst_api_call *call, struct pst_err *er
 static pst_code change_status(struct pst_db_conn *conn, struct edit *e,
                               const struct pst_connection *c, struct pst_err *err)
 {
-    enum pst_connection_status to = c->status;
-    pst_str reason = {"", 0};
-    if (e->has_enabled && !e->enabled) {
-        to = PST_CONNECTION_INACTIVE;
-        reason = PST_STR("switched off by the user");
-    } else if (e->has_enabled && c->status == PST_CONNECTION_INACTIVE) {
-        to = PST_CONNECTION_PENDING;
-        reason = PST_STR("switched on by the user");
-    } else if (e->credentials && c->status != PST_CONNECTION_INACTIVE) {
-        to = PST_CONNECTION_PENDING;
-        reason = PST_STR("new credentials");
-    }
-    if (to == c->status)
+    struct pst_health health;
+    struct pst_health_event event = {.kind = PST_HEALTH_CREDENTIALS, .reason = "new credentials"};
+    if (e->has_enabled && !e->enabled)
+        event = (struct pst_health_event){.kind = PST_HEALTH_DISABLED,
+                                          .reason = "switched off by the user"};
+    else if (e->has_enabled && c->status == PST_CONNECTION_INACTIVE)
+        event = (struct pst_health_event){.kind = PST_HEALTH_ENABLED,
+                                          .reason = "switched on by the user"};
+    else if (!e->credentials)
         return PST_OK;
-    PST_TRY(pst_event_set_status(conn, c->pk, to, reason, pst_id_str(&e->call->req->id),
-                                 e->call->now, NULL, err));
-    return to == PST_CONNECTION_PENDING ? queue_sync(conn, e, c, err)
-                                        : pst_syncs_cancel_all(conn, c->pk, e->call->now, err);
+    pst_health_load(&health, c);
+    struct pst_health_actions actions = pst_health_step(&health, e->call->now, &event);
+    if (actions.must_save)
+        PST_TRY(pst_health_save(conn, &health, c->pk, pst_id_str(&e->call->req->id), e->call->now,
+                                NULL, err));
+    if (actions.must_probe)
+        return queue_sync(conn, e, c, err);
+    if (actions.has_changed)
+        return pst_syncs_cancel_all(conn, c->pk, e->call->now, err);
+    return PST_OK;
+}
+
+/* {"members":["name","config"]}: what was given, never a value, since some are secret. */
+static pst_code name_members(struct pst_api_call *call, pst_str *out, struct pst_err *err)
+{
+    struct pst_json_writer w;
+    PST_AUTO(buf) struct pst_buf b = {.max = DETAIL_MAX};
+    pst_json_init(&w, &b);
+    pst_json_begin_object(&w);
+    pst_json_add_array(&w, "members");
+    for (size_t i = 0; members[i]; i++)
+        if (pst_json_get(call->body, pst_str_from(members[i])))
+            pst_json_put_str(&w, pst_str_from(members[i]));
+    pst_json_end_array(&w);
+    pst_json_end_object(&w);
+    PST_TRY(pst_json_finish(&w, err));
+    return pst_arena_dup(call->arena, out, pst_buf_str(&b), err);
 }
 
 static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -400,7 +426,9 @@ static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
         PST_TRY(pst_api_rewind(conn, call, now.pk, err));
     PST_TRY(change_status(conn, e, &now, err));
     PST_TRY(pst_event_tell_syncs(conn, now.pk, call->now, err));
-    PST_TRY(pst_api_audit(conn, call, "connection.update", pst_id_str(&now.id), PST_STR(""), err));
+    pst_str detail = {NULL, 0};
+    PST_TRY(name_members(call, &detail, err));
+    PST_TRY(pst_api_audit(conn, call, "connection.update", pst_id_str(&now.id), detail, err));
     return read_result(conn, e, now.pk, err);
 }
 

@@ -46,8 +46,9 @@ static const struct pst_api_param record_params[] = {
     {.name = "sort",
      .type = PST_PARAM_ENUM,
      .choices = "updated_at|-updated_at",
-     .description = "Without it, in order of first appearance, which never changes: a whole walk "
-                    "misses and repeats nothing. `updated_at` may repeat records that change "
+     .description = "Without it, in order of first appearance, whatever the filters: a whole walk "
+                    "misses and repeats nothing that matches throughout. `updated_at` may repeat "
+                    "records that change "
                     "meanwhile, `-updated_at` may miss some. To follow changes, use `changes`."},
     {.name = "deleted",
      .type = PST_PARAM_ENUM,
@@ -85,7 +86,10 @@ static const struct pst_api_param change_params[] = {
      .min = 0,
      .max = 60,
      .fallback = "0",
-     .description = "Seconds to wait for a change when there is none (long-poll)."},
+     .description =
+         "Seconds to wait for a change when there is none (long-poll). A page may be empty "
+         "before that, with `next_after` moved on, when 10,000 changes of other "
+         "entities were passed over."},
     {0},
 };
 

@@ -138,6 +138,13 @@ static pst_code build_sync(struct pst_app *app, struct pst_err *err)
     return PST_OK;
 }
 
+/* Where webhooks may be delivered to. */
+static bool allows_public(void *self, const struct pst_address *address, const char **why)
+{
+    const struct pst_app *app = self;
+    return pst_egress_allows(&app->egress, PST_ZONE_PUBLIC, address, why);
+}
+
 static pst_code build_api(struct pst_app *app, struct pst_err *err)
 {
     const struct pst_config *c = app->config;
@@ -160,6 +167,8 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .loops = (unsigned)pst_config_int(c, PST_OPT_SERVER_THREADS),
         .operator_uid = geteuid(),
         .dev = pst_config_bool(c, PST_OPT_DEV),
+        .hook_allows = allows_public,
+        .hook_allows_self = app,
     };
     return pst_api_new(&app->api, &options, err);
 }

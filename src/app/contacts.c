@@ -5,7 +5,6 @@
 #include "app/internal.h"
 #include "base/alloc.h"
 #include "base/log.h"
-#include "event/event.h"
 #include "health/health.h"
 #include "os/clock.h"
 
@@ -47,34 +46,10 @@ void pst_contacts_set_sync(struct pst_contacts *c, struct pst_sync_engine *engin
     c->sync = engine;
 }
 
-/* store and health each have the enum, in words that are the same. */
-void pst_health_of(struct pst_health *out, const struct pst_connection *c)
-{
-    *out = (struct pst_health){.since = c->status_since};
-    (void)pst_conn_status_parse(&out->status, pst_str_from(pst_connection_status_name(c->status)));
-    (void)snprintf(out->reason, sizeof(out->reason), "%.*s", PST_STR_ARG(c->status_reason));
-}
-
-static enum pst_connection_status to_store(enum pst_conn_status status)
-{
-    switch (status) {
-    case PST_CONN_PENDING:
-        return PST_CONNECTION_PENDING;
-    case PST_CONN_ONLINE:
-        return PST_CONNECTION_ONLINE;
-    case PST_CONN_OFFLINE:
-        return PST_CONNECTION_OFFLINE;
-    case PST_CONN_REAUTH:
-        return PST_CONNECTION_AUTHENTICATION_REQUIRED;
-    case PST_CONN_INACTIVE:
-        break;
-    }
-    return PST_CONNECTION_INACTIVE;
-}
-
 struct contact_job {
     pst_str connection_id;
     pst_str request_id;
+    uint64_t credentials_mark;
     struct pst_health_event event;
     int64_t pk; /* out */
     bool has_changed; /* out */
@@ -86,6 +61,15 @@ static pst_code read_connection(struct pst_db_conn *conn, pst_str id, struct pst
 {
     PST_TRY(pst_arena_new(arena, ROW_BYTES, err));
     return pst_connections_get(conn, 0, id, *arena, out, err);
+}
+
+/* What was found out with credentials that were replaced since says nothing of those in force.
+ * That the system cannot be reached holds for both. */
+static bool is_outdated(const struct contact_job *job, const struct pst_connection *row)
+{
+    enum pst_contact_class class = pst_contact_classify(job->event.code, job->event.http_status);
+    return (class == PST_CONTACT_REFUSED || class == PST_CONTACT_GOOD) &&
+           job->credentials_mark != pst_connection_credentials_mark(row);
 }
 
 /* Whether the event would change what is stored; *code tells how the look went. */
@@ -100,7 +84,9 @@ static bool is_news(struct pst_contacts *c, const struct contact_job *job)
     (void)pthread_mutex_unlock(&c->mutex);
     if (rc != PST_OK)
         return false; /* deleted meanwhile, or our own trouble: the next contact tells again */
-    pst_health_of(&health, &row);
+    if (is_outdated(job, &row))
+        return false;
+    pst_health_load(&health, &row);
     return pst_health_step(&health, pst_wall_now(), &job->event).must_save;
 }
 
@@ -111,14 +97,15 @@ static pst_code apply_contact(struct pst_db_conn *conn, void *arg, struct pst_er
     struct contact_job *job = arg;
     struct pst_connection row;
     PST_TRY(read_connection(conn, job->connection_id, &arena, &row, err));
-    pst_health_of(&job->health, &row);
+    pst_health_load(&job->health, &row);
     job->pk = row.pk;
+    if (is_outdated(job, &row))
+        return PST_OK;
     struct pst_health_actions actions = pst_health_step(&job->health, pst_wall_now(), &job->event);
     if (!actions.must_save)
         return PST_OK;
-    return pst_event_set_status(conn, row.pk, to_store(job->health.status),
-                                pst_str_from(job->health.reason), job->request_id, pst_wall_now(),
-                                &job->has_changed, err);
+    return pst_health_save(conn, &job->health, row.pk, job->request_id, pst_wall_now(),
+                           &job->has_changed, err);
 }
 
 void pst_contacts_observe(void *self, const struct pst_contact *contact)
@@ -128,6 +115,7 @@ void pst_contacts_observe(void *self, const struct pst_contact *contact)
     struct contact_job job = {
         .connection_id = contact->connection_id,
         .request_id = contact->request_id,
+        .credentials_mark = contact->credentials_mark,
         .event = {.kind = PST_HEALTH_CONTACT,
                   .code = contact->code,
                   .reason = contact->err ? contact->err->msg : NULL},

@@ -73,10 +73,6 @@ struct pst_sync_systems pst_systems_table(struct pst_systems *s);
 
 /* ---- contacts.c: from upstream calls to the status of connections ---- */
 
-/* The stored status as the health machine has it. */
-struct pst_health;
-void pst_health_of(struct pst_health *out, const struct pst_connection *c);
-
 struct pst_contacts;
 pst_code pst_contacts_new(struct pst_contacts **out, struct pst_db *db, struct pst_err *err);
 void pst_contacts_free(struct pst_contacts *c); /* NULL is a no-op */

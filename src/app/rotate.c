@@ -1,14 +1,15 @@
-/* app/rotate.c: the root key's file moves on with the store.
+/* app/rotate.c: the root key's file moves on with the store; data keys under it.
  *
- * The new key is written beside the old one first, then the store moves to it in one
+ * The new root key is written beside the old one first, then the store moves to it in one
  * transaction, then the new file takes the name. At every moment there is a file of that name. */
 #include "app/rotate.h"
 
 #include <limits.h>
 #include <unistd.h>
 
-#include "account/account.h"
+#include "app/internal.h"
 #include "base/alloc.h"
+#include "os/clock.h"
 #include "os/file.h"
 
 /* What an earlier rotation left behind: a new key from before the store moved, an old one. */
@@ -19,10 +20,22 @@ static pst_code drop_leftover(const char *path, struct pst_err *err)
     return PST_OK;
 }
 
-/* Old backups of the store open only with the old key. */
-static pst_code put_in_place(const char *path, const char *new_path, const char *old_path,
-                             struct pst_err *err)
+static pst_code path_beside(char out[PATH_MAX], const char *path, const char *suffix,
+                            struct pst_err *err)
 {
+    int n = snprintf(out, PATH_MAX, "%s%s", path, suffix);
+    if (n < 0 || n >= PATH_MAX)
+        return PST_FAIL(err, PST_E_INVALID, "the path of the key file is too long");
+    return PST_OK;
+}
+
+/* Old backups of the store open only with the old key. */
+pst_code pst_rotate_finish(const char *path, struct pst_err *err)
+{
+    char new_path[PATH_MAX];
+    char old_path[PATH_MAX];
+    PST_TRY(path_beside(new_path, path, ".new", err));
+    PST_TRY(path_beside(old_path, path, ".old", err));
     PST_TRY(drop_leftover(old_path, err));
     if (link(path, old_path) != 0)
         return PST_FAIL_OS(err, PST_E_IO, "cannot keep the old key as '%s'", old_path);
@@ -31,31 +44,36 @@ static pst_code put_in_place(const char *path, const char *new_path, const char 
     return pst_file_sync_dir(path, err);
 }
 
-static pst_code rotate(struct pst_db *db, const char *path, const char *new_path,
-                       const char *old_path, struct pst_key *fresh, int64_t *count,
+static pst_code rotate(struct pst_db *db, const char *path, struct pst_key *fresh, int64_t *count,
                        struct pst_err *err)
 {
     PST_AUTO(key) struct pst_key *old = NULL;
+    char new_path[PATH_MAX];
+    PST_TRY(path_beside(new_path, path, ".new", err));
     PST_TRY(pst_key_load(&old, path, err));
     PST_TRY(pst_vault_open(db, old, err)); /* else new_path may be the only key there is */
     PST_TRY(drop_leftover(new_path, err));
     PST_TRY(pst_key_save(fresh, new_path, err));
-    PST_TRY(pst_vault_rotate_root(db, old, fresh, count, err));
-    return put_in_place(path, new_path, old_path, err);
+    PST_TRY(pst_vault_rotate_root(db, old, fresh, pst_wall_now(), count, err));
+    return pst_rotate_finish(path, err);
 }
 
 pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key **fresh,
                              int64_t *count, struct pst_err *err)
 {
     PST_AUTO(key) struct pst_key *key = NULL;
-    char new_path[PATH_MAX];
-    char old_path[PATH_MAX];
-    int n = snprintf(new_path, sizeof(new_path), "%s.new", path);
-    if (n < 0 || (size_t)n >= sizeof(new_path))
-        return PST_FAIL(err, PST_E_INVALID, "the path of the key file is too long");
-    (void)snprintf(old_path, sizeof(old_path), "%.*s.old", (int)sizeof(old_path) - 8, path);
     PST_TRY(pst_key_generate(&key, err));
-    PST_TRY(rotate(db, path, new_path, old_path, key, count, err));
+    PST_TRY(rotate(db, path, key, count, err));
     *fresh = PST_TAKE(key);
     return PST_OK;
+}
+
+pst_code pst_rotate_data_keys(struct pst_db *db, const struct pst_config *config,
+                              const struct pst_paths *paths, pst_str organization,
+                              struct pst_data_rotation *out, struct pst_err *err)
+{
+    PST_AUTO(key) struct pst_key *root = NULL;
+    PST_TRY(pst_start_root_key(&root, config, paths, err));
+    PST_TRY(pst_start_vault(db, &root, paths, err));
+    return pst_vault_rotate_data(db, root, organization, pst_wall_now(), out, err);
 }

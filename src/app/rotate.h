@@ -1,11 +1,12 @@
-/* app/rotate.h: another root key for a store that no server has open.
+/* app/rotate.h: another root key, or other data keys, for a store that no server has open.
  *
  * Thread-safety: as the store, which no writer thread serves.
  */
 #ifndef PST_APP_ROTATE_H
 #define PST_APP_ROTATE_H
 
-#include "crypto/crypto.h"
+#include "account/account.h"
+#include "app/settings.h"
 #include "db/db.h"
 
 /* Make a key beside the one at `path`, move the store to it, put it in the old one's place; that
@@ -15,5 +16,16 @@
  * Errors: as pst_key_load, pst_key_save, pst_vault_open and pst_db_open. */
 pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key **fresh,
                              int64_t *count, struct pst_err *err);
+
+/* The last step alone, for a start that finds the store moved: <path>.new takes the place of the
+ * key at `path`, which is kept as <path>.old. May be repeated. Errors: INVALID (a path too long),
+ * IO. */
+pst_code pst_rotate_finish(const char *path, struct pst_err *err);
+
+/* pst_vault_rotate_data with the root key of that configuration; a rotation of the root key that
+ * was broken off is finished first. Errors: as that, pst_key_load and pst_vault_open. */
+pst_code pst_rotate_data_keys(struct pst_db *db, const struct pst_config *config,
+                              const struct pst_paths *paths, pst_str organization,
+                              struct pst_data_rotation *out, struct pst_err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* app/start.c: what has to be there before anything is built: directory, key, egress rules. */
 #include "app/internal.h"
+#include "app/rotate.h"
 #include "base/log.h"
 #include "os/file.h"
 
@@ -49,9 +50,7 @@ static pst_code take_new_key(struct pst_db *db, struct pst_key **root,
     PST_AUTO(key) struct pst_key *key = NULL;
     PST_TRY(pst_key_load(&key, new_path, err));
     PST_TRY(pst_vault_open(db, key, err));
-    if (rename(new_path, paths->key_file.ptr) != 0)
-        return PST_FAIL_OS(err, PST_E_IO, "cannot rename '%s'", new_path);
-    PST_TRY(pst_file_sync_dir(paths->key_file.ptr, err));
+    PST_TRY(pst_rotate_finish(paths->key_file.ptr, err));
     pst_key_free(*root);
     *root = PST_TAKE(key);
     PST_LOG(PST_LOG_INFO, "finished the rotation of the root key that was broken off");

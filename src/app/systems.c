@@ -181,7 +181,7 @@ PST_DEFINE_AUTO(opened, struct opened, close_opened);
 static pst_code admit(const struct pst_connection *c, struct pst_err *err)
 {
     struct pst_health health;
-    pst_health_of(&health, c);
+    pst_health_load(&health, c);
     return pst_health_admit(&health, err);
 }
 
@@ -207,6 +207,7 @@ static pst_code open_system(void *self, unsigned worker, const struct pst_connec
         .connection_id = pst_id_str(&c->id),
         .sync_id = sync_id,
         .request_id = request_id,
+        .credentials_mark = pst_connection_credentials_mark(c),
         .connector = entry->ops,
         .http = kit->http,
         .cancel = cancel ? cancel : s->options.stopping,

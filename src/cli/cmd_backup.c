@@ -6,8 +6,10 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "os/rand.h"
+#include "store/accounts.h"
 #include "store/store.h"
 
 enum { BACKUP_MS = 6 * 3600 * 1000 };
@@ -91,8 +93,9 @@ static pst_code backup_offline(struct pst_cli *cli, const char *path, struct pst
     return pst_store_backup(db, path, err);
 }
 
+/* kept: name of the store that was there before; NULL or "" where there is none. */
 static void print_info(const struct pst_cli *cli, const char *path,
-                       const struct pst_backup_info *info)
+                       const struct pst_backup_info *info, const char *kept)
 {
     PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
@@ -116,6 +119,8 @@ static void print_info(const struct pst_cli *cli, const char *path,
     pst_json_add_i64(&w, "records", info->records);
     pst_json_add_wall(&w, "newest_change", info->newest_change);
     pst_json_add_i64(&w, "bytes", (int64_t)info->bytes);
+    if (kept && kept[0])
+        pst_json_add_z(&w, "kept", kept);
     pst_json_end_object(&w);
     pst_print_json(pst_buf_str(&b));
 }
@@ -137,7 +142,7 @@ static pst_code run_backup(struct pst_cli *cli, struct pst_err *err)
         return PST_OK;
     }
     PST_TRY(pst_store_verify(path, &info, err));
-    print_info(cli, path, &info);
+    print_info(cli, path, &info, NULL);
     if (!cli->json)
         pst_notef("the root key is not in it: keep a copy of the key file in another place\n");
     return PST_OK;
@@ -161,25 +166,51 @@ const struct pst_command pst_command_backup = {
     .run = run_backup,
 };
 
+static pst_code audit_restore(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct pst_audit entry = {.at = pst_wall_now(),
+                                    .actor = PST_STR("operator"),
+                                    .action = PST_STR("store.restore"),
+                                    .object = pst_str_from(arg)};
+    return pst_audit_add(conn, &entry, err);
+}
+
+/* The restore stands, whether it can be noted or not. */
+static void note_restore(const char *path, const char *backup)
+{
+    PST_AUTO(db) struct pst_db *db = NULL;
+    struct pst_db_options options = {.path = path};
+    struct pst_err err;
+    pst_code rc = pst_store_open(&db, &options, &err);
+    if (rc == PST_OK)
+        rc = pst_db_write_direct(db, audit_restore, (void *)(uintptr_t)backup, &err);
+    if (rc != PST_OK)
+        pst_notef("it could not be noted in the store's audit log: %s\n", err.msg);
+}
+
 static pst_code run_restore(struct pst_cli *cli, struct pst_err *err)
 {
     struct pst_paths paths;
     struct pst_backup_info info;
     const char *backup = cli->words[0].ptr;
+    char kept[PST_DB_PATH] = "";
     PST_TRY(pst_client_paths(cli, &paths, err));
     PST_TRY(pst_store_verify(backup, &info, err));
     if (!cli->json)
-        print_info(cli, backup, &info);
+        print_info(cli, backup, &info, NULL);
     if (pst_file_exists(paths.store.ptr) && !pst_config_bool(cli->options, YES) &&
         !pst_terminal_confirm(
             "Put it in the place of the present store (which is kept beside it)?"))
         return PST_FAIL(err, PST_E_CANCELLED, "nothing was changed (--yes does not ask)");
     PST_TRY(pst_dir_make(paths.data_dir.ptr, 0700, err));
-    PST_TRY(pst_store_restore(backup, paths.store.ptr, &info, err));
+    PST_TRY(pst_store_restore(backup, paths.store.ptr, &info, kept, err));
+    note_restore(paths.store.ptr, backup);
     if (cli->json)
-        print_info(cli, paths.store.ptr, &info);
+        print_info(cli, paths.store.ptr, &info, kept);
     else
         pst_printf("restored to '%s'\n", paths.store.ptr);
+    if (!cli->json && kept[0])
+        pst_printf("the store that was there is kept as '%s'\n", kept);
     return PST_OK;
 }
 
@@ -195,8 +226,9 @@ const struct pst_command pst_command_restore = {
     .max_words = 1,
     .summary = "put a backup in the place of the store (while the server is stopped)",
     .details =
-        "The present store is kept beside it as <store>.before-restore. The root key must be "
-        "the one that\nwas in force when the backup was made.",
+        "The present store is kept beside it as <store>.before-restore, or under a number behind "
+        "that; the name is\nprinted, and no file is replaced. Broken off at any moment it may be "
+        "repeated. The root key must be the one\nthat was in force when the backup was made.",
     .table = &restore_table,
     .examples = restore_examples,
     .run = run_restore,

@@ -1,4 +1,5 @@
-/* cli/cmd_rotate.c: penstock keys rotate-root: a new root key for the store, offline. */
+/* cli/cmd_rotate.c: penstock keys rotate-root and rotate-data: a new root key for the store, new
+ * data keys for its organizations, offline. */
 #include "app/rotate.h"
 #include "cli/client.h"
 #include "cli/command.h"
@@ -46,4 +47,53 @@ const struct pst_command pst_command_keys_rotate_root = {
     .table = &table,
     .examples = examples,
     .run = run,
+};
+
+static pst_code rotate_data(struct pst_cli *cli, struct pst_db *db,
+                            const struct pst_settings *settings, struct pst_err *err)
+{
+    struct pst_data_rotation done;
+    PST_TRY(pst_rotate_data_keys(db, settings->config, &settings->paths,
+                                 pst_config_str(cli->options, PST_CLI_ORGANIZATION), &done, err));
+    if (cli->json)
+        pst_printf("{\"organizations\":%lld,\"secrets\":%lld,\"resumed\":%s}\n",
+                   (long long)done.organizations, (long long)done.secrets,
+                   done.was_resumed ? "true" : "false");
+    else
+        pst_printf("%s%lld organizations have a new data key; %lld secrets were sealed with it\n",
+                   done.was_resumed ? "went on with a rotation that was broken off: " : "",
+                   (long long)done.organizations, (long long)done.secrets);
+    return PST_OK;
+}
+
+static pst_code run_data(struct pst_cli *cli, struct pst_err *err)
+{
+    PST_AUTO(db) struct pst_db *db = NULL;
+    struct pst_settings settings;
+    PST_TRY(pst_client_settings(cli, &settings, err));
+    struct pst_db_options options = {.path = settings.paths.store.ptr};
+    pst_code rc = pst_store_open(&db, &options, err);
+    if (rc == PST_OK)
+        rc = rotate_data(cli, db, &settings, err);
+    pst_config_unref(settings.config);
+    return rc;
+}
+
+static const struct pst_example data_examples[] = {
+    {"systemctl stop penstock && penstock keys rotate-data && systemctl start penstock", NULL},
+    {"penstock keys rotate-data --organization Acme", "one organization's only"},
+    {0},
+};
+
+const struct pst_command pst_command_keys_rotate_data = {
+    .name = "keys rotate-data",
+    .words = "",
+    .summary = "replace the data keys of the organizations (while the server is stopped)",
+    .details =
+        "Makes a new data key for each organization, or for that of --organization, seals its "
+        "stored secrets\nwith it in batches and removes the old key. Broken off at any "
+        "moment, everything still opens, and the same\ncommand goes on where it was.",
+    .table = &table,
+    .examples = data_examples,
+    .run = run_data,
 };

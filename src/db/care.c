@@ -1,6 +1,7 @@
 /* db/care.c: copies and checks of an SQLite store. */
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -8,7 +9,7 @@
 #include "db/driver.h"
 #include "os/clock.h"
 
-enum { COPY_PAGES = 1024, PATH_BYTES = 4096 };
+enum { COPY_PAGES = 1024, KEPT_MAX = 100 };
 
 /* ---- checks ---- */
 
@@ -67,7 +68,7 @@ pst_code pst_db_check(struct pst_db_conn *conn, struct pst_err *err)
 pst_code pst_db_uri(char **out, const char *path, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf uri = {0};
-    pst_buf_init(&uri, 3 * PATH_BYTES);
+    pst_buf_init(&uri, 3 * PST_DB_PATH);
     pst_buf_add_lit(&uri, "file:");
     for (const char *c = path; *c; c++) {
         if (strchr("%?#", *c))
@@ -85,7 +86,7 @@ pst_code pst_db_uri(char **out, const char *path, struct pst_err *err)
 pst_code pst_db_peek_new(const char *path, struct pst_db_conn **out, struct pst_err *err)
 {
     PST_AUTO(db_reader) struct pst_db_conn *conn = NULL;
-    char log[PATH_BYTES];
+    char log[PST_DB_PATH];
     struct pst_file_info info;
     int n = snprintf(log, sizeof(log), "%s-wal", path);
     if (n < 0 || (size_t)n >= sizeof(log))
@@ -191,7 +192,7 @@ static pst_code copy_to(struct pst_db *db, const char *path, struct pst_err *err
 
 pst_code pst_db_backup(struct pst_db *db, const char *path, struct pst_err *err)
 {
-    char part[PATH_BYTES];
+    char part[PST_DB_PATH];
     int n = snprintf(part, sizeof(part), "%s.part", path);
     if (n < 0 || (size_t)n >= sizeof(part))
         return PST_FAIL(err, PST_E_INVALID, "the path of the backup is too long");
@@ -221,47 +222,109 @@ static pst_code copy_file(const char *backup, const char *path, struct pst_err *
     return sync_file(path, err);
 }
 
-static pst_code move_file(const char *from, const char *to, struct pst_err *err)
+static bool begins_as_sqlite(const char *path)
 {
-    if (pst_file_exists(from) && rename(from, to) != 0)
-        return PST_FAIL_OS(err, PST_E_IO, "cannot rename '%s' to '%s'", from, to);
-    return PST_OK;
+    static const char magic[] = "SQLite format 3";
+    char head[sizeof(magic)] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool is_whole = read(fd, head, sizeof(head)) == (ssize_t)sizeof(head);
+    (void)close(fd);
+    return is_whole && memcmp(head, magic, sizeof(magic)) == 0;
 }
 
-/* The old store and its log keep belonging together; shared memory is made anew. */
-static pst_code put_aside(const char *path, struct pst_err *err)
+/* What the old store's log holds goes into its file, which then is whole by itself. A store that
+ * cannot be opened any more keeps its log; of a file that is none SQLite would throw it away. */
+static void empty_log(const char *path)
 {
-    static const char *const suffixes[] = {"-wal", ""};
-    char from[PATH_BYTES];
-    char to[PATH_BYTES];
-    (void)snprintf(from, sizeof(from), "%s-shm", path);
-    (void)unlink(from);
+    __attribute__((cleanup(close_sqlite))) sqlite3 *old = NULL;
+    if (!begins_as_sqlite(path) ||
+        sqlite3_open_v2(path, &old, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        return;
+    (void)sqlite3_exec(old, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+    (void)sqlite3_wal_checkpoint_v2(old, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+/* Whether `name` is free for the file, or is its name already, by a restore that was broken off. */
+static bool may_have_name(const char *path, const char *name)
+{
+    struct stat a;
+    struct stat b;
+    if (lstat(name, &b) != 0)
+        return errno == ENOENT;
+    return stat(path, &a) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static pst_code give_name(const char *path, const char *name, struct pst_err *err)
+{
+    if (link(path, name) == 0 || errno == EEXIST || errno == ENOENT)
+        return PST_OK;
+    return PST_FAIL_OS(err, PST_E_IO, "cannot keep '%s' as '%s'", path, name);
+}
+
+/* A second name for the old store, and for its log where it still has one: the two belong together.
+ * The first name is left, so that at every moment there is a store of it. */
+static pst_code keep_old(const char *path, char kept[PST_DB_PATH], struct pst_err *err)
+{
+    char log[PST_DB_PATH];
+    char kept_log[PST_DB_PATH];
+    (void)snprintf(log, sizeof(log), "%.*s-wal", PST_DB_PATH - 8, path);
+    for (int i = 1; i <= KEPT_MAX; i++) {
+        int n = i == 1 ? snprintf(kept, PST_DB_PATH, "%s.before-restore", path)
+                       : snprintf(kept, PST_DB_PATH, "%s.before-restore.%d", path, i);
+        (void)snprintf(kept_log, sizeof(kept_log), "%.*s-wal", n, kept);
+        if (!may_have_name(path, kept) || !may_have_name(log, kept_log))
+            continue;
+        PST_TRY(give_name(path, kept, err));
+        PST_TRY(give_name(log, kept_log, err));
+        return pst_file_sync_dir(path, err);
+    }
+    return PST_FAIL(err, PST_E_CONFLICT,
+                    "%d stores of earlier restores lie beside '%s': remove some of them", KEPT_MAX,
+                    path);
+}
+
+/* The old log would be taken for one of the new store's. */
+static pst_code drop_log(const char *path, struct pst_err *err)
+{
+    static const char *const suffixes[] = {"-wal", "-shm"};
+    char name[PST_DB_PATH];
     for (size_t i = 0; i < PST_COUNT(suffixes); i++) {
-        (void)snprintf(from, sizeof(from), "%s%s", path, suffixes[i]);
-        (void)snprintf(to, sizeof(to), "%s.before-restore%s", path, suffixes[i]);
-        (void)unlink(to);
-        PST_TRY(move_file(from, to, err));
+        (void)snprintf(name, sizeof(name), "%.*s%s", PST_DB_PATH - 8, path, suffixes[i]);
+        if (unlink(name) != 0 && errno != ENOENT)
+            return PST_FAIL_OS(err, PST_E_IO, "cannot remove '%s'", name);
     }
     return PST_OK;
 }
 
-pst_code pst_db_restore(const char *backup, const char *path, struct pst_err *err)
+static pst_code replace(const char *backup, const char *part, const char *path,
+                        char kept[PST_DB_PATH], struct pst_err *err)
+{
+    PST_TRY(copy_file(backup, part, err));
+    empty_log(path);
+    PST_TRY(keep_old(path, kept, err));
+    PST_TRY(drop_log(path, err));
+    if (rename(part, path) != 0)
+        return PST_FAIL_OS(err, PST_E_IO, "cannot rename '%s' to '%s'", part, path);
+    return pst_file_sync_dir(path, err);
+}
+
+pst_code pst_db_restore(const char *backup, const char *path, char kept[PST_DB_PATH],
+                        struct pst_err *err)
 {
     PST_AUTO(lock) struct pst_lock *lock = NULL;
-    char part[PATH_BYTES];
-    if (strlen(path) > PATH_BYTES - 32)
+    char part[PST_DB_PATH];
+    if (strlen(path) > PST_DB_PATH - 32)
         return PST_FAIL(err, PST_E_INVALID, "the path of the store is too long");
     PST_TRY(pst_db_lock(&lock, path, err));
+    bool has_old = pst_file_exists(path);
     (void)snprintf(part, sizeof(part), "%s.part", path);
-    (void)unlink(part);
-    pst_code code = copy_file(backup, part, err);
-    if (code == PST_OK)
-        code = put_aside(path, err);
-    if (code == PST_OK)
-        code = move_file(part, path, err);
-    if (code != PST_OK) {
+    (void)unlink(part); /* of a restore that was broken off */
+    pst_code code = replace(backup, part, path, kept, err);
+    if (code != PST_OK)
         (void)unlink(part);
-        return code;
-    }
-    return pst_file_sync_dir(path, err);
+    if (code == PST_OK && !has_old)
+        kept[0] = '\0';
+    return code;
 }

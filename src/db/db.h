@@ -173,9 +173,15 @@ pst_code pst_db_backup(struct pst_db *db, const char *path, struct pst_err *err)
  * Errors: also NOT_FOUND, CORRUPT (no store, or a log lies beside it). */
 pst_code pst_db_peek_new(const char *path, struct pst_db_conn **out, struct pst_err *err);
 /* Put a copy of `backup` in the place of the store at `path`, which must not be open (its lock
- * is taken); the file that was there, and its log, are kept as <path>.before-restore.
- * Errors: as peek and open. */
-pst_code pst_db_restore(const char *backup, const char *path, struct pst_err *err);
+ * is taken). The file that was there is kept under the name that kept gets ("" where there was
+ * none): <path>.before-restore, or a numbered one where that is taken; never is one replaced.
+ * Broken off anywhere, there is the old store or the new one at `path`, the old one is lost under
+ * neither name, and it may be repeated. (An old store that is damaged keeps a log that could not
+ * be moved into it beside the kept name alone.) Errors: as peek and open, and CONFLICT (100 are
+ * kept). */
+enum { PST_DB_PATH = 4096 };
+pst_code pst_db_restore(const char *backup, const char *path, char kept[PST_DB_PATH],
+                        struct pst_err *err);
 /* Full integrity check; PST_OK, or CORRUPT with the first finding. Reader connection. */
 pst_code pst_db_check(struct pst_db_conn *conn, struct pst_err *err);
 

@@ -36,6 +36,7 @@ struct pst_gate_run;
 /* One call that came to its end. Everything is borrowed for the callback. */
 struct pst_contact {
     pst_str connection_id, request_id, sync_id; /* "" where there is none */
+    uint64_t credentials_mark; /* of the run's options */
     const char *origin; /* "https://ps.example.com:8443" */
     const struct pst_http_request *request; /* never show password or body */
     const struct pst_http_response *response;
@@ -59,6 +60,7 @@ PST_DEFINE_AUTO(gate, struct pst_gate, pst_gate_free);
 /* Texts are copied, pointers are borrowed until pst_gate_end. */
 struct pst_gate_run_options {
     pst_str connection_id, request_id, sync_id;
+    uint64_t credentials_mark; /* which credentials it goes by; handed on to the observer */
     const struct pst_connector_ops *connector; /* its words for refusals; may be NULL */
     struct pst_http *http; /* this thread's client; its cookies are forgotten at both ends */
     const atomic_bool *cancel; /* may be NULL */

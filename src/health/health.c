@@ -110,9 +110,10 @@ static struct pst_health_actions step_contact(struct pst_health *state, pst_wall
     return none;
 }
 
-static struct pst_health_actions restart(struct pst_health *state, pst_wall now)
+/* Probed also where it was pending before: what made it so was tried with other credentials. */
+static struct pst_health_actions restart(struct pst_health *state, pst_wall now, const char *reason)
 {
-    struct pst_health_actions actions = move_to(state, now, PST_CONN_PENDING, NULL);
+    struct pst_health_actions actions = move_to(state, now, PST_CONN_PENDING, reason);
     actions.must_probe = true;
     return actions;
 }
@@ -126,11 +127,11 @@ struct pst_health_actions pst_health_step(struct pst_health *state, pst_wall now
         return step_contact(state, now, event);
     case PST_HEALTH_CREDENTIALS:
         if (!is_inactive)
-            return restart(state, now);
+            return restart(state, now, event->reason);
         break;
     case PST_HEALTH_ENABLED:
         if (is_inactive)
-            return restart(state, now);
+            return restart(state, now, event->reason);
         break;
     case PST_HEALTH_DISABLED:
         return move_to(state, now, PST_CONN_INACTIVE, event->reason);

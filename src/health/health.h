@@ -7,7 +7,7 @@
  *
  * Status follows the last contact. Refused credentials end all tries until they change.
  *
- * Thread-safety: pure.
+ * Thread-safety: pure, but for pst_health_save: as the connection to the store that is passed.
  */
 #ifndef PST_HEALTH_HEALTH_H
 #define PST_HEALTH_HEALTH_H
@@ -17,6 +17,9 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/time.h"
+
+struct pst_connection;
+struct pst_db_conn;
 
 enum pst_conn_status {
     PST_CONN_PENDING, /* created, never reached */
@@ -38,7 +41,7 @@ struct pst_health {
 
 enum pst_health_event_kind {
     PST_HEALTH_CONTACT, /* one call came to its end */
-    PST_HEALTH_CREDENTIALS, /* credentials or configuration were replaced */
+    PST_HEALTH_CREDENTIALS, /* credentials were replaced */
     PST_HEALTH_ENABLED, /* switched on again, or credits are back */
     PST_HEALTH_DISABLED, /* switched off; reason says by what */
 };
@@ -47,7 +50,7 @@ struct pst_health_event {
     enum pst_health_event_kind kind;
     pst_code code; /* CONTACT: PST_OK or what the gate made of the answer */
     int http_status; /* CONTACT: 0 when there was no answer */
-    const char *reason; /* the error's message, or why it was disabled; may be NULL */
+    const char *reason; /* for people: the error's message, or what was done; may be NULL */
 };
 
 struct pst_health_actions {
@@ -63,6 +66,12 @@ struct pst_health pst_health_initial(pst_wall now, bool is_active, const char *r
 
 struct pst_health_actions pst_health_step(struct pst_health *state, pst_wall now,
                                           const struct pst_health_event *event);
+
+/* The state as it is stored. Save writes status and reason, with a history row and an event when
+ * the status is another one; inside a writer job. Errors: as pst_connections_set_status. */
+void pst_health_load(struct pst_health *out, const struct pst_connection *c);
+pst_code pst_health_save(struct pst_db_conn *conn, const struct pst_health *state, int64_t pk,
+                         pst_str request_id, pst_wall now, bool *changed, struct pst_err *err);
 
 /* PST_OK when the system may be called in this state. Errors: REAUTH, INACTIVE. */
 pst_code pst_health_admit(const struct pst_health *state, struct pst_err *err);

@@ -133,6 +133,9 @@ pst_code pst_data_keys_list(struct pst_db_conn *conn, int64_t after_pk, size_t l
 /* The same key under another root key. Errors: NOT_FOUND. */
 pst_code pst_data_keys_rewrap(struct pst_db_conn *conn, int64_t pk, pst_str wrapped,
                               struct pst_err *err);
+/* The oldest retired key of an organization; 0 = there is none. */
+pst_code pst_data_keys_retired(struct pst_db_conn *conn, int64_t organization_pk, int64_t *pk,
+                               struct pst_err *err);
 /* Only a retired key that seals nothing any more. Errors: CONFLICT, NOT_FOUND. */
 pst_code pst_data_keys_remove(struct pst_db_conn *conn, int64_t pk, struct pst_err *err);
 

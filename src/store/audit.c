@@ -155,6 +155,16 @@ pst_code pst_data_keys_rewrap(struct pst_db_conn *conn, int64_t pk, pst_str wrap
     return PST_OK;
 }
 
+pst_code pst_data_keys_retired(struct pst_db_conn *conn, int64_t organization_pk, int64_t *pk,
+                               struct pst_err *err)
+{
+    return pst_row_int(conn,
+                       PST_STR("SELECT pk FROM data_key WHERE organization_pk = ?1"
+                               " AND retired_at IS NOT NULL ORDER BY pk LIMIT 1"),
+                       &organization_pk, 1, pk, err);
+}
+
+/* Every column that is in the table of account/rotate.c is asked here. */
 pst_code pst_data_keys_remove(struct pst_db_conn *conn, int64_t pk, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;

@@ -1,6 +1,9 @@
 /* store/connections.c: the rows of connections and their history. */
 #include "store/connections.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "store/rows.h"
 #include "store/store.h"
 #include "store/syncs_private.h"
@@ -28,13 +31,19 @@ const char *pst_connection_status_name(enum pst_connection_status status)
     return status_names[status];
 }
 
+bool pst_connection_status_parse(enum pst_connection_status *out, pst_str name)
+{
+    int i = pst_row_find_name(status_names, PST_COUNT(status_names), name);
+    if (i >= 0)
+        *out = (enum pst_connection_status)i;
+    return i >= 0;
+}
+
 static pst_code read_status(struct pst_stmt *st, int column, enum pst_connection_status *out,
                             struct pst_err *err)
 {
-    int i = pst_row_find_name(status_names, PST_COUNT(status_names), pst_stmt_str(st, column));
-    if (i < 0)
+    if (!pst_connection_status_parse(out, pst_stmt_str(st, column)))
         return PST_FAIL(err, PST_E_CORRUPT, "a connection has an unknown status");
-    *out = (enum pst_connection_status)i;
     return PST_OK;
 }
 
@@ -123,6 +132,12 @@ pst_code pst_connections_create(struct pst_db_conn *conn, struct pst_connection 
 }
 
 /* ---- reading ---- */
+
+/* Every sealing has a nonce of its own, so that the same words given again are another mark. */
+uint64_t pst_connection_credentials_mark(const struct pst_connection *c)
+{
+    return XXH3_64bits(c->credentials.len ? c->credentials.ptr : "", c->credentials.len);
+}
 
 static pst_code get_by_id(struct pst_db_conn *conn, pst_str sql, int64_t organization_pk,
                           pst_str id, struct pst_arena *arena, struct pst_connection *out,
@@ -335,6 +350,19 @@ pst_code pst_connections_patch(struct pst_db_conn *conn, int64_t pk,
     return PST_OK;
 }
 
+static pst_code set_reason(struct pst_db_conn *conn, int64_t pk, pst_str reason,
+                           struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("UPDATE connection SET status_reason = ?2"
+                                " WHERE pk = ?1 AND status_reason <> ?2"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, pk);
+    pst_stmt_bind_str(st, 2, reason);
+    return pst_stmt_run(st, NULL, err);
+}
+
 pst_code pst_connections_set_status(struct pst_db_conn *conn, int64_t pk,
                                     enum pst_connection_status status, pst_str reason,
                                     pst_str request_id, pst_wall now, bool *changed,
@@ -354,11 +382,11 @@ pst_code pst_connections_set_status(struct pst_db_conn *conn, int64_t pk,
     PST_TRY(read_status(st, 0, &before, err));
     if (changed)
         *changed = before != status;
+    pst_stmt_done(PST_TAKE(st));
     if (before == status)
-        return PST_OK;
+        return set_reason(conn, pk, reason, err);
     if (before == PST_CONNECTION_INACTIVE && status != PST_CONNECTION_PENDING)
         return PST_FAIL(err, PST_E_CONFLICT, "the connection is inactive");
-    pst_stmt_done(PST_TAKE(st));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("UPDATE connection SET status = ?2, status_since = ?3,"
                                 " status_reason = ?4 WHERE pk = ?1"),
@@ -384,6 +412,38 @@ pst_code pst_connections_set_plan(struct pst_db_conn *conn, int64_t pk, pst_wall
     pst_stmt_bind_wall(st, 2, next_run_at);
     pst_stmt_bind_wall(st, 3, last_tick_at);
     return pst_stmt_run(st, NULL, err);
+}
+
+pst_code pst_connections_sealed(struct pst_db_conn *conn, int64_t organization_pk, pst_str key_id,
+                                int64_t after_pk, size_t limit, struct pst_arena *arena,
+                                struct pst_sealed **out, size_t *count, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    *count = 0;
+    PST_TRY(pst_row_limit(limit, err));
+    PST_TRY(pst_arena_array(arena, out, limit, sizeof(**out), err));
+    /* Sealed bytes begin with one byte of format and the key's id (crypto/crypto.h). */
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT pk, id, credentials FROM connection"
+                                " WHERE organization_pk = ?1 AND pk > ?3 AND deleted_at IS NULL"
+                                " AND length(credentials) > 0"
+                                " AND lower(hex(substr(credentials, 2, 16))) <> ?2"
+                                " ORDER BY pk LIMIT ?4"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, organization_pk);
+    pst_stmt_bind_str(st, 2, key_id);
+    pst_stmt_bind_i64(st, 3, after_pk);
+    pst_stmt_bind_i64(st, 4, (int64_t)limit);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        struct pst_sealed *s = &(*out)[(*count)++];
+        s->pk = pst_stmt_i64(st, 0);
+        s->row_id = pst_row_id(st, 1, "conn_");
+        PST_TRY(pst_row_blob(st, 2, arena, &s->bytes, err));
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
 }
 
 pst_code pst_connections_reseal(struct pst_db_conn *conn, int64_t pk, pst_str before, pst_str after,

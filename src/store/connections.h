@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/id.h"
 #include "db/db.h"
+#include "store/sealed.h"
 
 enum pst_connection_status {
     PST_CONNECTION_PENDING, /* created, never reached */
@@ -23,6 +24,7 @@ enum pst_connection_status {
 };
 
 const char *pst_connection_status_name(enum pst_connection_status status); /* "pending" */
+bool pst_connection_status_parse(enum pst_connection_status *out, pst_str name);
 
 struct pst_connection {
     int64_t pk;
@@ -51,6 +53,9 @@ struct pst_connection {
     pst_wall deleted_at; /* none = it exists */
     bool purge; /* deleted, and its data shall go too */
 };
+
+/* The same number as long as the stored credentials are the same ones. */
+uint64_t pst_connection_credentials_mark(const struct pst_connection *c);
 
 /* From c: everything but pk, organization_id, last_seq, version, updated_at, deleted_at, purge
  * and the times of the schedule. status is PENDING or INACTIVE, status_since created_at.
@@ -106,9 +111,9 @@ pst_code pst_connections_patch(struct pst_db_conn *conn, int64_t pk,
                                const struct pst_connection_patch *patch, int64_t if_version,
                                pst_wall now, struct pst_err *err);
 
-/* Write a new status with its history row; nothing happens (and *changed is false) when status
- * is the stored one. changed may be NULL. An INACTIVE connection only leaves that status for
- * PENDING. Errors: NOT_FOUND, CONFLICT. */
+/* Write a new status with its history row; when status is the stored one, only the reason is
+ * written (and *changed is false). changed may be NULL. An INACTIVE connection only leaves that
+ * status for PENDING. Errors: NOT_FOUND, CONFLICT. */
 pst_code pst_connections_set_status(struct pst_db_conn *conn, int64_t pk,
                                     enum pst_connection_status status, pst_str reason,
                                     pst_str request_id, pst_wall now, bool *changed,
@@ -117,6 +122,12 @@ pst_code pst_connections_set_status(struct pst_db_conn *conn, int64_t pk,
 /* What the scheduler decided; does not raise version and notifies nobody. */
 pst_code pst_connections_set_plan(struct pst_db_conn *conn, int64_t pk, pst_wall next_run_at,
                                   pst_wall last_tick_at, struct pst_err *err);
+
+/* Credentials of an organization that are sealed with another data key than key_id, behind
+ * after_pk; at most limit, fewer only at the end. limit 1..500. */
+pst_code pst_connections_sealed(struct pst_db_conn *conn, int64_t organization_pk, pst_str key_id,
+                                int64_t after_pk, size_t limit, struct pst_arena *arena,
+                                struct pst_sealed **out, size_t *count, struct pst_err *err);
 
 /* Replace the sealed credentials without raising version (a rotation of keys).
  * Errors: CONFLICT when they are no longer `before`. */

@@ -92,8 +92,10 @@ pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoin
 pst_code pst_endpoints_delete(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                               struct pst_err *err);
 
-/* Write the health; nothing else changes, nobody is notified. Errors: NOT_FOUND (deleted). */
-pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk,
+/* Write the health; nothing else changes, nobody is notified. version: of the endpoint that it was
+ * learned of. Errors: NOT_FOUND (deleted), CONFLICT (a user has changed it since, and perhaps
+ * switched it on). */
+pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk, int64_t version,
                                   const struct pst_endpoint_health *health, struct pst_err *err);
 
 /* Replace sealed bytes without raising version (a rotation of keys). Errors: CONFLICT when they

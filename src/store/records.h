@@ -175,8 +175,7 @@ struct pst_record_query {
      * start. Belongs to one query: same entity, filters and sort. */
     struct pst_record_position {
         int64_t first_seq;
-        int64_t num; /* value of the field the walk is ordered by, microseconds */
-        char date[16]; /* the same where it is a date; else "" */
+        int64_t num; /* updated_at where that is the order, microseconds; else 0 */
     } after;
 };
 
@@ -185,9 +184,7 @@ struct pst_record_query {
  * *more: there are further ones; *last is where the page ended (also when the scan budget of
  * 10,000 rows ended it early, so a page may be short, even empty, and have more behind it).
  *
- * Order: as `sort` says. With FIRST_SEEN, and no equality filter but a range on updated_at or on
- * a date or time of the model, the walk follows that range's index: by that field, then by
- * first appearance. */
+ * Order: as `sort` says, whatever the filters. */
 pst_code
 pst_records_list(struct pst_db_conn *conn, const struct pst_record_query *query,
                  pst_code (*row)(void *self, const struct pst_record_row *row, struct pst_err *err),
@@ -201,7 +198,7 @@ pst_code pst_records_get(struct pst_db_conn *conn, const struct pst_entity *enti
                          struct pst_err *err);
 
 /* Opaque text for a position, bound to the query: letters and digits, NUL-terminated. */
-enum { PST_RECORD_CURSOR = 128 };
+enum { PST_RECORD_CURSOR = 49 };
 void pst_record_cursor_format(char out[PST_RECORD_CURSOR], const struct pst_record_query *query,
                               const struct pst_record_position *position);
 /* Fills query->after. Errors: INVALID (not a cursor, or another query's), err->param "cursor". */

@@ -1,15 +1,17 @@
 /* store/records_list.c: one page of a list of records.
  *
  * A walk follows one index. What the index can answer stands in WHERE: the connection, one
- * filter (or a range), and the position after the last page. Everything else is a condition on
- * the row, evaluated under a budget, so that no request walks a million rows: it stands in
- * CASE, where the planner cannot be led to another index by it, and keeps `data` of rows that
- * do not match from being read at all.
+ * filter, and the position after the last page. Everything else is a condition on the row,
+ * evaluated under a budget, so that no request walks a million rows: it stands in CASE, where the
+ * planner cannot be led to another index by it, and keeps `data` of rows that do not match from
+ * being read at all.
+ *
+ * A range (dates, updated_at) has an index of its own, but not the order of first appearance, in
+ * which alone nothing is missed or repeated while records change. So where the range holds no more
+ * rows than the budget, that index gives their places, which are put in order and looked up one by
+ * one; a wider range is a condition like others, met often enough. A position is good for both.
  */
 #include "store/records_list.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "store/rows.h"
 #include "store/schema.h"
@@ -34,11 +36,11 @@ struct statement {
 struct walk {
     const char *column; /* NULL: first_seq alone */
     const struct pst_record_filter *equal; /* the filter that the index answers, or NULL */
-    bool is_ordered; /* by column, then first_seq; else by first_seq */
+    bool is_ordered; /* by updated_at, then first_seq; else by first_seq */
     bool is_descending;
-    bool is_text;
-    const struct pst_record_filter *from, *upto; /* ranges on the column that it answers */
-    bool is_updated; /* column is updated_at */
+    const struct pst_record_filter *from, *upto; /* ranges on the column */
+    bool is_updated; /* column is updated_at: its range are two members of the query */
+    bool is_narrow; /* the column's index gives the places of the range */
 };
 
 /* ---- choosing ---- */
@@ -85,8 +87,6 @@ static void choose_range(const struct pst_record_query *q, struct walk *w)
         if (w->column && w->column != f->filter->column)
             continue;
         w->column = f->filter->column;
-        w->is_ordered = true;
-        w->is_text = f->value.kind == PST_FILTER_TEXT;
         *(f->match == PST_MATCH_AFTER ? &w->from : &w->upto) = f;
     }
 }
@@ -104,11 +104,12 @@ static struct walk choose_walk(const struct pst_record_query *q, bool has_index)
         w.column = has_index ? equal->filter->column : NULL;
         return w;
     }
-    if (q->sort == PST_SORT_FIRST_SEEN)
+    w.is_ordered = q->sort != PST_SORT_FIRST_SEEN;
+    if (!w.is_ordered)
         choose_range(q, &w);
-    if (q->sort != PST_SORT_FIRST_SEEN || (!w.column && has_updated_range)) {
+    if (w.is_ordered || (!w.column && has_updated_range)) {
         w.column = "updated_at";
-        w.is_ordered = w.is_updated = true;
+        w.is_updated = true;
         w.is_descending = q->sort == PST_SORT_UPDATED_DESC;
     }
     return w;
@@ -197,10 +198,10 @@ static void add_conditional(struct statement *s, const struct pst_record_query *
     }
     for (size_t i = 0; i < q->filter_count; i++) {
         const struct pst_record_filter *f = &q->filters[i];
-        if (f != w->equal && f != w->from && f != w->upto)
+        if (f != w->equal)
             add_filter_condition(s, f);
     }
-    if (!w->is_updated) {
+    if (!w->is_ordered) {
         add_time_condition(s, "updated_at", " >=", q->updated_after);
         add_time_condition(s, "updated_at", " <", q->updated_before);
     }
@@ -214,46 +215,86 @@ static void add_conditional(struct statement *s, const struct pst_record_query *
         pst_buf_add_str(&s->sql, pst_str_from(column));
 }
 
-static void add_position(struct statement *s, const struct pst_record_query *q,
-                         const struct walk *w)
+static void add_bound(struct statement *s, const char *column, const char *op,
+                      const struct pst_filter_value *v)
 {
-    add_texts(s, " AND (", w->column, w->is_descending ? ", first_seq) < (" : ", first_seq) > (");
-    if (w->is_text)
-        add_value(s, (struct value){.kind = VALUE_TEXT, .text = pst_str_from(q->after.date)});
-    else
-        add_int(s, q->after.num);
-    pst_buf_add_lit(&s->sql, ", ");
-    add_int(s, q->after.first_seq);
-    pst_buf_add_char(&s->sql, ')');
+    if (v->kind == PST_FILTER_NULL)
+        return;
+    add_texts(s, " AND ", column, op);
+    add_filter_value(s, v);
+}
+
+static void find_bounds(const struct pst_record_query *q, const struct walk *w,
+                        struct pst_filter_value *lower, struct pst_filter_value *upper)
+{
+    *lower = *upper = (struct pst_filter_value){.kind = PST_FILTER_NULL};
+    if (w->is_updated && !pst_wall_is_none(q->updated_after))
+        *lower = (struct pst_filter_value){.kind = PST_FILTER_INT, .num = q->updated_after.us};
+    if (w->is_updated && !pst_wall_is_none(q->updated_before))
+        *upper = (struct pst_filter_value){.kind = PST_FILTER_INT, .num = q->updated_before.us};
+    if (w->from)
+        *lower = w->from->value;
+    if (w->upto)
+        *upper = w->upto->value;
 }
 
 /* The bounds of an ordered walk. Behind a position the bound on its side says nothing new, and
  * would only compete with it for the index. */
-static void add_bounds(struct statement *s, const struct pst_record_query *q, const struct walk *w)
+static void add_order(struct statement *s, const struct pst_record_query *q, const struct walk *w)
 {
     bool is_first = q->after.first_seq == 0;
-    struct pst_filter_value lower = {.kind = PST_FILTER_NULL};
-    struct pst_filter_value upper = {.kind = PST_FILTER_NULL};
-    if (w->is_updated && !pst_wall_is_none(q->updated_after))
-        lower = (struct pst_filter_value){.kind = PST_FILTER_INT, .num = q->updated_after.us};
-    if (w->is_updated && !pst_wall_is_none(q->updated_before))
-        upper = (struct pst_filter_value){.kind = PST_FILTER_INT, .num = q->updated_before.us};
-    if (w->from)
-        lower = w->from->value;
-    if (w->upto)
-        upper = w->upto->value;
-    if (!is_first)
-        add_position(s, q, w);
-    if (!is_first && !w->is_updated) /* the index is partial; a pair does not imply it */
-        add_texts(s, " AND ", w->column, " IS NOT NULL");
-    if (lower.kind != PST_FILTER_NULL && (is_first || w->is_descending)) {
-        add_texts(s, " AND ", w->column, " >= ");
-        add_filter_value(s, &lower);
+    struct pst_filter_value lower;
+    struct pst_filter_value upper;
+    find_bounds(q, w, &lower, &upper);
+    if (!is_first) {
+        add_texts(s, " AND (updated_at, first_seq)", w->is_descending ? " < (" : " > (", "");
+        add_int(s, q->after.num);
+        pst_buf_add_lit(&s->sql, ", ");
+        add_int(s, q->after.first_seq);
+        pst_buf_add_char(&s->sql, ')');
     }
-    if (upper.kind != PST_FILTER_NULL && (is_first || !w->is_descending)) {
-        add_texts(s, " AND ", w->column, " < ");
-        add_filter_value(s, &upper);
-    }
+    if (is_first || w->is_descending)
+        add_bound(s, w->column, " >= ", &lower);
+    if (is_first || !w->is_descending)
+        add_bound(s, w->column, " < ", &upper);
+    add_texts(s, " ORDER BY updated_at", w->is_descending ? " DESC, first_seq DESC" : ", first_seq",
+              "");
+}
+
+/* What an index alone answers of a range: `what` of its rows. */
+static void compose_range(struct statement *s, const struct pst_record_query *q,
+                          const struct walk *w, const char *what)
+{
+    struct pst_filter_value lower;
+    struct pst_filter_value upper;
+    find_bounds(q, w, &lower, &upper);
+    add_texts(s, "SELECT ", what, " FROM ");
+    add_texts(s, q->entity->table, " WHERE conn = ", "");
+    add_int(s, q->connection_pk);
+    add_bound(s, w->column, " >= ", &lower);
+    add_bound(s, w->column, " < ", &upper);
+}
+
+/* The pluses keep the planner from the index of first_seq, along which it need not sort but has to
+ * look at every record. */
+static void compose_places(struct statement *s, const struct pst_record_query *q,
+                           const struct walk *w)
+{
+    compose_range(s, q, w, "first_seq");
+    pst_buf_add_lit(&s->sql, " AND +first_seq > ");
+    add_int(s, q->after.first_seq);
+    pst_buf_add_lit(&s->sql, " ORDER BY +first_seq");
+}
+
+/* Whether it is more than the budget. */
+static void compose_width(struct statement *s, const struct pst_record_query *q,
+                          const struct walk *w)
+{
+    pst_buf_add_lit(&s->sql, "SELECT count(*) FROM (");
+    compose_range(s, q, w, "1");
+    pst_buf_add_lit(&s->sql, " LIMIT ");
+    pst_buf_add_i64(&s->sql, SCAN_BUDGET + 1);
+    pst_buf_add_char(&s->sql, ')');
 }
 
 /* What a list selects. Every column of every row costs, so only what is going to be read. */
@@ -275,7 +316,7 @@ enum {
 static void compose(struct statement *s, const struct pst_record_query *q, const struct walk *w)
 {
     pst_buf_add_lit(&s->sql, "SELECT first_seq, ");
-    pst_buf_add_str(&s->sql, pst_str_from(w->is_ordered ? w->column : "0"));
+    pst_buf_add_str(&s->sql, w->is_ordered ? PST_STR("updated_at") : PST_STR("0"));
     add_texts(s, ", seq, created_at, updated_at, synced_at, ",
               q->deleted == PST_DELETED_EXCLUDE ? "NULL" : "deleted_at", ", id, source_id, ");
     add_conditional(s, q, w, "data");
@@ -289,10 +330,13 @@ static void compose(struct statement *s, const struct pst_record_query *q, const
         add_texts(s, " AND ", w->column, " = ");
         add_filter_value(s, &w->equal->value);
     }
+    if (w->is_narrow) { /* bound anew for each place */
+        pst_buf_add_lit(&s->sql, " AND first_seq = ");
+        add_int(s, 0);
+        return;
+    }
     if (w->is_ordered) {
-        add_bounds(s, q, w);
-        add_texts(s, " ORDER BY ", w->column,
-                  w->is_descending ? " DESC, first_seq DESC" : ", first_seq");
+        add_order(s, q, w);
     } else {
         pst_buf_add_lit(&s->sql, " AND first_seq > ");
         add_int(s, q->after.first_seq);
@@ -307,23 +351,20 @@ void pst_records_list_sql(struct pst_buf *out, const struct pst_record_query *qu
     struct walk w = choose_walk(query, true);
     struct statement s = {.count = 0};
     pst_buf_init(&s.sql, SQL_BYTES);
-    compose(&s, query, &w);
+    if (w.column && !w.equal && !w.is_ordered)
+        compose_places(&s, query, &w);
+    else
+        compose(&s, query, &w);
     pst_buf_add_str(out, pst_buf_str(&s.sql));
     pst_buf_fini(&s.sql);
 }
 
 /* ---- walking ---- */
 
-static void read_position(struct pst_stmt *st, const struct walk *w,
-                          struct pst_record_position *out)
+static void read_position(struct pst_stmt *st, struct pst_record_position *out)
 {
-    *out = (struct pst_record_position){.first_seq = pst_stmt_i64(st, FIRST_SEQ)};
-    if (!w->is_ordered)
-        return;
-    if (w->is_text)
-        (void)pst_str_copy(out->date, sizeof(out->date), pst_stmt_str(st, ORDER));
-    else
-        out->num = pst_stmt_i64(st, ORDER);
+    *out = (struct pst_record_position){.first_seq = pst_stmt_i64(st, FIRST_SEQ),
+                                        .num = pst_stmt_i64(st, ORDER)};
 }
 
 static bool read_row(struct pst_stmt *st, const struct pst_record_query *q,
@@ -353,26 +394,96 @@ static bool read_row(struct pst_stmt *st, const struct pst_record_query *q,
     return true;
 }
 
-static pst_code open_list(struct pst_db_conn *conn, const struct pst_record_query *q,
-                          const struct walk *w, struct pst_stmt **out, struct pst_err *err)
+static pst_code open_statement(struct pst_db_conn *conn, struct statement *s, struct pst_stmt **out,
+                               struct pst_err *err)
 {
-    struct statement s = {.count = 0};
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    pst_buf_init(&s.sql, SQL_BYTES);
-    compose(&s, q, w);
-    pst_code code = pst_buf_check(&s.sql, err);
+    pst_code code = pst_buf_check(&s->sql, err);
     if (code == PST_OK)
-        code = pst_db_stmt(conn, pst_buf_str(&s.sql), &st, err);
-    pst_buf_fini(&s.sql);
+        code = pst_db_stmt(conn, pst_buf_str(&s->sql), &st, err);
+    pst_buf_fini(&s->sql);
     PST_TRY(code);
-    for (int i = 0; i < s.count; i++) {
-        if (s.values[i].kind == VALUE_INT)
-            pst_stmt_bind_i64(st, i + 1, s.values[i].num);
+    for (int i = 0; i < s->count; i++) {
+        if (s->values[i].kind == VALUE_INT)
+            pst_stmt_bind_i64(st, i + 1, s->values[i].num);
         else
-            pst_stmt_bind_str(st, i + 1, s.values[i].text);
+            pst_stmt_bind_str(st, i + 1, s->values[i].text);
     }
     *out = PST_TAKE(st);
     return PST_OK;
+}
+
+static pst_code see_width(struct pst_db_conn *conn, const struct pst_record_query *q,
+                          struct walk *w, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    struct statement s = {.count = 0};
+    bool has_row = false;
+    if (!w->column || w->equal || w->is_ordered)
+        return PST_OK;
+    pst_buf_init(&s.sql, SQL_BYTES);
+    compose_width(&s, q, w);
+    PST_TRY(open_statement(conn, &s, &st, err));
+    PST_TRY(pst_stmt_step(st, &has_row, err));
+    w->is_narrow = has_row && pst_stmt_i64(st, 0) <= SCAN_BUDGET;
+    return PST_OK;
+}
+
+/* The rows in the order of the list. The statement of places stays open, so that both see one
+ * state of the store. */
+struct rows {
+    struct pst_stmt *places; /* NULL: `st` gives row after row */
+    struct pst_stmt *st;
+    int place_index; /* of the place among what is bound to st */
+};
+
+static void close_rows(struct rows *r)
+{
+    pst_stmt_done(r->st);
+    pst_stmt_done(r->places);
+}
+
+static pst_code open_rows(struct pst_db_conn *conn, const struct pst_record_query *q,
+                          const struct walk *w, struct rows *out, struct pst_err *err)
+{
+    struct statement places = {.count = 0};
+    struct statement s = {.count = 0};
+    if (w->is_narrow) {
+        pst_buf_init(&places.sql, SQL_BYTES);
+        compose_places(&places, q, w);
+        PST_TRY(open_statement(conn, &places, &out->places, err));
+    }
+    pst_buf_init(&s.sql, SQL_BYTES);
+    compose(&s, q, w);
+    out->place_index = s.count;
+    return open_statement(conn, &s, &out->st, err);
+}
+
+static pst_code next_row(struct rows *r, bool *has_row, struct pst_err *err)
+{
+    if (!r->places)
+        return pst_stmt_step(r->st, has_row, err);
+    PST_TRY(pst_stmt_step(r->places, has_row, err));
+    if (!*has_row)
+        return PST_OK;
+    pst_stmt_reset(r->st);
+    pst_stmt_bind_i64(r->st, r->place_index, pst_stmt_i64(r->places, 0));
+    return pst_stmt_step(r->st, has_row, err);
+}
+
+/* *is_over: the row does not go onto this page any more. */
+static pst_code give_row(const struct pst_record_row *row,
+                         pst_code (*row_fn)(void *self, const struct pst_record_row *row,
+                                            struct pst_err *err),
+                         void *self, size_t given, bool *is_over, struct pst_err *err)
+{
+    struct pst_err refusal;
+    pst_code code = row_fn(self, row, &refusal);
+    *is_over = code == PST_E_LIMIT && given > 0;
+    if (code == PST_OK || *is_over)
+        return PST_OK;
+    *err = refusal;
+    return code;
 }
 
 pst_code pst_records_list(struct pst_db_conn *conn, const struct pst_record_query *q,
@@ -381,123 +492,31 @@ pst_code pst_records_list(struct pst_db_conn *conn, const struct pst_record_quer
                           void *self, struct pst_record_position *last, bool *more,
                           struct pst_err *err)
 {
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    __attribute__((cleanup(close_rows))) struct rows rows = {.places = NULL};
     size_t given = 0;
     bool has_row = false;
     bool has_index = true;
     PST_TRY(pst_row_limit(q->limit, err));
     PST_TRY(see_index(conn, q, &has_index, err));
     struct walk w = choose_walk(q, has_index);
-    PST_TRY(open_list(conn, q, &w, &st, err));
+    PST_TRY(see_width(conn, q, &w, err));
+    PST_TRY(open_rows(conn, q, &w, &rows, err));
     *last = q->after;
     *more = false;
-    PST_TRY(pst_stmt_step(st, &has_row, err));
+    PST_TRY(next_row(&rows, &has_row, err));
     for (int scanned = 0; has_row; scanned++) {
         struct pst_record_row row;
-        bool is_match = read_row(st, q, &row);
-        if (scanned == SCAN_BUDGET || (is_match && given == q->limit)) {
+        bool is_match = read_row(rows.st, q, &row);
+        bool is_over = scanned == SCAN_BUDGET || (is_match && given == q->limit);
+        if (is_match && !is_over)
+            PST_TRY(give_row(&row, row_fn, self, given, &is_over, err));
+        if (is_over) {
             *more = true;
             return PST_OK;
         }
-        if (is_match) {
-            struct pst_err refusal;
-            pst_code code = row_fn(self, &row, &refusal);
-            if (code == PST_E_LIMIT && given > 0) {
-                *more = true;
-                return PST_OK;
-            }
-            if (code != PST_OK)
-                *err = refusal;
-            PST_TRY(code);
-            given++;
-        }
-        read_position(st, &w, last);
-        PST_TRY(pst_stmt_step(st, &has_row, err));
+        given += is_match;
+        read_position(rows.st, last);
+        PST_TRY(next_row(&rows, &has_row, err));
     }
-    return PST_OK;
-}
-
-/* ---- cursors ---- */
-
-static void hash_bytes(XXH3_state_t *h, const void *bytes, size_t len)
-{
-    uint64_t n = len;
-    (void)XXH3_64bits_update(h, &n, sizeof(n)); /* borders count too */
-    if (len)
-        (void)XXH3_64bits_update(h, bytes, len);
-}
-
-/* What a cursor is bound to: everything that decides which rows come in which order, and the
- * position itself, so that a damaged cursor is not another place in the list. */
-static uint64_t fingerprint(const struct pst_record_query *q, const struct pst_record_position *p)
-{
-    XXH3_state_t h;
-    const int64_t numbers[] = {
-        q->connection_pk,     (int64_t)q->deleted,      (int64_t)q->sort,     q->updated_after.us,
-        q->updated_before.us, q->created_after.us,      q->created_before.us, q->synced_after.us,
-        q->synced_before.us,  (int64_t)q->filter_count,
-    };
-    const int64_t place[] = {p->first_seq, p->num};
-    (void)XXH3_64bits_reset(&h);
-    hash_bytes(&h, place, sizeof(place));
-    hash_bytes(&h, p->date, strlen(p->date));
-    hash_bytes(&h, q->entity->name, strlen(q->entity->name));
-    hash_bytes(&h, numbers, sizeof(numbers));
-    for (size_t i = 0; i < q->filter_count; i++) {
-        const struct pst_record_filter *f = &q->filters[i];
-        const int64_t parts[] = {(int64_t)f->match, (int64_t)f->value.kind,
-                                 f->value.kind == PST_FILTER_INT ? f->value.num : 0};
-        hash_bytes(&h, f->filter->column, strlen(f->filter->column));
-        hash_bytes(&h, parts, sizeof(parts));
-        if (f->value.kind == PST_FILTER_TEXT)
-            hash_bytes(&h, f->value.text.ptr, f->value.text.len);
-    }
-    return XXH3_64bits_digest(&h);
-}
-
-void pst_record_cursor_format(char out[PST_RECORD_CURSOR], const struct pst_record_query *query,
-                              const struct pst_record_position *position)
-{
-    int n = snprintf(out, PST_RECORD_CURSOR, "%016llx%016llx%016llx",
-                     (unsigned long long)fingerprint(query, position),
-                     (unsigned long long)position->first_seq, (unsigned long long)position->num);
-    for (const char *c = position->date; *c && n > 0; c++, n += 2)
-        (void)snprintf(out + n, (size_t)(PST_RECORD_CURSOR - n), "%02x", (unsigned char)*c);
-}
-
-static bool parse_hex(uint64_t *out, pst_str text)
-{
-    *out = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        static const char digits[] = "0123456789abcdef";
-        const char *at = text.ptr[i] ? strchr(digits, text.ptr[i]) : NULL;
-        if (!at)
-            return false;
-        *out = *out << 4 | (uint64_t)(at - digits);
-    }
-    return true;
-}
-
-pst_code pst_record_cursor_parse(struct pst_record_query *query, pst_str text, struct pst_err *err)
-{
-    struct pst_record_position p = {0};
-    uint64_t parts[3] = {0};
-    bool fine = text.len >= 48 && text.len % 2 == 0 && text.len < 48 + 2 * sizeof(p.date);
-    for (size_t i = 0; fine && i < PST_COUNT(parts); i++)
-        fine = parse_hex(&parts[i], pst_str_sub(text, i * 16, 16));
-    for (size_t i = 48; fine && i < text.len; i += 2) {
-        uint64_t byte = 0;
-        fine = parse_hex(&byte, pst_str_sub(text, i, 2)) && byte != 0;
-        p.date[(i - 48) / 2] = (char)byte;
-    }
-    p.first_seq = (int64_t)parts[1];
-    p.num = (int64_t)parts[2];
-    if (!fine || p.first_seq <= 0)
-        return PST_FAIL_AT(err, PST_E_INVALID, "cursor", "'cursor' is not one of ours");
-    if (parts[0] != fingerprint(query, &p))
-        return PST_FAIL_AT(err, PST_E_INVALID, "cursor",
-                           "'cursor' is damaged, or belongs to a list with other filters or "
-                           "another order");
-    query->after = p;
     return PST_OK;
 }

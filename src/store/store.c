@@ -124,8 +124,8 @@ pst_code pst_store_look(struct pst_db **out, const char *path, int *schema, int 
 }
 
 pst_code pst_store_restore(const char *backup, const char *path, struct pst_backup_info *out,
-                           struct pst_err *err)
+                           char kept[PST_DB_PATH], struct pst_err *err)
 {
     PST_TRY(pst_store_verify(backup, out, err));
-    return pst_db_restore(backup, path, err);
+    return pst_db_restore(backup, path, kept, err);
 }

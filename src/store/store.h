@@ -45,10 +45,10 @@ struct pst_backup_info {
 pst_code pst_store_verify(const char *path, struct pst_backup_info *out, struct pst_err *err);
 
 /* Put a verified backup in the place of the store at `path`, which nobody has open (its lock is
- * taken); the old file is kept beside it as <path>.before-restore. Errors: as verify, and
- * UNAVAILABLE (locked), DISK_FULL. */
+ * taken); the old file is kept beside it under the name that kept gets (pst_db_restore). Errors:
+ * as verify, and UNAVAILABLE (locked), DISK_FULL, CONFLICT. */
 pst_code pst_store_restore(const char *backup, const char *path, struct pst_backup_info *out,
-                           struct pst_err *err);
+                           char kept[PST_DB_PATH], struct pst_err *err);
 
 /* What is older goes; none keeps everything. */
 struct pst_retention {
@@ -57,7 +57,6 @@ struct pst_retention {
     pst_wall history;
     pst_wall audit;
     pst_wall deleted_records; /* records marked deleted before this */
-    pst_wall rejected; /* last rejected before this */
 };
 /* One bounded batch inside a writer job: at most `limit` rows in all; *left tells whether more
  * is due. */

@@ -43,8 +43,7 @@ static pst_code read_columns(pst_str json, struct pst_arena *arena, struct pst_s
     yyjson_doc *doc = NULL;
     PST_TRY(pst_json_read(json, NULL, arena, &doc, err));
     yyjson_val *root = yyjson_doc_get_root(doc);
-    PST_TRY(
-        pst_arena_array(arena, &out->items, yyjson_arr_size(root), sizeof(*out->items), err));
+    PST_TRY(pst_arena_array(arena, &out->items, yyjson_arr_size(root), sizeof(*out->items), err));
     size_t i = 0;
     size_t n = 0;
     yyjson_val *pair = NULL;
@@ -114,8 +113,7 @@ static pst_code ask(struct pst_run *run, const struct pst_stream *def, struct ps
 {
     struct pst_connector_ctx ctx = run->system.ctx;
     struct pst_err why;
-    ctx.deadline =
-        pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.page_timeout_ms);
+    ctx.deadline = pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.page_timeout_ms);
     pst_code rc = run->system.ops->describe(run->system.connector, &ctx, def, arena, out, &why);
     run->counts.calls++;
     *told = rc == PST_OK;
@@ -130,8 +128,7 @@ pst_code pst_run_look_at_columns(struct pst_run *run, const struct pst_sync_stre
                                  const struct pst_stream *def, struct pst_err *err)
 {
     PST_AUTO(arena) struct pst_arena *arena = NULL;
-    PST_AUTO(look) struct look l = {
-        .run = run, .stream = stream, .at = pst_sync_wall(run->w->e)};
+    PST_AUTO(look) struct look l = {.run = run, .stream = stream, .at = pst_sync_wall(run->w->e)};
     struct pst_stream_state state = {.columns_at = PST_WALL_NONE};
     bool found = false;
     bool told = false;

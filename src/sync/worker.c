@@ -103,6 +103,20 @@ struct end_job {
     bool has_successor; /* another run was queued in its place */
 };
 
+static bool has_new_credentials(const struct pst_run *run, const struct pst_connection *now)
+{
+    return pst_connection_credentials_mark(now) !=
+           pst_connection_credentials_mark(&run->connection);
+}
+
+/* Whether credentials came after this run began that nobody has tried: a call of the run itself may
+ * have found the system unreachable since. */
+static bool are_untried(const struct pst_run *run, const struct pst_connection *now)
+{
+    return (now->status == PST_CONNECTION_PENDING || now->status == PST_CONNECTION_OFFLINE) &&
+           has_new_credentials(run, now);
+}
+
 /* Refused credentials: nothing may be tried with them again, also by a run that is queued
  * already. Credentials that were replaced since this run began are another matter. */
 static pst_code note_refusal(struct pst_db_conn *conn, struct end_job *job, struct pst_err *err)
@@ -114,15 +128,17 @@ static pst_code note_refusal(struct pst_db_conn *conn, struct end_job *job, stru
     if (rc == PST_E_NOT_FOUND)
         return PST_OK;
     PST_TRY(rc);
-    if (now.version != run->connection.version)
+    if (has_new_credentials(run, &now))
         return PST_OK;
     return pst_event_set_status(conn, now.pk, PST_CONNECTION_AUTHENTICATION_REQUIRED,
                                 pst_str_from(job->outcome.failure->msg), run->sync->request_id,
                                 job->now, &job->must_pause, err);
 }
 
-/* The connection was changed and put to `pending` while this run still went by what it was
- * before, and held the streams: what was to try the new settings could not be queued then. */
+/* The connection was put to `pending` while this run still went by what it was before, and held
+ * the streams: what was to try new credentials, or a connection that was switched off and on, could
+ * not be queued then. A run that was cancelled or failed is done again; after one that completed an
+ * incremental one is enough. */
 static pst_code queue_successor(struct pst_db_conn *conn, struct end_job *job, struct pst_err *err)
 {
     const struct pst_run *run = job->run;
@@ -135,16 +151,20 @@ static pst_code queue_successor(struct pst_db_conn *conn, struct end_job *job, s
                                        .request_id = run->sync->request_id,
                                        .now = job->now};
     struct pst_connection now = {0};
-    bool is_refused = job->status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH;
-    if (!run->is_open || (job->status != PST_SYNC_CANCELLED && !is_refused))
+    if (!run->is_open)
         return PST_OK;
     pst_code rc =
         pst_connections_get_pk(conn, run->sync->connection_pk, run->w->scratch, &now, err);
     if (rc == PST_E_NOT_FOUND)
         return PST_OK;
     PST_TRY(rc);
-    if (now.version == run->connection.version || now.status != PST_CONNECTION_PENDING)
+    bool is_switched = job->status == PST_SYNC_CANCELLED && now.version != run->connection.version;
+    if (!(is_switched && now.status == PST_CONNECTION_PENDING) && !are_untried(run, &now))
         return PST_OK;
+    if (job->status == PST_SYNC_COMPLETED) {
+        request.mode = PST_SYNC_INCREMENTAL;
+        request.trigger = PST_SYNC_SCHEDULED;
+    }
     for (size_t i = 0; i < run->sync->stream_count; i++)
         if (run->sync->streams[i].entity)
             entities[request.entity_count++] = run->sync->streams[i].entity;

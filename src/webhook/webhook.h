@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "crypto/crypto.h"
 #include "db/db.h"
 #include "http/http.h"

@@ -334,6 +334,13 @@ def test_the_log_of_changes_says_who_did_what(world):
     assert not theirs & {e["object"] for e in entry}
 
 
+def test_the_log_of_changes_names_what_was_changed_and_shows_no_value(world):
+    world.mine.patch(world.base, json={"metadata": {"note": "not for the log"}, "serve_stale": False})
+    entry = next(e for e in world.mine.get("/v1/audit", params={"limit": 500})["data"]
+                 if e["action"] == "connection.update" and e["object"] in world.base)
+    assert entry["detail"] == {"members": ["metadata", "serve_stale"]}, entry
+
+
 # ---- parameters and bodies ----
 
 @pytest.mark.parametrize("query, param", [
@@ -380,7 +387,7 @@ BODIES = [
     (b'{"name":1}', 400), (b'{"name":""}', 400), (b'{"name":"  "}', 400), (b'{"name":"' + b"x" * 201 + b'"}', 400),
     (b'{"metadata":' + b'{"a":' * 32 + b"1" + b"}" * 32 + b"}", 413), (b'\xef\xbb\xbf{"name":"a"}', 400),
     (b'{"metadata":{"a":01}}', 400), (b'{"metadata":NaN}', 400), (b'{"name":"a",}', 400),
-    (b'{"history_days":-1}', 400), (b'{"history_days":1.5}', 400), (b'{"history_days":"1"}', 400),
+    (b'{"history_days":36501}', 400), (b'{"history_days":-1}', 400), (b'{"history_days":1.5}', 400), (b'{"history_days":"1"}', 400),
     (b'{"entities":["nothing"]}', 400), (b'{"entities":"items"}', 400), (b'{"schedule":"1x"}', 400),
     (b'{"schedule":{"cron":"61 * * * *"}}', 400), (b'{"connector":"sandbox"}', 400), (b'{"config":[]}', 400),
     (b'{"config":{"nothing":1}}', 400), (b'{"config":{"base_url":"ftp://x"}}', 400),
@@ -482,6 +489,17 @@ def test_a_connection_lives_from_post_to_purge(world):
     token.fails("GET", "/v1/suppliers", 401, "AUTHENTICATION_FAILED")
     assert connection["id"] not in [c["id"] for c in api.pages("/v1/connections")]
     assert api.call("DELETE", path, params={"purge": "true"}).status_code == 204
+
+
+def test_the_largest_settings_are_taken(world):
+    name = "\u00e9" * 100
+    made = world.mine.post("/v1/connections", status=201, json={
+        "name": name, "connector": "peoplesoft", "config": {"base_url": world.sim.url}, "enabled": False,
+        "credentials": {"username": "x", "password": "y"}, "history_days": 36500})
+    assert (made["name"], made["history_days"]) == (name, 36500)
+    for more in ({"name": name + "x"}, {"history_days": 36501}):
+        world.mine.fails("PATCH", f"/v1/connections/{made['id']}", 400, "INVALID_REQUEST", json=more)
+    world.mine.call("DELETE", f"/v1/connections/{made['id']}")
 
 
 def test_config_that_makes_no_sense_is_named(world):

@@ -1,5 +1,7 @@
 """What changes in the source, in the copy and in the feed: updates, additions, deletes, rejections."""
+import contextlib
 import pathlib
+import sqlite3
 import sys
 import threading
 import time
@@ -149,6 +151,33 @@ def test_a_waiting_reader_is_woken_by_a_change(ready, sim):
     assert empty["data"] == []
 
 
+def test_a_waiting_reader_is_not_held_behind_changes_of_other_entities(ready, server):
+    """A page passes over 10,000 changes that are filtered out: then there is more to look at, not to wait for."""
+    api, connection = ready
+    last = api.get(f"/v1/connections/{connection}")["last_seq"]
+    server.stop()
+    with contextlib.closing(sqlite3.connect(server.data / "penstock.db")) as db, db:
+        db.execute("INSERT INTO change SELECT c.pk, c.last_seq + value, s.pk, 1, zeroblob(16), 0, NULL, '[]'"
+                   " FROM connection c JOIN stream s ON s.connection_pk = c.pk AND s.entity = 'items',"
+                   " (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 10001)"
+                   " SELECT value FROM n)")
+        db.execute("UPDATE connection SET last_seq = last_seq + 10001")
+    server.start()
+    api = server.api(api.token)
+    path = f"/v1/connections/{connection}/changes"
+
+    def look(after):
+        begun = time.monotonic()
+        page = api.get(path, params={"after": after, "entities": "suppliers", "wait": 5})
+        assert page["data"] == []
+        return page["next_after"] - last, time.monotonic() - begun
+
+    passed, seconds = look(last)
+    assert passed == 10000 and seconds < 4 * slowness()
+    passed, seconds = look(last + 1)
+    assert passed == 10001 and seconds >= 5
+
+
 def test_only_a_full_sync_finds_what_was_deleted(ready, sim):
     api, connection = ready
     gone = sim.change("delete", "purchase_orders", 4)["done"]
@@ -296,6 +325,39 @@ def test_credentials_that_change_under_a_refused_run_are_tried(server, sim):
     wait_until(lambda: api.get(f"{path}/syncs")["data"][0]["status"] == "running", "the run to begin")
     time.sleep(0.3)
     api.patch(path, json={"credentials": {"password": sim.PASSWORD}})
+    sim.control("POST", "/sim/latency", json={})
+    wait_until(lambda: api.get(path)["initial_sync_done"], "the new credentials to be tried")
+    assert "authentication_required" not in [h["status"] for h in api.get(f"{path}/history")["data"]]
+
+
+def test_new_credentials_of_a_connection_never_reached_are_tried_at_once(server, sim):
+    api = server.api(new_organization(server))
+    sim.control("POST", "/sim/latency", json={"ms": 5000})
+    connection = connect_to(api, sim, schedule="manual")
+    path = f"/v1/connections/{connection}"
+    first = api.get(f"{path}/syncs")["data"][0]["id"]
+    api.post(f"{path}/syncs/{first}/cancel")
+    assert wait_sync(api, connection, first)["status"] == "cancelled"
+    assert api.get(path)["status"] == "pending"
+    sim.control("POST", "/sim/latency", json={})
+    assert api.patch(path, json={"credentials": {"password": sim.PASSWORD}})["syncing"] is True
+    wait_until(lambda: api.get(path)["status"] == "online", "the new credentials to be tried")
+    assert wait_sync(api, connection)["status"] == "completed"
+
+
+def test_a_late_refusal_of_a_test_says_nothing_of_new_credentials(server, sim):
+    """A test and a first run are under way with the old ones when they are replaced."""
+    api = server.api(new_organization(server))
+    sim.control("POST", "/sim/latency", json={"ms": 2500})
+    connection = connect_to(api, sim, schedule="manual", credentials={"username": sim.USER, "password": "wrong-one"})
+    path = f"/v1/connections/{connection}"
+    answers = []
+    tester = threading.Thread(target=lambda: answers.append(api.with_token(api.token).call("POST", f"{path}/test")))
+    tester.start()
+    time.sleep(0.5)
+    api.patch(path, json={"credentials": {"password": sim.PASSWORD}})
+    tester.join(60)
+    assert answers[0].status_code == 409 or not answers[0].json()["ok"], answers[0].text
     sim.control("POST", "/sim/latency", json={})
     wait_until(lambda: api.get(path)["initial_sync_done"], "the new credentials to be tried")
     assert "authentication_required" not in [h["status"] for h in api.get(f"{path}/history")["data"]]

@@ -353,6 +353,17 @@ def test_stored_credentials_survive_a_new_root_key(acme):
     assert acme.cli("sync", "acme").stdout.startswith("completed")
 
 
+def test_stored_credentials_survive_new_data_keys(acme):
+    refused = acme.cli("keys", "rotate-data", check=False)
+    assert refused.returncode == 75, "under a running server"
+    acme.stop()
+    first = acme.cli("keys", "rotate-data", json_output=True)
+    assert first == {"organizations": 1, "secrets": 1, "resumed": False}
+    assert acme.cli("keys", "rotate-data", "--organization", "nobody", check=False).returncode == 66
+    acme.start()
+    assert acme.cli("sync", "acme").stdout.startswith("completed")
+
+
 def test_the_doctor_looks_at_the_directory_itself(server, place):
     server.stop()
     (place / "file").write_text("no directory")

@@ -111,10 +111,12 @@ def test_a_rotation_broken_off_at_its_end_is_finished_by_the_next_start(place):
     server = stopped(Server(place))
     server.cli("keys", "rotate-root")
     new = (server.data / "root.key").read_text()
+    old = (server.data / "root.key.old").read_text()
     os.rename(server.data / "root.key", server.data / "root.key.new")
     os.rename(server.data / "root.key.old", server.data / "root.key")
     stopped(server)
     assert (server.data / "root.key").read_text() == new
+    assert (server.data / "root.key.old").read_text() == old
     assert not (server.data / "root.key.new").exists()
 
 

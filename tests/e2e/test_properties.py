@@ -31,9 +31,15 @@ FILTERS = {
         ({"order_date_after": "2026-06-01"}, {"order_date"}, lambda r: (r["order_date"] or "") >= "2026-06-01"),
         ({"order_date_before": "2026-06-01", "buyer": "JKUMAR"}, {"order_date", "buyer"},
          lambda r: r["order_date"] is not None and r["order_date"] < "2026-06-01" and r["buyer"] == "JKUMAR"),
+        ({"updated_after": "2000-01-01"}, set(), lambda r: True),  # every record moves in its range
+        ({"updated_before": "2100-01-01"}, set(), lambda r: True),
+        ({"updated_after": "2000-01-01", "status": "approved"}, {"status"}, lambda r: r["status"] == "approved"),
+        ({"created_after": "2000-01-01"}, set(), lambda r: True),
+        ({"synced_after": "2000-01-01"}, set(), lambda r: True),
     ],
     "work_orders": [({"status": "open"}, {"status"}, lambda r: r["status"] == "open")],
-    "suppliers": [({"status": "approved"}, {"status"}, lambda r: r["status"] == "approved")],
+    "suppliers": [({"updated_after": "2000-01-01"}, set(), lambda r: True),
+                  ({"status": "approved"}, {"status"}, lambda r: r["status"] == "approved")],
     "items": [({"status": "active"}, {"status"}, lambda r: r["status"] == "active")],
 }
 STATES = {"exclude": lambda r: r["deleted_at"] is None, "include": lambda r: True,

@@ -164,8 +164,9 @@ static void a_new_root_key_opens_what_the_old_one_sealed(void **state)
     assert_ok(pst_vault_open(w->db, w->root, &err));
     pst_str sealed = must_seal(w, w->root, PST_STR("secret"));
     assert_ok(pst_key_generate(&fresh, &err));
-    assert_code(pst_vault_rotate_root(w->db, fresh, w->root, &count, &err), PST_E_INVALID);
-    assert_ok(pst_vault_rotate_root(w->db, w->root, fresh, &count, &err));
+    assert_code(pst_vault_rotate_root(w->db, fresh, w->root, pst_wall_now(), &count, &err),
+                PST_E_INVALID);
+    assert_ok(pst_vault_rotate_root(w->db, w->root, fresh, pst_wall_now(), &count, &err));
     assert_int_equal(count, 1);
     assert_code(pst_vault_open(w->db, w->root, &err), PST_E_INVALID);
     assert_ok(pst_vault_open(w->db, fresh, &err));

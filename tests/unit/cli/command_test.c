@@ -59,6 +59,7 @@ static void a_command_is_found_by_its_words(void **state)
         {{"connections", "list"}, 2, "connections", 2},
         {{"keys", "list"}, 2, "keys", 2},
         {{"keys", "rotate-root"}, 2, "keys rotate-root", 2},
+        {{"keys", "rotate-data"}, 2, "keys rotate-data", 2},
         {{"status", "list"}, 2, "status", 1}, /* a connection called list */
         {{"snyc"}, 1, NULL, 0},
         {{""}, 1, NULL, 0},

@@ -307,6 +307,29 @@ static void every_change_of_status_is_a_row_of_history(void **state)
     assert_string_equal(pst_connection_status_name(all[1].status), "pending");
 }
 
+static void a_new_reason_is_kept_without_a_row_of_history(void **state)
+{
+    struct world *w = *state;
+    struct pst_connection c;
+    static const char *const reasons[] = {"no route", "silence", ""};
+    for (size_t i = 0; i < PST_COUNT(reasons); i++) {
+        bool changed = true;
+        assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_OFFLINE,
+                                                   pst_str_from(reasons[i]), PST_STR("req_1"),
+                                                   at((int64_t)i + 1), &changed, &w->err));
+        assert_int_equal(changed, i == 0);
+        assert_read(w, pst_connections_get_pk(w->reader, w->conn.pk, w->arena, &c, &w->err));
+        assert_str(c.status_reason, reasons[i]);
+        assert_int_equal(c.status_since.us, at(1).us);
+    }
+    struct pst_connection_event *all = NULL;
+    size_t count = 0;
+    bool more = false;
+    assert_read(w, pst_connections_history(w->reader, w->conn.pk, 0, 9, w->arena, &all, &count,
+                                           &more, &w->err));
+    assert_int_equal(count, 2); /* the creation, and offline once */
+}
+
 struct plans {
     int count;
     int64_t last_pk;
@@ -411,6 +434,7 @@ int main(void)
         CASE(a_connection_is_read_as_it_was_written),
         CASE(a_patch_writes_only_what_it_names),
         CASE(every_change_of_status_is_a_row_of_history),
+        CASE(a_new_reason_is_kept_without_a_row_of_history),
         CASE(plans_and_lists_leave_deleted_connections_out),
         CASE(a_deleted_connection_keeps_its_data_until_it_is_purged),
     };

@@ -12,8 +12,8 @@ static const struct order three[] = {
     {"C", "draft", NULL, "2026-11-03", {0}, "1"},
 };
 
-static const struct pst_retention keep_all = {{INT64_MIN}, {INT64_MIN}, {INT64_MIN},
-                                              {INT64_MIN}, {INT64_MIN}, {INT64_MIN}};
+static const struct pst_retention keep_all = {
+    {INT64_MIN}, {INT64_MIN}, {INT64_MIN}, {INT64_MIN}, {INT64_MIN}};
 
 static int64_t number(struct world *w, pst_str sql)
 {
@@ -106,13 +106,15 @@ static void a_backup_is_restored_over_what_came_after_it(void **state)
     assert_read(w, pst_store_backup(w->db, backup, &w->err));
     assert_code(pst_store_backup(w->db, backup, &w->err), PST_E_CONFLICT);
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three + 2, 1, "2", at(2)));
-    assert_code(pst_store_restore(backup, w->path, &info, &w->err), PST_E_UNAVAILABLE);
+    char kept[PST_DB_PATH];
+    assert_code(pst_store_restore(backup, w->path, &info, kept, &w->err), PST_E_UNAVAILABLE);
 
     pst_db_reader_free(w->reader);
     pst_db_close(w->db);
     w->reader = NULL;
     w->db = NULL;
-    assert_read(w, pst_store_restore(backup, w->path, &info, &w->err));
+    assert_read(w, pst_store_restore(backup, w->path, &info, kept, &w->err));
+    assert_string_equal(kept, before);
     assert_int_equal(info.organizations, 1);
     assert_int_equal(info.connections, 1);
     assert_int_equal(info.records, 2);
