@@ -225,7 +225,7 @@ static pst_code note_attempt(struct pst_db_conn *conn, void *arg, struct pst_err
         .tries = next->tries,
         .attempt = {.at = at(70), .duration_us = 1500, .status = d->step->count},
     };
-    struct pst_endpoint_health health = {.failures = !is_good};
+    struct pst_endpoint_health health = {.failures = is_good ? 0 : 1};
     health.failing_since = is_good ? PST_WALL_NONE : at(70);
     health.open_since = health.probe_at = health.disabled_at = PST_WALL_NONE;
     health.last_success_at = is_good ? at(70) : PST_WALL_NONE;
@@ -236,7 +236,7 @@ static pst_code note_attempt(struct pst_db_conn *conn, void *arg, struct pst_err
     r.tries.due_at = at(100);
     r.attempt.error = health.last_error = is_good ? PST_STR("") : PST_STR("answered 503");
     PST_TRY(pst_deliveries_record(conn, &r, err));
-    return pst_endpoints_set_health(conn, d->endpoint_pk, &health, err);
+    return pst_endpoints_set_health(conn, d->endpoint_pk, 1, &health, err);
 }
 
 /* Everything since the day began is to be sent again. */
@@ -419,8 +419,7 @@ static pst_code retain(struct pst_db_conn *conn, void *arg, struct pst_err *err)
                                        .syncs = at(0),
                                        .history = at(3),
                                        .audit = at(1),
-                                       .deleted_records = at(200),
-                                       .rejected = at(200)};
+                                       .deleted_records = at(200)};
     bool left = false;
     (void)arg;
     return pst_store_retain(conn, &keep, 4, &left, err);
