@@ -22,6 +22,7 @@
 #include "http/http.h"
 #include "server/server.h"
 #include "sync/sync.h"
+#include "webhook/webhook.h"
 
 struct pst_api;
 
@@ -47,6 +48,7 @@ struct pst_api_options {
     /* Whether webhooks may be delivered to an address (the public zone); NULL allows all. */
     bool (*hook_allows)(void *self, const struct pst_address *address, const char **why);
     void *hook_allows_self;
+    const struct pst_hooks *hooks; /* for their numbers in /metrics; NULL = none */
     int64_t request_ms; /* a WORK operation is answered 503 after this; 0 = 30,000 */
     int64_t call_ms; /* the same for CALL; 0 = 120,000 */
 };

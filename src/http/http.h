@@ -48,12 +48,14 @@ struct pst_range {
 enum pst_zone {
     PST_ZONE_PUBLIC, /* webhooks, flow http: what users and Link visitors set */
     PST_ZONE_SYSTEM, /* connections to customers' systems */
+    PST_ZONES,
 };
 
 /* Arrays are borrowed. */
 struct pst_egress {
-    const struct pst_range *system_ranges; /* private ranges that the operator listed */
-    size_t range_count;
+    /* Private ranges that the operator listed, by zone. */
+    const struct pst_range *ranges[PST_ZONES];
+    size_t range_counts[PST_ZONES];
     const struct pst_address *own; /* where Penstock itself and its database listen */
     size_t own_count;
     bool allow_loopback; /* development mode */

@@ -8,8 +8,7 @@
 enum {
     PER_ENDPOINT = 8,
     IN_FLIGHT = 512,
-    SLOW_S = 1, /* an attempt that takes longer does not count among those that others wait for */
-    SLOW_TIMES = 4, /* but there are at most so many times as many */
+    SLOW_S = 1,
 };
 
 /* ---- attempts in flight ---- */
@@ -330,7 +329,7 @@ void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_h
 static bool has_room(const struct pst_hooks *h)
 {
     size_t most = h->options.in_flight ? h->options.in_flight : IN_FLIGHT;
-    return h->in_flight - h->slow < most && h->in_flight < SLOW_TIMES * most &&
+    return h->in_flight - h->slow < most && h->in_flight < PST_HOOKS_SLOW_TIMES * most &&
            !h->is_stopping && !pst_hook_lots_are_full(h);
 }
 
