@@ -214,37 +214,19 @@ pst_code pst_api_resend_delivery(struct pst_api_call *call, struct pst_err *err)
     return answer(&s, err);
 }
 
-/* Which connection a sample tells about: the webhook's own, else any of the organization. */
-static pst_code find_subject(struct pst_db_conn *conn, const struct sending *s, int64_t *pk,
-                             struct pst_err *err)
-{
-    struct pst_connection *list = NULL;
-    size_t count = 0;
-    bool more = false;
-    *pk = s->endpoint.connection_pk;
-    if (*pk != 0 || !pst_event_type_find(s->type)->of_connection)
-        return PST_OK;
-    PST_TRY(pst_connections_list(conn, s->call->organization_pk, 0, 1, s->call->arena, &list,
-                                 &count, &more, err));
-    *pk = count ? list[0].pk : 0;
-    return PST_OK;
-}
-
 static pst_code test_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct sending *s = arg;
     struct pst_api_call *call = s->call;
     struct pst_event event;
     struct pst_id unique = call->api->options.new_id("evt_");
-    int64_t connection_pk = 0;
     pst_str detail = {NULL, 0};
     PST_TRY(read_endpoint(conn, s, err));
     if (pst_hook_is_off(&s->endpoint))
         return PST_FAIL(err, PST_E_WEBHOOK_DISABLED,
                         "the webhook is %s: switch it on first, with {\"enabled\": true}",
                         s->endpoint.enabled ? "disabled" : "off");
-    PST_TRY(find_subject(conn, s, &connection_pk, err));
-    PST_TRY(pst_event_add_sample(conn, call->organization_pk, connection_pk, s->type,
+    PST_TRY(pst_event_add_sample(conn, call->organization_pk, s->endpoint.connection_pk, s->type,
                                  pst_id_str(&unique), call->now, call->arena, &event, err));
     PST_TRY(
         pst_deliveries_add_sample(conn, s->endpoint.pk, event.pk, call->now, &s->delivery, err));

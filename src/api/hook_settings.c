@@ -88,7 +88,7 @@ static pst_code check_host(const struct pst_api_call *call, pst_str host, int64_
     struct pst_address address;
     const char *why = "";
     const struct pst_api_options *o = &call->api->options;
-    bool is_v6 = host.len >= 2 && host.ptr[0] == '[';
+    bool is_v6 = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
     pst_str bare = is_v6 ? pst_str_sub(host, 1, host.len - 2) : host;
     if (!pst_address_parse(&address, bare))
         return !is_v6 && is_host_name(host)

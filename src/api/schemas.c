@@ -54,7 +54,7 @@
                                                           "again'"
 #define EVENT_NAMES                                                                                \
     "{'type':'array','maxItems':50,'items':{'type':'string'},'description':'Types of events, "     \
-    "\'flow.*\', \'*\''}"
+    "\\'flow.*\\', \\'*\\''}"
 #define SIGNING "{'type':'string','enum':['hmac','ed25519']}"
 #define WEBHOOK_MEMBERS                                                                            \
     "'id','organization_id','connection_id','url','description','events','enabled','ordered',"     \

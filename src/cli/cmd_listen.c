@@ -65,6 +65,15 @@ struct listener {
     struct pst_err err;
 };
 
+/* A word of a line, without what could drive the terminal, and blanks up to the next column. */
+static void add_word(struct pst_buf *b, pst_str word, size_t width)
+{
+    size_t begin = b->len;
+    pst_terminal_clean(b, word, 60);
+    size_t have = b->len - begin;
+    pst_buf_addf(b, "%*s", (int)(have < width ? width - have : 0) + 2, "");
+}
+
 /* "2026-11-28 14:00:01Z  sync.completed  conn_...  evt_...  #12  ok, duplicate". */
 static void add_line(struct pst_buf *b, const struct pst_received *d)
 {
@@ -75,14 +84,13 @@ static void add_line(struct pst_buf *b, const struct pst_received *d)
     if (len > 10)
         at[10] = ' ';
     pst_buf_addf(b, "%s  ", at);
-    pst_terminal_clean(b, d->event ? pst_value_str(d->event, "type") : PST_STR("(no JSON)"), 60);
-    pst_buf_add_lit(b, "  ");
-    pst_terminal_clean(b, connection.len ? connection : PST_STR("-"), 40);
-    pst_buf_add_lit(b, "  ");
-    pst_terminal_clean(b, d->id.len ? d->id : PST_STR("(no id)"), 60);
-    pst_buf_add_lit(b, "  #");
-    pst_terminal_clean(b, d->sequence.len ? d->sequence : PST_STR("?"), 20);
-    pst_buf_addf(b, "  %s%s", pst_verdict_name(d->verdict), d->is_duplicate ? ", duplicate" : "");
+    add_word(b, d->event ? pst_value_str(d->event, "type") : PST_STR("(no JSON)"), 24);
+    add_word(b, connection.len ? connection : PST_STR("-"), 31);
+    add_word(b, d->id.len ? d->id : PST_STR("(no id)"), 30);
+    pst_buf_add_char(b, '#');
+    add_word(b, d->sequence.len ? d->sequence : PST_STR("?"), 4);
+    pst_buf_addf(b, "%s%s%s", pst_verdict_name(d->verdict), d->is_duplicate ? ", duplicate" : "",
+                 d->is_sample ? ", sample" : "");
     if (d->attempt.len && !pst_str_is(d->attempt, "1")) {
         pst_buf_add_lit(b, ", attempt ");
         pst_terminal_clean(b, d->attempt, 20);

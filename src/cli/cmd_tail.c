@@ -5,6 +5,7 @@
 #include "cli/terminal.h"
 #include "cli/webhooks.h"
 #include "os/clock.h"
+#include "os/service.h"
 
 enum { WAIT_S = 20, RETRY_MS = 1000, PAGES_BYTES = 64 << 20 };
 enum { CONNECTION = PST_CLI_OWN, TYPES, SINCE, AFTER };
@@ -162,6 +163,7 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(arena) struct pst_arena *pages = NULL;
     struct tail t = {.cli = cli};
+    pst_service_end_on_signals();
     PST_TRY(begin(&t, err));
     PST_TRY(pst_arena_new(&pages, PAGES_BYTES, err));
     struct pst_arena *kept = cli->arena;

@@ -83,6 +83,7 @@ static pst_code receive(void *self, struct pst_request *req, struct pst_response
         .id = pst_request_header(req, "webhook-id", NULL),
         .sequence = pst_request_header(req, "penstock-sequence", NULL),
         .attempt = pst_request_header(req, "penstock-attempt", NULL),
+        .is_sample = pst_str_is(pst_request_header(req, "penstock-sample", NULL), "true"),
         .body = req->body,
         .at = req->wall,
     };

@@ -24,6 +24,7 @@ const char *pst_verdict_name(enum pst_verdict verdict); /* "ok", "not checked", 
 struct pst_received {
     enum pst_verdict verdict;
     bool is_duplicate; /* its id came before */
+    bool is_sample;
     pst_str id, sequence, attempt; /* headers; "" where they are missing */
     pst_str body;
     yyjson_val *event; /* the body parsed; NULL where it is no JSON */

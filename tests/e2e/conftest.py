@@ -59,6 +59,8 @@ def leaks(directory):
         found += [f"{path.name} has the secret '{secret[:6]}...'" for secret in SECRETS if secret.encode() in content]
         if path.name.startswith("penstock") and path.suffix == ".log":
             found += [f"{path.name} has the key {key[:8].decode()}..." for key in KEY.findall(content)]
+        if path.suffix != ".log" and b"whsec_" in content:
+            found.append(f"{path.name} has the secret of a webhook in clear")
     return found
 
 
