@@ -296,7 +296,8 @@ static pst_code turn(struct pst_hooks *h, struct pst_err *err)
     if (signals & PST_HOOK_WRITTEN)
         pst_hook_lots_written(h);
     if (signals & PST_HOOK_STOP)
-        h->is_stopping = busy = true; /* the loop of stop() waits, not this turn */
+        h->is_stopping = true;
+    busy = h->is_stopping && signals; /* it may be over: stop() looks before the next wait */
     if (!h->is_stopping) {
         struct pst_err look_err;
         if (look(h, signals, &busy, &look_err) != PST_OK) {
