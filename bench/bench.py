@@ -25,6 +25,7 @@ BENCHES = {
     "store": "pages of records into the store alone, beside bare inserts",
     "api": "lists, records and changes from 100,000 orders, beside nginx with the same bytes as files",
     "start": "from exec to ready with stores of several sizes; the binary; memory at rest",
+    "webhooks": "events written, a backlog of 1,000,000 delivered, from commit to receipt, beside curl alone",
     "scale": "what a record and a page cost from 10,000 to 1,000,000 records (10,000,000 with --max)",
 }
 DOCUMENT = common.ROOT / "docs/performance.md"

@@ -19,8 +19,10 @@
 #include "connector/connector.h"
 #include "crypto/crypto.h"
 #include "db/db.h"
+#include "http/http.h"
 #include "server/server.h"
 #include "sync/sync.h"
+#include "webhook/webhook.h"
 
 struct pst_api;
 
@@ -41,7 +43,12 @@ struct pst_api_options {
     struct pst_id (*new_id)(const char *prefix); /* os/rand.h's pst_rand_id */
     unsigned loops; /* of the server: as many read connections are made */
     uint32_t operator_uid; /* who is the operator when coming through the local socket */
-    bool dev; /* schedules from 1 s */
+    bool dev; /* schedules from 1 s; webhooks over http */
+    bool webhook_http; /* webhooks over http */
+    /* Whether webhooks may be delivered to an address (the public zone); NULL allows all. */
+    bool (*hook_allows)(void *self, const struct pst_address *address, const char **why);
+    void *hook_allows_self;
+    const struct pst_hooks *hooks; /* for their numbers in /metrics; NULL = none */
     int64_t request_ms; /* a WORK operation is answered 503 after this; 0 = 30,000 */
     int64_t call_ms; /* the same for CALL; 0 = 120,000 */
 };

@@ -69,9 +69,9 @@ static pst_code read_entities(const struct pst_api_call *call, uint64_t *bits, s
     return PST_OK;
 }
 
-/* Write one page to the (emptied) answer. *is_idle: there is nothing in it and nothing behind it; a
+/* Write one page to the (emptied) answer. *got: there is a change in it, or something behind it; a
  * page may also be empty because all that the feed looked through was filtered out. */
-static pst_code write_page(struct pst_api_call *call, bool *is_idle, struct pst_err *err)
+static pst_code write_page(struct pst_api_call *call, bool *got, struct pst_err *err)
 {
     struct pst_buf *b = &call->res->body;
     struct page page = {.out = b};
@@ -90,48 +90,12 @@ static pst_code write_page(struct pst_api_call *call, bool *is_idle, struct pst_
     pst_buf_add_lit(b, ",\"last_seq\":");
     pst_buf_add_i64(b, newest);
     pst_buf_add_char(b, '}');
-    *is_idle = page.count == 0 && scanned == newest;
+    *got = page.count > 0 || scanned != newest;
     return pst_buf_check(b, err);
-}
-
-static pst_code look_or_wait(struct pst_api_call *call, struct pst_err *err);
-
-static pst_code woken(void *data, struct pst_request *req, struct pst_response *res,
-                      enum pst_wake why, struct pst_err *err)
-{
-    (void)res;
-    struct pst_api_call *call = data;
-    pst_api_unwait(call);
-    if (why == PST_WAKE_GONE)
-        return PST_OK;
-    if (why != PST_WAKE_RESUMED)
-        call->wait_until = req->now; /* answer with what there is, even nothing */
-    return look_or_wait(call, err);
-}
-
-static pst_code look_or_wait(struct pst_api_call *call, struct pst_err *err)
-{
-    bool is_idle = false;
-    if (call->wait_until.ns <= call->req->now.ns)
-        return write_page(call, &is_idle, err);
-    struct pst_suspend how = {
-        .resumed = woken,
-        .data = call,
-        .deadline = call->wait_until,
-    };
-    call->ticket = pst_server_suspend(call->req, &how);
-    PST_TRY(pst_api_wait(call, err));
-    pst_code code = write_page(call, &is_idle, err);
-    if (code == PST_OK && is_idle)
-        return PST_OK;
-    pst_api_unwait(call);
-    pst_server_unsuspend(call->req);
-    return code;
 }
 
 pst_code pst_api_list_changes(struct pst_api_call *call, struct pst_err *err)
 {
-    int64_t wait_s = pst_api_query_i64(call, "wait");
-    call->wait_until = pst_mono_after_ms(call->req->now, wait_s * 1000);
-    return look_or_wait(call, err);
+    return pst_api_look_or_wait(call, call->connection.pk, pst_api_query_i64(call, "wait"),
+                                write_page, err);
 }

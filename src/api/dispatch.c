@@ -39,6 +39,23 @@ static pst_code load_connection(struct pst_api_call *call, struct pst_err *err)
     return PST_OK;
 }
 
+static pst_code load_webhook(struct pst_api_call *call, struct pst_err *err)
+{
+    pst_str id = pst_request_param(call->req, "webhook_id");
+    struct pst_endpoint *e = &call->webhook;
+    pst_code code = pst_endpoints_get(call->reader, call->organization_pk, id, call->arena, e, err);
+    bool is_foreign = code == PST_OK && call->connection.pk && e->connection_pk != 0 &&
+                      e->connection_pk != call->connection.pk;
+    if (code == PST_E_NOT_FOUND || is_foreign)
+        return PST_FAIL(err, PST_E_NOT_FOUND, "there is no webhook '%.*s'",
+                        PST_STR_ARG(pst_str_sub(id, 0, 100)));
+    PST_TRY(code);
+    /* The operator may have named only the webhook. */
+    call->organization_pk = e->organization_pk;
+    call->organization_id = e->organization_id;
+    return PST_OK;
+}
+
 static pst_code resolve_entity(struct pst_api_call *call, struct pst_err *err)
 {
     pst_str path = pst_request_param(call->req, "entities");
@@ -95,6 +112,8 @@ static pst_code prepare(struct pst_api_call *call, struct pst_err *err)
     PST_TRY(pst_api_authenticate(call, err));
     if (flags & PST_OP_CONNECTION)
         PST_TRY(load_connection(call, err));
+    if (flags & PST_OP_WEBHOOK)
+        PST_TRY(load_webhook(call, err));
     if (flags & PST_OP_ENTITY)
         PST_TRY(resolve_entity(call, err));
     PST_TRY(pst_api_check_query(call, err));

@@ -152,9 +152,26 @@ static void add_model(struct pst_buf *b)
     }
 }
 
+static void add_events(struct pst_buf *b)
+{
+    pst_buf_add_lit(b, "<h2 id=\"events\">Events</h2><p>What is sent to webhooks, and listed at "
+                       "<code>/v1/events</code>: <code>{\"id\", \"type\", \"timestamp\", "
+                       "\"organization_id\", \"connection_id\", \"data\"}</code>. JSON Schemas "
+                       "are at <code>/v1/event-types</code> and in OpenAPI.</p>");
+    for (size_t i = 0; i < pst_event_type_count; i++) {
+        const struct pst_event_type *type = &pst_event_types[i];
+        pst_buf_addf(b, "<h3 id=\"%s\"><code>%s</code></h3><p>", type->name, type->name);
+        add_words(b, type->description);
+        pst_buf_addf(b, "</p><p class=\"dim\">Version %d. <code>data</code>, for example:</p><pre>",
+                     type->version);
+        add_html(b, type->sample);
+        pst_buf_add_lit(b, "</pre>");
+    }
+}
+
 pst_code pst_api_get_docs(struct pst_api_call *call, struct pst_err *err)
 {
-    static const char *const tags[] = {"Records", "Connections", "Syncs",
+    static const char *const tags[] = {"Records", "Connections", "Syncs",  "Webhooks",
                                        "Access",  "Operator",    "Service"};
     (void)err;
     struct pst_buf *b = &call->res->body;
@@ -166,7 +183,7 @@ pst_code pst_api_get_docs(struct pst_api_call *call, struct pst_err *err)
            "stable <code>code</code>.</p><nav>");
     for (size_t i = 0; i < PST_COUNT(tags); i++)
         pst_buf_addf(b, "<a href=\"#%s\">%s</a>", tags[i], tags[i]);
-    pst_buf_add_lit(b, "<a href=\"#model\">Model</a></nav>");
+    pst_buf_add_lit(b, "<a href=\"#events\">Events</a><a href=\"#model\">Model</a></nav>");
     for (size_t i = 0; i < PST_COUNT(tags); i++) {
         pst_buf_addf(b, "<h2 id=\"%s\">%s</h2>", tags[i], tags[i]);
         for (size_t k = 0; k < pst_api_op_count; k++) {
@@ -174,6 +191,7 @@ pst_code pst_api_get_docs(struct pst_api_call *call, struct pst_err *err)
                 add_operation(b, &pst_api_ops[k]);
         }
     }
+    add_events(b);
     add_model(b);
     return PST_OK;
 }

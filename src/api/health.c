@@ -107,6 +107,29 @@ static void put_server(struct pst_buf *b, const struct pst_api *api)
               (uint64_t)atomic_load(&api->unrouted));
 }
 
+static void put_webhooks(struct pst_buf *b, const struct pst_api *api)
+{
+    struct pst_hooks_stats s = {0};
+    if (api->options.hooks)
+        pst_hooks_stats(api->options.hooks, &s);
+    put_value(b, "penstock_webhook_attempts", "counter", "Attempts at deliveries.", s.attempts);
+    put_value(b, "penstock_webhook_delivered", "counter", "Deliveries that arrived.", s.delivered);
+    put_value(b, "penstock_webhook_refused", "counter",
+              "Attempts that a receiver answered with another status than 2xx.", s.refused);
+    put_value(b, "penstock_webhook_unreachable", "counter", "Attempts without an answer.",
+              s.unreachable);
+    put_value(b, "penstock_webhook_given_up", "counter", "Deliveries that are not tried any more.",
+              s.given_up);
+    put_value(b, "penstock_webhook_in_flight", "gauge", "Attempts under way.", s.in_flight);
+    put_value(b, "penstock_webhook_endpoints", "gauge", "Endpoints in memory.", s.endpoints);
+    put_value(b, "penstock_webhook_lanes", "gauge",
+              "Endpoint and connection pairs that have something waiting.", s.lanes);
+    put_help(b, "penstock_webhook_attempt_seconds", "counter", "Time of all attempts.");
+    pst_buf_addf(b, "penstock_webhook_attempt_seconds_total %llu.%06llu\n",
+                 (unsigned long long)(s.duration_us / 1000000),
+                 (unsigned long long)(s.duration_us % 1000000));
+}
+
 pst_code pst_api_metrics(struct pst_api_call *call, struct pst_err *err)
 {
     int64_t queued = 0;
@@ -122,6 +145,7 @@ pst_code pst_api_metrics(struct pst_api_call *call, struct pst_err *err)
               (uint64_t)queued);
     put_value(b, "penstock_syncs_running", "gauge", "Syncs in progress.", (uint64_t)running);
     put_server(b, call->api);
+    put_webhooks(b, call->api);
     put_operations(b, call->api);
     pst_buf_add_lit(b, "# EOF\n");
     return PST_OK;

@@ -14,6 +14,7 @@
 #include "codec/tz.h"
 #include "codec/zip.h"
 #include "event/event.h"
+#include "store/endpoints.h"
 #include "store/records.h"
 #include "store/rejected.h"
 #include "store/store.h"
@@ -40,6 +41,8 @@ enum pst_api_flags {
     PST_OP_BODY = 1U << 8, /* takes a JSON object */
     PST_OP_BODY_OPTIONAL = 1U << 9, /* the body may be left out */
     PST_OP_ORGANIZATION = 1U << 10, /* the operator has to say which organization */
+    PST_OP_WEBHOOK = 1U << 13, /* call->webhook is loaded before; of call->connection, where there
+                                  is one, or applying to it */
     PST_OP_BRIEF = 1U << 11, /* of call->connection and call->access no text is needed: they may
                                 come from what the loop remembers */
 };
@@ -65,6 +68,8 @@ struct pst_api_param {
 
 struct pst_api_call;
 typedef pst_code pst_api_fn(struct pst_api_call *call, struct pst_err *err);
+/* Writes the answer to what was asked; *got false: it is empty, and waiting makes sense. */
+typedef pst_code pst_api_look_fn(struct pst_api_call *call, bool *got, struct pst_err *err);
 
 enum { PST_OP_ERRORS = 6 };
 
@@ -108,7 +113,7 @@ struct pst_api_bound {
 };
 
 struct pst_api_waiter {
-    int64_t connection_pk;
+    int64_t topic; /* of struct pst_db_options.on_commit */
     struct pst_ticket ticket;
 };
 
@@ -189,6 +194,7 @@ struct pst_api_call {
     pst_str actor; /* "key_..." or "operator", for the audit log */
 
     struct pst_connection connection; /* PST_OP_CONNECTION */
+    struct pst_endpoint webhook; /* PST_OP_WEBHOOK */
     const struct pst_entity *entity; /* PST_OP_ENTITY */
     struct pst_query_item *items; /* of the query, checked */
     size_t item_count;
@@ -199,7 +205,12 @@ struct pst_api_call {
     pst_code code; /* WORK and CALL: the result */
     struct pst_err err;
     struct pst_ticket ticket;
-    pst_mono wait_until; /* long-poll */
+    struct { /* long-poll */
+        int64_t topic;
+        pst_mono until;
+        pst_api_look_fn *look;
+    } wait;
+    int64_t after_pk; /* events: where a follower is */
 };
 
 /* dispatch.c: struct pst_route.handler; self is a struct pst_api_bound */
@@ -228,6 +239,10 @@ pst_str pst_api_query(const struct pst_api_call *call, const char *name);
 int64_t pst_api_query_i64(const struct pst_api_call *call, const char *name);
 bool pst_api_query_bool(const struct pst_api_call *call, const char *name);
 pst_wall pst_api_query_wall(const struct pst_api_call *call, const char *name); /* none: absent */
+/* The pk of the connection that the parameter connection_id names, deleted ones included; fallback
+ * where it is not given. Loop. Errors: NOT_FOUND. */
+pst_code pst_api_query_connection(const struct pst_api_call *call, int64_t fallback, int64_t *pk,
+                                  struct pst_err *err);
 /* The filter that a parameter's name means: field, field_after, field_before. NULL: none. */
 const struct pst_filter *pst_api_filter(const struct pst_entity *entity, pst_str name, int *match);
 
@@ -310,9 +325,14 @@ pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call,
  * Errors: LIMIT when the page is full, which then is as it was before; NO_MEMORY. */
 pst_code pst_api_write_record(void *shape, const struct pst_record_row *row, struct pst_err *err);
 
-/* waiters.c: requests that wait for changes of a connection */
-pst_code pst_api_wait(struct pst_api_call *call, struct pst_err *err);
-void pst_api_unwait(struct pst_api_call *call);
+/* waiters.c: answer with `look`, at the latest after wait_s; when it finds nothing it is asked
+ * again after each commit with the topic. Loop. */
+pst_code pst_api_look_or_wait(struct pst_api_call *call, int64_t topic, int64_t wait_s,
+                              pst_api_look_fn *look, struct pst_err *err);
+
+/* events.c, openapi_events.c */
+void pst_api_put_sample(struct pst_json_writer *w, const struct pst_event_type *type); /* a body */
+void pst_api_put_event_docs(struct pst_json_writer *w); /* OpenAPI's "webhooks" */
 
 /* problem.c */
 void pst_api_write_problem(struct pst_buf *out, const struct pst_err *err,
@@ -333,6 +353,13 @@ pst_api_fn pst_api_list_organizations, pst_api_create_organization,
     pst_api_get_organization; /* organizations.c */
 pst_api_fn pst_api_list_keys, pst_api_create_key, pst_api_revoke_key, pst_api_list_tokens,
     pst_api_create_token, pst_api_revoke_token, pst_api_list_audit; /* keys.c */
+pst_api_fn pst_api_list_webhooks, pst_api_list_connection_webhooks,
+    pst_api_get_webhook; /* webhooks.c */
+pst_api_fn pst_api_create_webhook, pst_api_update_webhook, pst_api_delete_webhook,
+    pst_api_rotate_webhook_secret; /* webhook_edit.c */
+pst_api_fn pst_api_list_deliveries, pst_api_get_delivery, pst_api_resend_delivery,
+    pst_api_resend_range, pst_api_test_webhook; /* deliveries.c */
+pst_api_fn pst_api_list_events, pst_api_get_event, pst_api_list_event_types; /* events.c */
 pst_api_fn pst_api_create_backup; /* backup.c */
 pst_api_fn pst_api_get_server; /* health.c */
 pst_api_fn pst_api_healthz, pst_api_readyz, pst_api_metrics; /* health.c */

@@ -434,6 +434,7 @@ void pst_api_openapi(struct pst_buf *out)
     pst_json_add_raw(&w, "servers", PST_STR("[{\"url\":\"/\"}]"));
     pst_json_add_raw(&w, "security", PST_STR("[{\"bearer\":[]}]"));
     put_paths(&w);
+    pst_api_put_event_docs(&w);
     put_components(&w);
     pst_json_end_object(&w);
     /* What went wrong stays in the buffer, where the caller looks. */

@@ -126,6 +126,23 @@ pst_wall pst_api_query_wall(const struct pst_api_call *call, const char *name)
     return text.len && pst_wall_parse(&value, text) ? value : PST_WALL_NONE;
 }
 
+pst_code pst_api_query_connection(const struct pst_api_call *call, int64_t fallback, int64_t *pk,
+                                  struct pst_err *err)
+{
+    struct pst_connection c;
+    pst_str id = pst_api_query(call, "connection_id");
+    *pk = fallback;
+    if (!id.ptr)
+        return PST_OK;
+    pst_code code =
+        pst_connections_get_deleted(call->reader, call->organization_pk, id, call->arena, &c, err);
+    if (code == PST_E_NOT_FOUND)
+        return PST_FAIL_AT(err, PST_E_NOT_FOUND, "connection_id", "there is no connection '%.*s'",
+                           PST_STR_ARG(id));
+    *pk = code == PST_OK ? c.pk : 0;
+    return code;
+}
+
 /* ---- cursors ---- */
 
 /* FNV-1a over whose list it is, the path, and every parameter but limit and cursor: a short path

@@ -115,6 +115,65 @@ static const struct pst_api_param rejected_params[] = {
     {0},
 };
 
+#define CONNECTION_PARAM(text)                                                                     \
+    {.name = "connection_id",                                                                      \
+     .type = PST_PARAM_STRING,                                                                     \
+     .max = 40,                                                                                    \
+     .description = (text),                                                                        \
+     .example = "conn_01m85gjr84fn2tvxyf0ejj4x3j"}
+#define TYPES_PARAM(param)                                                                         \
+    {.name = (param),                                                                              \
+     .type = PST_PARAM_LIST,                                                                       \
+     .max = 2000,                                                                                  \
+     .description = "Only of these types, separated by commas; `flow.*` takes all flows.",         \
+     .example = "sync.completed,sync.failed"}
+
+static const struct pst_api_param webhook_params[] = {
+    LIMIT_PARAM(500, "100"),
+    CURSOR_PARAM,
+    CONNECTION_PARAM("Only what applies to this connection: its own and the organization-wide "
+                     "ones."),
+    {0},
+};
+
+static const struct pst_api_param delivery_params[] = {
+    LIMIT_PARAM(500, "100"),
+    CURSOR_PARAM,
+    {.name = "status",
+     .type = PST_PARAM_LIST,
+     .max = 200,
+     .description = "Only with one of these statuses, separated by commas.",
+     .example = "failed,held"},
+    TYPES_PARAM("type"),
+    CONNECTION_PARAM("Only of events of this connection."),
+    TIME_PARAM("since", "Queued at or after this time."),
+    TIME_PARAM("until", "Queued before this time."),
+    {0},
+};
+
+static const struct pst_api_param event_params[] = {
+    LIMIT_PARAM(500, "100"),
+    CURSOR_PARAM,
+    {.name = "after",
+     .type = PST_PARAM_STRING,
+     .max = 40,
+     .description = "Oldest first, and only what came after this event: `next_after` of the page "
+                    "before. `newest`: after the newest there is now. `oldest`: from the oldest "
+                    "that is kept.",
+     .example = "evt_01m85gjr84fn2tvxyf0ejj4x3j"},
+    {.name = "wait",
+     .type = PST_PARAM_INTEGER,
+     .min = 0,
+     .max = 60,
+     .fallback = "0",
+     .description = "With `after`: seconds to wait for an event when there is none (long-poll)."},
+    CONNECTION_PARAM("Only of this connection."),
+    TYPES_PARAM("types"),
+    TIME_PARAM("since", "`timestamp` at or after this time."),
+    TIME_PARAM("until", "`timestamp` before this time."),
+    {0},
+};
+
 static const struct pst_api_param delete_params[] = {
     {.name = "purge",
      .type = PST_PARAM_BOOLEAN,
@@ -219,6 +278,103 @@ const struct pst_api_op pst_api_ops[] = {
      "SyncStatus", {PST_E_NOT_FOUND}, "Syncs", "getSyncStatus", "Get the status of syncing",
      "Of the connection and of each entity: when it last succeeded, what is running, the last "
      "error.", NULL},
+
+    /* ---- webhooks ---- */
+    {PST_METHOD_GET, "/v1/webhooks", pst_api_list_webhooks, PST_RUN_LOOP, PST_ROLE_VIEWER,
+     PST_OP_ORGANIZATION, webhook_params, NULL, 200, "WebhookPage", {PST_E_NOT_FOUND}, "Webhooks",
+     "listWebhooks", "List webhooks", "In order of creation, those of connections included. A page "
+     "holds 100 at most.", NULL},
+    {PST_METHOD_POST, "/v1/webhooks", pst_api_create_webhook, PST_RUN_WORK, PST_ROLE_DEVELOPER,
+     PST_OP_ORGANIZATION | PST_OP_BODY, NULL, "NewWebhook", 201, "WebhookWithSecret",
+     {PST_E_INVALID, PST_E_CONFLICT, PST_E_EGRESS}, "Webhooks", "createWebhook", "Create a webhook",
+     "For the whole organization: events of every connection, and those of none. The secret that "
+     "signs is shown once, here.",
+     "{\"url\":\"https://app.example.com/penstock\",\"events\":[\"sync.completed\","
+     "\"records.changed\"],\"description\":\"orders to the shop\"}"},
+    {PST_METHOD_GET, "/v1/webhooks/{webhook_id}", pst_api_get_webhook, PST_RUN_LOOP,
+     PST_ROLE_VIEWER, PST_OP_WEBHOOK, NULL, NULL, 200, "Webhook", {PST_E_NOT_FOUND}, "Webhooks",
+     "getWebhook", "Get a webhook", "With how much is `waiting`, counted up to 10,000.", NULL},
+    {PST_METHOD_PATCH, "/v1/webhooks/{webhook_id}", pst_api_update_webhook, PST_RUN_WORK,
+     PST_ROLE_DEVELOPER, PST_OP_WEBHOOK | PST_OP_BODY, NULL, "WebhookPatch", 200, "Webhook",
+     {PST_E_INVALID, PST_E_NOT_FOUND, PST_E_CONFLICT, PST_E_EGRESS}, "Webhooks", "updateWebhook",
+     "Change a webhook",
+     "Only what is given changes; members of `headers` one by one, null removes one. `enabled: "
+     "true` also switches on one that was disabled: what was held goes on.",
+     "{\"enabled\":true,\"rate_limit\":50}"},
+    {PST_METHOD_DELETE, "/v1/webhooks/{webhook_id}", pst_api_delete_webhook, PST_RUN_WORK,
+     PST_ROLE_DEVELOPER, PST_OP_WEBHOOK, NULL, NULL, 204, NULL, {PST_E_NOT_FOUND}, "Webhooks",
+     "deleteWebhook", "Delete a webhook",
+     "What waits for it is not sent any more; its secrets are erased.", NULL},
+    {PST_METHOD_POST, "/v1/webhooks/{webhook_id}/rotate-secret", pst_api_rotate_webhook_secret,
+     PST_RUN_WORK, PST_ROLE_DEVELOPER, PST_OP_WEBHOOK | PST_OP_BODY | PST_OP_BODY_OPTIONAL, NULL,
+     "NewSecret", 200, "WebhookWithSecret", {PST_E_INVALID, PST_E_NOT_FOUND}, "Webhooks",
+     "rotateWebhookSecret", "Change the secret of a webhook",
+     "The new one signs at once and is shown once, here. Those before it sign, too, until "
+     "`overlap` is over; at most 5 sign at a time.", "{\"overlap\":\"24h\"}"},
+    {PST_METHOD_POST, "/v1/webhooks/{webhook_id}/test", pst_api_test_webhook, PST_RUN_WORK,
+     PST_ROLE_DEVELOPER, PST_OP_WEBHOOK | PST_OP_BODY | PST_OP_BODY_OPTIONAL, NULL, "NewTest", 202,
+     "Delivery", {PST_E_INVALID, PST_E_NOT_FOUND, PST_E_WEBHOOK_DISABLED}, "Webhooks",
+     "testWebhook", "Send a sample to a webhook",
+     "Of any type, signed like every other, with the header `penstock-sample: true`. It waits for "
+     "nothing else and is tried once; look at the delivery for what came of it.",
+     "{\"type\":\"sync.failed\"}"},
+    {PST_METHOD_POST, "/v1/webhooks/{webhook_id}/resend", pst_api_resend_range, PST_RUN_WORK,
+     PST_ROLE_DEVELOPER, PST_OP_WEBHOOK | PST_OP_BODY | PST_OP_UNHURRIED, NULL, "Range", 202,
+     "Queued", {PST_E_INVALID, PST_E_NOT_FOUND}, "Webhooks", "resendDeliveries",
+     "Send events of a time again",
+     "Those whose delivery failed; with `status: all` also what was delivered, and events that the "
+     "webhook wants and never got. What waits already is left as it is.",
+     "{\"since\":\"2026-11-24T06:00:00Z\",\"status\":\"failed\"}"},
+    {PST_METHOD_GET, "/v1/webhooks/{webhook_id}/deliveries", pst_api_list_deliveries, PST_RUN_LOOP,
+     PST_ROLE_VIEWER, PST_OP_WEBHOOK, delivery_params, NULL, 200, "DeliveryPage",
+     {PST_E_NOT_FOUND}, "Webhooks", "listDeliveries", "List deliveries of a webhook",
+     "Newest event first. A page may be short and have more behind it: what counts is "
+     "`next_cursor`.", NULL},
+    {PST_METHOD_GET, "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}", pst_api_get_delivery,
+     PST_RUN_LOOP, PST_ROLE_VIEWER, PST_OP_WEBHOOK, NULL, NULL, 200, "DeliveryWithAttempts",
+     {PST_E_NOT_FOUND}, "Webhooks", "getDelivery", "Get a delivery",
+     "With the event as it is sent, and its newest 100 attempts, oldest first.", NULL},
+    {PST_METHOD_POST, "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend",
+     pst_api_resend_delivery, PST_RUN_WORK, PST_ROLE_DEVELOPER, PST_OP_WEBHOOK, NULL, NULL, 202,
+     "Delivery", {PST_E_NOT_FOUND}, "Webhooks", "resendDelivery", "Send a delivery again",
+     "As if it were new, with the same event id.", NULL},
+    {PST_METHOD_GET, CONNECTION "/webhooks", pst_api_list_connection_webhooks, PST_RUN_LOOP,
+     PST_ROLE_VIEWER, PST_OP_CONNECTION, list_params, NULL, 200, "WebhookPage", {PST_E_NOT_FOUND},
+     "Webhooks", "listConnectionWebhooks", "List webhooks of a connection",
+     "Its own and the organization-wide ones, each with the `events` that are in force for this "
+     "connection.", NULL},
+    {PST_METHOD_POST, CONNECTION "/webhooks", pst_api_create_webhook, PST_RUN_WORK,
+     PST_ROLE_DEVELOPER, PST_OP_CONNECTION | PST_OP_BODY, NULL, "NewWebhook", 201,
+     "WebhookWithSecret", {PST_E_INVALID, PST_E_NOT_FOUND, PST_E_CONFLICT, PST_E_EGRESS},
+     "Webhooks", "createConnectionWebhook", "Create a webhook of a connection",
+     "It gets events of this connection only. Its secret is shown once, here.",
+     "{\"url\":\"https://app.example.com/acme\"}"},
+    {PST_METHOD_GET, CONNECTION "/webhooks/{webhook_id}", pst_api_get_webhook, PST_RUN_LOOP,
+     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_WEBHOOK, NULL, NULL, 200, "Webhook",
+     {PST_E_NOT_FOUND}, "Webhooks", "getConnectionWebhook", "Get a webhook of a connection",
+     "With the `events` that are in force for this connection.", NULL},
+    {PST_METHOD_PATCH, CONNECTION "/webhooks/{webhook_id}", pst_api_update_webhook, PST_RUN_WORK,
+     PST_ROLE_DEVELOPER, PST_OP_CONNECTION | PST_OP_WEBHOOK | PST_OP_BODY, NULL, "WebhookPatch",
+     200, "Webhook", {PST_E_INVALID, PST_E_NOT_FOUND, PST_E_CONFLICT, PST_E_EGRESS}, "Webhooks",
+     "updateConnectionWebhook", "Change a webhook of a connection",
+     "Its own: everything. Of an organization-wide one only `events`: what this connection sends "
+     "to it; null goes back to what the webhook has.", "{\"events\":[\"sync.failed\"]}"},
+    {PST_METHOD_DELETE, CONNECTION "/webhooks/{webhook_id}", pst_api_delete_webhook, PST_RUN_WORK,
+     PST_ROLE_DEVELOPER, PST_OP_CONNECTION | PST_OP_WEBHOOK, NULL, NULL, 204, NULL,
+     {PST_E_NOT_FOUND, PST_E_CONFLICT}, "Webhooks", "deleteConnectionWebhook",
+     "Delete a webhook of a connection", "Only one of its own.", NULL},
+    {PST_METHOD_GET, "/v1/events", pst_api_list_events, PST_RUN_LOOP, PST_ROLE_VIEWER,
+     PST_OP_ORGANIZATION, event_params, NULL, 200, "EventPage", {PST_E_NOT_FOUND, PST_E_EXPIRED},
+     "Webhooks", "listEvents", "List or follow events",
+     "As they are sent to webhooks. Newest first, page by page; or, with `after`, oldest first, to "
+     "follow them: go on with `after` = `next_after` (null: there is no event yet, go on with "
+     "`oldest`).", NULL},
+    {PST_METHOD_GET, "/v1/events/{event_id}", pst_api_get_event, PST_RUN_LOOP, PST_ROLE_VIEWER, 0,
+     NULL, NULL, 200, "Event", {PST_E_NOT_FOUND}, "Webhooks", "getEvent", "Get an event",
+     "Byte for byte as it is sent.", NULL},
+    {PST_METHOD_GET, "/v1/event-types", pst_api_list_event_types, PST_RUN_LOOP, PST_ROLE_VIEWER, 0,
+     NULL, NULL, 200, "EventTypePage", {0}, "Webhooks", "listEventTypes", "List types of events",
+     "With the JSON Schema of the whole body, and a sample.", NULL},
 
     /* ---- access ---- */
     {PST_METHOD_GET, CONNECTION "/tokens", pst_api_list_tokens, PST_RUN_LOOP, PST_ROLE_ADMIN,

@@ -39,6 +39,32 @@
     ",'bytes':" COUNT ",'upstream_calls':" COUNT ",'waiting_ms':" COUNT ",'working_ms':" COUNT     \
     "}}"
 
+#define DURATION(words)                                                                            \
+    "{'type':'string','pattern':'^[0-9]+(ms|s|m|h|d)?$','description':'" words "'}"
+#define HOOK_SETTINGS                                                                              \
+    "'url':{'type':'string','maxLength':2000,'description':'https:// (http:// only where the "     \
+    "server allows it)'},'description':{'type':'string','maxLength':1000},'events':" EVENT_NAMES   \
+    ",'enabled':" FLAG ",'ordered':{'type':'boolean','description':'One delivery at a time per "   \
+    "connection, in the order of events'},'rate_limit':{'type':['integer','null'],'minimum':1,"    \
+    "'maximum':10000,'description':'Deliveries a second'},'timeout':" DURATION(                    \
+        "1s to 30s") ",'retry_for':" DURATION("1h to 7d") ",'headers':{'type':'object','"          \
+                                                          "maxProperties':20,"                     \
+                                                          "'description':'Sent with every "        \
+                                                          "delivery; values are never shown "      \
+                                                          "again'"
+#define EVENT_NAMES                                                                                \
+    "{'type':'array','maxItems':50,'items':{'type':'string'},'description':'Types of events, "     \
+    "\\'flow.*\\', \\'*\\''}"
+#define SIGNING "{'type':'string','enum':['hmac','ed25519']}"
+#define WEBHOOK_MEMBERS                                                                            \
+    "'id','organization_id','connection_id','url','description','events','enabled','ordered',"     \
+    "'rate_limit','timeout','retry_for','headers','signing','public_keys','status',"               \
+    "'disabled_reason','disabled_at','failing_since','failures','next_attempt_at',"                \
+    "'last_success_at','last_failure_at','last_error','created_at','updated_at'"
+#define DELIVERY_MEMBERS                                                                           \
+    "'id','webhook_id','event_id','type','connection_id','sequence','sample','status',"            \
+    "'attempts_made','next_attempt_at','last_status','last_error','created_at','ended_at'"
+
 /* clang-format off */
 const struct pst_api_schema pst_api_schemas[] = {
     {"Problem",
@@ -134,6 +160,63 @@ const struct pst_api_schema pst_api_schemas[] = {
      TIME_OR_NULL ",'synced_to':" TIME_OR_NULL ",'next_run_at':" TIME_OR_NULL ",'error':"
      ERROR_OR_NULL ",'records':" COUNT ",'rejected':" COUNT ",'sync_id':" TEXT_OR_NULL
      ",'progress':{'type':['object','null']}}}}}}"},
+
+    {"Webhook", "{'type':'object','required':[" WEBHOOK_MEMBERS "],'properties':{'id':" ID
+     ",'organization_id':" ID ",'connection_id':{'type':['string','null'],'description':'null: of "
+     "the whole organization'}," HOOK_SETTINGS ",'additionalProperties':{'const':'***'}}"
+     ",'signing':" SIGNING ",'public_keys':{'type':'array','items':{'type':'string'},"
+     "'description':'whpk_..., of ed25519'},'status':{'type':'string','enum':['active','failing',"
+     "'paused','disabled','off'],'description':'failing: the last attempt failed; paused: so many "
+     "did that only probes are sent; disabled: by Penstock; off: by you'},'disabled_reason':{"
+     "'enum':['gone','failing',null]},'disabled_at':" TIME_OR_NULL ",'failing_since':" TIME_OR_NULL
+     ",'failures':{'type':'integer','minimum':0,'description':'In a row'},'next_attempt_at':"
+     TIME_OR_NULL ",'last_success_at':" TIME_OR_NULL ",'last_failure_at':" TIME_OR_NULL
+     ",'last_error':" TEXT_OR_NULL ",'events_chosen':{'type':'boolean','description':'Of a "
+     "connection: its events were chosen for it'},'waiting':" COUNT ",'waiting_is_capped':" FLAG
+     ",'created_at':" TIME ",'updated_at':" TIME "}}"},
+    {"WebhookPage", PAGE("Webhook")},
+    {"WebhookWithSecret", "{'allOf':[" REF("Webhook") ",{'type':'object','required':['secret'],"
+     "'properties':{'secret':{'type':'string','description':'whsec_... or whsk_..., shown "
+     "once.'}}}]}"},
+    {"NewWebhook", "{'type':'object','additionalProperties':false,'required':['url'],'properties':{"
+     HOOK_SETTINGS ",'additionalProperties':{'type':['string','null'],'maxLength':1000}}"
+     ",'signing':" SIGNING ",'secret':{'type':'string','writeOnly':true,'description':'One of your "
+     "own: whsec_ and base64 of 24 to 64 bytes, or whsk_...'}}}"},
+    {"WebhookPatch", "{'type':'object','additionalProperties':false,'properties':{" HOOK_SETTINGS
+     ",'additionalProperties':{'type':['string','null'],'maxLength':1000}}}}"},
+    {"NewSecret", "{'type':'object','additionalProperties':false,'properties':{'overlap':"
+     DURATION("0s to 7d; 24h when it is left out") ",'secret':{'type':'string','writeOnly':true}}}"},
+    {"NewTest", "{'type':'object','additionalProperties':false,'properties':{'type':{'type':"
+     "'string','default':'sync.completed'}}}"},
+    {"Range", "{'type':'object','additionalProperties':false,'required':['since'],'properties':{"
+     "'since':" TIME ",'until':" TIME ",'status':{'type':'string','enum':['failed','all'],"
+     "'default':'failed'}}}"},
+    {"Queued", "{'type':'object','required':['queued'],'properties':{'queued':" COUNT "}}"},
+    {"Delivery", "{'type':'object','required':[" DELIVERY_MEMBERS "],'properties':{'id':" ID
+     ",'webhook_id':" ID ",'event_id':" ID ",'type':" TEXT ",'connection_id':" TEXT_OR_NULL
+     ",'sequence':{'type':'integer','minimum':1,'description':'Per webhook and connection, without "
+     "gaps'},'sample':" FLAG ",'status':{'type':'string','enum':['waiting','held','delivered',"
+     "'failed'],'description':'held: the webhook is off or disabled'},'attempts_made':" COUNT
+     ",'next_attempt_at':" TIME_OR_NULL ",'last_status':{'type':['integer','null']},'last_error':"
+     TEXT_OR_NULL ",'created_at':" TIME ",'ended_at':" TIME_OR_NULL "}}"},
+    {"DeliveryPage", PAGE("Delivery")},
+    {"Attempt", "{'type':'object','required':['number','at','duration_ms','status','error',"
+     "'response'],'properties':{'number':{'type':'integer','minimum':1},'at':" TIME
+     ",'duration_ms':{'type':'number'},'status':{'type':['integer','null']},'error':" TEXT_OR_NULL
+     ",'response':{'type':'string','description':'The first 4 KiB of the answer'}}}"},
+    {"DeliveryWithAttempts", "{'allOf':[" REF("Delivery") ",{'type':'object','required':["
+     "'attempts','event'],'properties':{'attempts':{'type':'array','items':" REF("Attempt")
+     "},'event':" REF("Event") "}}]}"},
+    {"Event", "{'type':'object','required':['id','type','timestamp','organization_id',"
+     "'connection_id','data'],'properties':{'id':" ID ",'type':" TEXT ",'timestamp':" TIME
+     ",'organization_id':" ID ",'connection_id':" TEXT_OR_NULL ",'data':" OBJECT "}}"},
+    {"EventPage", "{'type':'object','required':['data'],'properties':{'data':{'type':'array',"
+     "'items':" REF("Event") "}," CURSOR ",'next_after':{'type':['string','null'],'description':"
+     "'With after: where the next call goes on.'}}}"},
+    {"EventType", "{'type':'object','required':['type','version','description','schema','sample'],"
+     "'properties':{'type':" TEXT ",'version':{'type':'integer','minimum':1},'description':" TEXT
+     ",'schema':" OBJECT ",'sample':" REF("Event") "}}"},
+    {"EventTypePage", PAGE("EventType")},
 
     {"Key", "{'type':'object','required':['id','name','role','hint','created_at','last_used_at',"
      "'revoked_at'],'properties':{'id':" ID ",'name':" TEXT ",'role':{'type':'string','enum':["

@@ -42,6 +42,8 @@ static void committed(void *self, int64_t topic)
     struct pst_app *app = self;
     if (app->api) /* set before the writer thread starts */
         pst_api_on_commit(app->api, topic);
+    if (app->hooks)
+        pst_hooks_on_commit(app->hooks, topic);
 }
 
 static pst_code build_store(struct pst_app *app, struct pst_err *err)
@@ -138,6 +140,35 @@ static pst_code build_sync(struct pst_app *app, struct pst_err *err)
     return PST_OK;
 }
 
+static bool allows_receiver(void *self, const struct pst_address *address, const char **why)
+{
+    const struct pst_app *app = self;
+    return pst_egress_allows(&app->egress, PST_ZONE_PUBLIC, address, why);
+}
+
+static bool may_use_http(const struct pst_config *c)
+{
+    return pst_config_bool(c, PST_OPT_WEBHOOK_HTTP) || pst_config_bool(c, PST_OPT_DEV);
+}
+
+static pst_code build_hooks(struct pst_app *app, struct pst_err *err)
+{
+    const struct pst_config *c = app->config;
+    struct pst_hooks_options options = {
+        .db = app->db,
+        .root = app->root,
+        .allows = allows_receiver,
+        .allows_self = app,
+        .allow_http = may_use_http(c),
+        .per_endpoint = (uint32_t)pst_config_int(c, PST_OPT_WEBHOOK_CONCURRENCY),
+        .in_flight = (uint32_t)pst_config_int(c, PST_OPT_WEBHOOK_IN_FLIGHT),
+        .mono = pst_mono_now,
+        .wall = pst_wall_now,
+        .random = pst_rand_u64,
+    };
+    return pst_hooks_new(&app->hooks, &options, err);
+}
+
 static pst_code build_api(struct pst_app *app, struct pst_err *err)
 {
     const struct pst_config *c = app->config;
@@ -160,6 +191,10 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .loops = (unsigned)pst_config_int(c, PST_OPT_SERVER_THREADS),
         .operator_uid = geteuid(),
         .dev = pst_config_bool(c, PST_OPT_DEV),
+        .webhook_http = may_use_http(c),
+        .hook_allows = allows_receiver,
+        .hook_allows_self = app,
+        .hooks = app->hooks,
     };
     return pst_api_new(&app->api, &options, err);
 }
@@ -181,11 +216,12 @@ static struct pst_server_limits server_limits(const struct pst_config *c)
     };
 }
 
-/* A shell starts programs with 1,024 descriptors, and each client needs one. */
-static void make_room_for_clients(const struct pst_config *c)
+/* A shell starts programs with 1,024 descriptors, and each client and receiver needs one. */
+static void make_room_for_sockets(const struct pst_config *c)
 {
     enum { OTHERS = 512 }; /* the store, its readers, calls to systems */
-    uint64_t wanted = (uint64_t)pst_config_int(c, PST_OPT_MAX_CONNECTIONS) + OTHERS;
+    uint64_t wanted = (uint64_t)pst_config_int(c, PST_OPT_MAX_CONNECTIONS) + OTHERS +
+                      PST_HOOKS_SLOW_TIMES * (uint64_t)pst_config_int(c, PST_OPT_WEBHOOK_IN_FLIGHT);
     uint64_t limit = pst_service_raise_files(wanted);
     if (limit < wanted)
         PST_LOG(PST_LOG_WARN, "the limit of open files is lower than max_connections needs",
@@ -194,7 +230,7 @@ static void make_room_for_clients(const struct pst_config *c)
 
 static pst_code build_server(struct pst_app *app, struct pst_err *err)
 {
-    make_room_for_clients(app->config);
+    make_room_for_sockets(app->config);
     pst_str socket = {0};
     PST_TRY(
         pst_arena_printf(app->arena, &socket, err, "unix:%.*s", PST_STR_ARG(app->paths.socket)));
@@ -224,6 +260,7 @@ static pst_code build(struct pst_app *app, struct pst_err *err)
     PST_TRY(build_connectors(app, err));
     PST_TRY(build_gate(app, err));
     PST_TRY(build_sync(app, err));
+    PST_TRY(build_hooks(app, err));
     PST_TRY(build_api(app, err));
     return build_server(app, err);
 }
@@ -235,6 +272,7 @@ static void tear_down(struct pst_app *app)
     pst_api_free(app->api);
     pst_pool_free(app->calls);
     pst_pool_free(app->work);
+    pst_hooks_free(app->hooks);
     pst_sync_engine_free(app->sync);
     pst_systems_free(app->systems);
     pst_gate_free(app->gate);

@@ -5,6 +5,7 @@
  *   writer            the one connection that changes the store
  *   server 1..n       one event loop each
  *   scheduler         which connection is due
+ *   webhooks          deliveries of events
  *   sync 1..n         one sync at a time, each with a fetch thread that reads ahead
  *   work 1..n         API requests that change something, and so wait for the writer
  *   call 1..n         calls to connected systems that API requests cause

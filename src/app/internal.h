@@ -16,6 +16,7 @@
 #include "os/thread.h"
 #include "server/server.h"
 #include "sync/sync.h"
+#include "webhook/webhook.h"
 
 /* ---- host.c: what sync needs of the machine ---- */
 
@@ -142,6 +143,7 @@ enum { PST_CONNECTORS = 1 };
 struct pst_app_threads {
     struct pst_thread *writer;
     struct pst_thread *scheduler;
+    struct pst_thread *webhooks;
     struct pst_thread **loops; /* loop_count of them */
     unsigned loop_count;
     struct pst_worker {
@@ -179,6 +181,7 @@ struct pst_app {
     struct pst_systems *systems;
     struct pst_host host;
     struct pst_sync_engine *sync;
+    struct pst_hooks *hooks;
     struct pst_pool *work; /* API requests that wait for a commit */
     struct pst_pool *calls; /* API requests that call connected systems */
     struct pst_api *api;

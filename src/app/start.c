@@ -70,25 +70,32 @@ pst_code pst_start_vault(struct pst_db *db, struct pst_key **root, const struct 
     return rc;
 }
 
-pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *config,
-                          struct pst_arena *arena, struct pst_err *err)
+static pst_code read_ranges(struct pst_egress *out, enum pst_zone zone,
+                            const struct pst_config *config, size_t option, struct pst_arena *arena,
+                            struct pst_err *err)
 {
+    const char *name = pst_options.options[option].name;
     struct pst_range *ranges = NULL;
     const pst_str *texts = NULL;
-    size_t count = pst_config_list(config, PST_OPT_SYSTEM_RANGES, &texts);
+    size_t count = pst_config_list(config, option, &texts);
     PST_TRY(pst_arena_array(arena, &ranges, count, sizeof(*ranges), err));
     for (size_t i = 0; i < count; i++) {
         if (!pst_range_parse(&ranges[i], texts[i]))
-            return PST_FAIL_AT(err, PST_E_INVALID, "system_ranges",
-                               "system_ranges: '%.*s' is no address range such as 10.0.0.0/8",
+            return PST_FAIL_AT(err, PST_E_INVALID, name,
+                               "%s: '%.*s' is no address range such as 10.0.0.0/8", name,
                                PST_STR_ARG(texts[i]));
     }
-    *out = (struct pst_egress){
-        .system_ranges = ranges,
-        .range_count = count,
-        .allow_loopback = pst_config_bool(config, PST_OPT_DEV),
-    };
+    out->ranges[zone] = ranges;
+    out->range_counts[zone] = count;
     return PST_OK;
+}
+
+pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *config,
+                          struct pst_arena *arena, struct pst_err *err)
+{
+    *out = (struct pst_egress){.allow_loopback = pst_config_bool(config, PST_OPT_DEV)};
+    PST_TRY(read_ranges(out, PST_ZONE_SYSTEM, config, PST_OPT_SYSTEM_RANGES, arena, err));
+    return read_ranges(out, PST_ZONE_PUBLIC, config, PST_OPT_WEBHOOK_RANGES, arena, err);
 }
 
 pst_code pst_start_own_address(struct pst_egress *egress, pst_str listen, int port,

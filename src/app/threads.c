@@ -28,6 +28,14 @@ static void run_scheduler(void *arg)
         end_badly("the scheduler ended", &err);
 }
 
+static void run_webhooks(void *arg)
+{
+    struct pst_app *app = arg;
+    struct pst_err err;
+    if (pst_hooks_run(app->hooks, &err) != PST_OK)
+        end_badly("the delivery of webhooks ended", &err);
+}
+
 static void run_worker(void *arg)
 {
     struct pst_worker *w = arg;
@@ -88,6 +96,7 @@ static pst_code start_all(struct pst_app *app, struct pst_err *err)
     PST_TRY(pst_pool_start(app->work, err));
     PST_TRY(pst_pool_start(app->calls, err));
     PST_TRY(pst_thread_start(&t->scheduler, "scheduler", run_scheduler, app, err));
+    PST_TRY(pst_thread_start(&t->webhooks, "webhooks", run_webhooks, app, err));
     /* Last, so that nobody is served by half a server. */
     return start_loops(app, loops, err);
 }
@@ -125,6 +134,7 @@ void pst_threads_stop(struct pst_app *app)
     pst_api_stopping(app->api);
     pst_server_stop(app->server, grace_ms);
     pst_sync_stop(app->sync);
+    pst_hooks_stop(app->hooks, grace_ms);
     /* What requests wait for ends first, then the requests, then the syncs; the writer serves
      * them all and goes last. */
     pst_pool_stop(app->calls);
@@ -132,6 +142,7 @@ void pst_threads_stop(struct pst_app *app)
     join_loops(t);
     pst_thread_join(t->scheduler);
     join_workers(t);
+    pst_thread_join(t->webhooks);
     if (t->writer) {
         pst_db_writer_stop(app->db);
         pst_thread_join(t->writer);

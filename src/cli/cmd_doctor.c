@@ -16,6 +16,7 @@
 #include "cli/output.h"
 #include "cli/settings.h"
 #include "cli/terminal.h"
+#include "cli/webhooks.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "store/store.h"
@@ -467,6 +468,39 @@ static void check_connections(struct doctor *d)
     }
 }
 
+/* One finding per webhook in trouble; one for all where there is none. */
+static void check_webhooks(struct doctor *d)
+{
+    PST_AUTO(target) struct pst_target target = {0};
+    struct pst_err err;
+    struct finding f = {0};
+    yyjson_val **items = NULL;
+    size_t count = 0;
+    size_t well = 0;
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("webhooks"));
+    if (!d->server_runs ||
+        pst_client_list(d->cli, &target, LIST_MAX, &items, &count, &err) != PST_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        PST_AUTO(buf) struct pst_buf advice = {.max = 4096};
+        char name[120];
+        pst_webhook_advice(&advice, items[i]);
+        well += advice.len == 0;
+        if (advice.len == 0)
+            continue;
+        (void)snprintf(name, sizeof(name), "webhook %.*s",
+                       PST_STR_ARG(pst_value_str(items[i], "url")));
+        say(&f, pst_str_is(pst_value_str(items[i], "status"), "disabled") ? BAD : WARNING, "",
+            "%.*s", PST_STR_ARG(pst_buf_str(&advice)));
+        print_finding(d, name, &f);
+    }
+    if (count > 0 && well == count) {
+        say(&f, GOOD, "", "%zu, none of them in trouble", count);
+        print_finding(d, "webhooks", &f);
+    }
+}
+
 static const struct {
     const char *name;
     void (*look)(struct doctor *d, struct finding *f);
@@ -496,6 +530,7 @@ static void run_checks(struct doctor *d)
         print_finding(d, checks[i].name, &f);
     }
     check_connections(d);
+    check_webhooks(d);
 }
 
 static pst_code report(struct doctor *d, struct pst_err *err)
@@ -542,7 +577,7 @@ static const struct pst_example examples[] = {
 const struct pst_command pst_command_doctor = {
     .name = "doctor",
     .words = "",
-    .summary = "look at files, store, clock, ports and connections, and say what to do",
+    .summary = "look at files, store, clock, ports, connections and webhooks, and say what to do",
     .details = "While no server runs, the store itself is examined: every page of the file, and "
                "that its counters\nagree with its contents. The exit status is 0 when nothing is "
                "wrong.",

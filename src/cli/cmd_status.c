@@ -2,6 +2,8 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
+#include "cli/webhooks.h"
 
 enum { LIST_MAX = 1000 };
 
@@ -75,17 +77,59 @@ static pst_code summarise(struct pst_cli *cli, yyjson_val *connection, yyjson_va
     return PST_OK;
 }
 
-static pst_code print_rows(yyjson_val *const *rows, size_t count, struct pst_err *err)
+/* Webhooks that fail or were disabled. */
+static pst_code list_troubled(struct pst_cli *cli, yyjson_val ***out, size_t *count,
+                              struct pst_err *err)
+{
+    PST_AUTO(target) struct pst_target target = {0};
+    yyjson_val **items = NULL;
+    size_t all = 0;
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("webhooks"));
+    PST_TRY(pst_client_list(cli, &target, LIST_MAX, &items, &all, err));
+    *count = 0;
+    for (size_t i = 0; i < all; i++) {
+        PST_AUTO(buf) struct pst_buf advice = {.max = 4096};
+        pst_webhook_advice(&advice, items[i]);
+        if (advice.len)
+            items[(*count)++] = items[i];
+    }
+    *out = items;
+    return PST_OK;
+}
+
+static void print_troubled(yyjson_val *const *webhooks, size_t count)
+{
+    PST_AUTO(buf) struct pst_buf b = {.max = 4 << 20};
+    for (size_t i = 0; i < count; i++) {
+        pst_buf_add_lit(&b, "webhook ");
+        pst_terminal_clean(&b, pst_value_str(webhooks[i], "url"), 100);
+        pst_buf_add_char(&b, ' ');
+        pst_webhook_advice(&b, webhooks[i]);
+        pst_buf_add_char(&b, '\n');
+    }
+    pst_terminal_print(pst_buf_str(&b));
+}
+
+static void put_array(struct pst_json_writer *w, const char *name, yyjson_val *const *items,
+                      size_t count)
+{
+    pst_json_add_array(w, name);
+    for (size_t i = 0; i < count; i++)
+        pst_json_put_val(w, items[i]);
+    pst_json_end_array(w);
+}
+
+static pst_code print_rows(yyjson_val *const *rows, size_t count, yyjson_val *const *webhooks,
+                           size_t webhook_count, struct pst_err *err)
 {
     PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 64 << 20);
     pst_json_init(&w, &b);
     pst_json_begin_object(&w);
-    pst_json_add_array(&w, "data");
-    for (size_t i = 0; i < count; i++)
-        pst_json_put_val(&w, rows[i]);
-    pst_json_end_array(&w);
+    put_array(&w, "data", rows, count);
+    put_array(&w, "troubled_webhooks", webhooks, webhook_count);
     pst_json_end_object(&w);
     PST_TRY(pst_json_finish(&w, err));
     pst_print_json(pst_buf_str(&b));
@@ -96,14 +140,17 @@ static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
+    yyjson_val **webhooks = NULL;
     size_t count = 0;
+    size_t webhook_count = 0;
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
     PST_TRY(pst_client_list(cli, &target, LIST_MAX, &items, &count, err));
     for (size_t i = 0; i < count; i++)
         PST_TRY(summarise(cli, items[i], &items[i], err));
+    PST_TRY(list_troubled(cli, &webhooks, &webhook_count, err));
     if (cli->json)
-        return print_rows(items, count, err);
+        return print_rows(items, count, webhooks, webhook_count, err);
     pst_print_table(items, count, all_columns, PST_COUNT(all_columns),
                     "no connections yet: see penstock connect --help");
     for (size_t i = 0; i < count; i++) {
@@ -112,6 +159,7 @@ static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
             pst_printf("%.*s: %.*s\n", PST_STR_ARG(pst_value_str(items[i], "name")),
                        PST_STR_ARG(reason));
     }
+    print_troubled(webhooks, webhook_count);
     return PST_OK;
 }
 
@@ -174,7 +222,7 @@ const struct pst_command pst_command_status = {
     .name = "status",
     .words = "[CONNECTION]",
     .max_words = 1,
-    .summary = "show how connections and their syncs are",
+    .summary = "show how connections and their syncs are, and webhooks in trouble",
     .table = &table,
     .examples = examples,
     .run = run,

@@ -1,4 +1,4 @@
-/* crypto/crypto.h: the one door to libsodium: record ids, digests, tokens, sealed secrets.
+/* crypto/crypto.h: the one door to libsodium: record ids, digests, signatures, tokens, sealed secrets.
  *
  * Secrets. `struct pst_secret` and `struct pst_key` are opaque and live in guarded memory that
  * is wiped on release; no formatter takes them, and pst_secret_expose() is the only way to see
@@ -74,6 +74,28 @@ PST_DEFINE_AUTO(secret, struct pst_secret, pst_secret_free);
 
 /* Overwrite with zeros in a way the compiler keeps. */
 void pst_wipe(void *ptr, size_t len);
+
+/* len random bytes. Errors: LIMIT, NO_MEMORY. */
+pst_code pst_secret_random(struct pst_secret **out, size_t len, struct pst_err *err);
+/* prefix and the bytes as base 64 with padding. Errors: LIMIT, NO_MEMORY. */
+pst_code pst_secret_encode(struct pst_secret **out, pst_str prefix, pst_str bytes,
+                           struct pst_err *err);
+/* The bytes of base 64 text, in a time that depends on its length only; strict as
+ * pst_base64_decode. Errors: INVALID, LIMIT, NO_MEMORY. */
+pst_code pst_secret_decode(struct pst_secret **out, pst_str text, struct pst_err *err);
+
+/* ---- signatures: ed25519 (RFC 8032) ------------------------------------------------------- */
+
+enum { PST_ED25519_SECRET = 64, PST_ED25519_PUBLIC = 32, PST_ED25519_SIGNATURE = 64 };
+
+/* A new secret key: 32 bytes of seed and the public key. Errors: NO_MEMORY. */
+pst_code pst_ed25519_new(struct pst_secret **out, struct pst_err *err);
+/* The public key that belongs to the seed; false when the bytes are no secret key, or its halves
+ * do not fit. */
+bool pst_ed25519_public(uint8_t out[PST_ED25519_PUBLIC], pst_str secret);
+/* secret: one that pst_ed25519_public takes. */
+void pst_ed25519_sign(uint8_t out[PST_ED25519_SIGNATURE], const struct pst_secret *secret,
+                      pst_str message);
 
 /* ---- API keys and connection tokens ----------------------------------------------------- */
 

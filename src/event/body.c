@@ -29,7 +29,7 @@ static void begin(struct pst_draft *d, const struct pst_event_subject *subject, 
     pst_json_add_str(w, "type", type);
     pst_json_add_wall(w, "timestamp", now);
     pst_json_add_str(w, "organization_id", pst_id_str(&subject->organization_id));
-    if (subject->connection_pk)
+    if (subject->connection_id.text[0])
         pst_json_add_str(w, "connection_id", pst_id_str(&subject->connection_id));
     else
         pst_json_add_null(w, "connection_id");

@@ -74,6 +74,8 @@ pst_code pst_event_add_sample(struct pst_db_conn *conn, int64_t organization_pk,
         return PST_FAIL_AT(err, PST_E_INVALID, "type", "there is no type of event '%.*s'",
                            PST_STR_ARG(type));
     PST_TRY(find_subject(conn, organization_pk, connection_pk, arena, &subject, err));
+    if (t->of_connection && connection_pk == 0) /* the shape wants one; it need not be there */
+        subject.connection_id = (struct pst_id){.text = "conn_01jdf3x8q2e4vb7n5k9m1r6t0w"};
     pst_draft_fill(&d, &subject, type, &unique, 1, now, pst_str_from(t->sample));
     d.event.is_sample = true;
     PST_TRY(pst_draft_send(&d, conn, err));

@@ -143,14 +143,6 @@ static pst_code add_header(struct prepared *p, const char *line, struct pst_err 
     return PST_OK;
 }
 
-static bool is_header_text(pst_str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (((unsigned char)s.ptr[i] < ' ' && s.ptr[i] != '\t') || s.ptr[i] == 0x7f)
-            return false;
-    return true;
-}
-
 static pst_code prepare_headers(struct prepared *p, const struct pst_http_request *request,
                                 struct pst_arena *arena, struct pst_err *err)
 {
@@ -159,7 +151,7 @@ static pst_code prepare_headers(struct prepared *p, const struct pst_http_reques
     for (size_t i = 0; i < request->header_count; i++) {
         const struct pst_http_header *h = &request->headers[i];
         pst_str line;
-        if (h->name.len == 0 || !is_header_text(h->name) || !is_header_text(h->value) ||
+        if (h->name.len == 0 || !pst_handle_is_header_text(h->name) || !pst_handle_is_header_text(h->value) ||
             pst_str_index(h->name, ':') != h->name.len)
             return PST_FAIL(err, PST_E_INVALID, "a request header has characters it may not have");
         has_type = has_type || pst_str_eq_nocase(h->name, PST_STR("content-type"));
@@ -210,38 +202,21 @@ static CURLcode set_options(struct pst_http *http, const struct pst_http_request
                             const struct prepared *p, struct pst_transfer *t)
 {
     CURL *e = http->easy;
-    CURLcode rc = CURLE_OK;
-#define SET(option, value)                                                                         \
-    do {                                                                                           \
-        if (rc == CURLE_OK)                                                                        \
-            rc = curl_easy_setopt(e, (option), (value));                                           \
-    } while (0)
+    CURLcode rc = pst_handle_set_rules(e, &http->options, &t->guard, http->message);
+#define SET(option, value) PST_SET(e, rc, option, value)
     SET(CURLOPT_URL, p->url.ptr);
-    SET(CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_PROXY, http->options.proxy ? http->options.proxy : "");
-    SET(CURLOPT_NOPROXY, "");
-    SET(CURLOPT_USERAGENT,
-        http->options.user_agent ? http->options.user_agent : "penstock/" PST_VERSION);
     SET(CURLOPT_ACCEPT_ENCODING, "gzip");
     SET(CURLOPT_SHARE, http->jar);
     SET(CURLOPT_COOKIEFILE, ""); /* switches cookies on */
     SET(CURLOPT_BUFFERSIZE, (long)CURL_BUFFER);
-    SET(CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(CURLOPT_ERRORBUFFER, http->message);
     SET(CURLOPT_HTTPHEADER, p->headers);
     if (request->unix_socket)
         SET(CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
-
-    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    SET(CURLOPT_SSL_VERIFYPEER, request->is_unverified ? 0L : 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, request->is_unverified ? 0L : 2L);
-    if (http->options.ca_file)
-        SET(CURLOPT_CAINFO, http->options.ca_file);
+    if (request->is_unverified) {
+        SET(CURLOPT_SSL_VERIFYPEER, 0L);
+        SET(CURLOPT_SSL_VERIFYHOST, 0L);
+    }
     if (request->ca_pem.len) {
         struct curl_blob pem = {(void *)(uintptr_t)request->ca_pem.ptr, request->ca_pem.len,
                                 CURL_BLOB_COPY};
@@ -264,8 +239,6 @@ static CURLcode set_options(struct pst_http *http, const struct pst_http_request
 
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)t->limits.connect_ms);
     SET(CURLOPT_TIMEOUT_MS, (long)t->limits.total_ms);
-    SET(CURLOPT_OPENSOCKETFUNCTION, pst_transfer_open_socket);
-    SET(CURLOPT_OPENSOCKETDATA, t);
     SET(CURLOPT_HEADERFUNCTION, pst_transfer_header);
     SET(CURLOPT_HEADERDATA, t);
     SET(CURLOPT_WRITEFUNCTION, pst_transfer_write);
@@ -359,9 +332,10 @@ static pst_code perform(struct pst_http *http, const struct pst_http_request *re
      * the one option that a reset forgets without freeing it. */
     (void)curl_easy_setopt(http->easy, CURLOPT_COOKIEFILE, (char *)NULL);
     curl_easy_reset(http->easy);
-    if (rc == CURLE_OK && t->stop == PST_OK)
+    if (rc == CURLE_OK && t->guard.stop == PST_OK)
         return keep_body(http, t, err);
-    pst_code code = pst_transfer_fail(t, rc, url, http->message, err);
+    pst_code code = pst_handle_fail(&t->guard, rc, url->host, http->message, t->response->status,
+                                    &t->response->fault, err);
     /* A call that failed before it was connected leaves curl 7.88's handle with a buffer, for which
      * it refuses every later call. The cookies are the jar's and stay. */
     curl_easy_cleanup(http->easy);
@@ -376,9 +350,11 @@ pst_code pst_http_call(struct pst_http *http, const struct pst_http_request *req
     *out = (struct pst_http_response){.fault = PST_FAULT_LOCAL};
     PST_TRY(pst_url_split(&url, request->url, err));
     struct pst_transfer t = {
-        .options = &http->options,
+        .guard = {.allows = http->options.allows,
+                  .allows_self = http->options.allows_self,
+                  .is_local = request->unix_socket != NULL,
+                  .is_proxied = http->options.proxy != NULL},
         .limits = fill_limits(request->limits),
-        .is_local = request->unix_socket != NULL,
         .cancel = request->cancel,
         .arena = arena,
         .spool = &http->spool,

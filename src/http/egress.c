@@ -7,7 +7,7 @@
 enum block_class {
     BLOCK_NEVER,
     BLOCK_LOOPBACK,
-    BLOCK_LISTED, /* only where the operator listed it, in the system zone */
+    BLOCK_LISTED, /* only where the operator listed it for the zone */
     BLOCK_GLOBAL,
     BLOCK_IPV4_LOW, /* IPv6 with an IPv4 address in its last four bytes */
     BLOCK_IPV4_6TO4, /* in bytes 2 to 5 */
@@ -84,10 +84,10 @@ static const struct block *find_block(const uint8_t ip[16])
     return b;
 }
 
-static bool is_listed(const struct pst_egress *egress, const uint8_t ip[16])
+static bool is_listed(const struct pst_egress *egress, enum pst_zone zone, const uint8_t ip[16])
 {
-    for (size_t i = 0; i < egress->range_count; i++) {
-        const struct pst_range *r = &egress->system_ranges[i];
+    for (size_t i = 0; i < egress->range_counts[zone]; i++) {
+        const struct pst_range *r = &egress->ranges[zone][i];
         /* A range of IPv6 never holds IPv4 by accident ("::/0" would). */
         bool is_v4 = has_prefix(ip, (const uint8_t[16])V4(0, 0, 0, 0), 96);
         if ((!is_v4 || r->bits >= 96) && has_prefix(ip, r->ip, r->bits))
@@ -150,7 +150,7 @@ static bool allows_ip(const struct pst_egress *egress, enum pst_zone zone, const
     case BLOCK_LOOPBACK:
         return allow_loopback;
     case BLOCK_LISTED:
-        return zone == PST_ZONE_SYSTEM && is_listed(egress, ip);
+        return is_listed(egress, zone, ip);
     case BLOCK_GLOBAL:
         return true;
     case BLOCK_IPV4_LOW:

@@ -1,6 +1,7 @@
 /* http/http.h: the HTTP client, and where it may connect.
  *
- * libcurl's easy interface behind one blocking call. The rules that never change are built in:
+ * libcurl's easy interface behind one blocking call, its multi interface behind a fleet of requests
+ * on one thread. The rules that never change are built in:
  * http and https only, no redirects, no .netrc, no proxy from the environment, TLS 1.2 or
  * later, no `Expect: 100-continue`, cookies and kept-alive connections only inside one run.
  * Retrying is not done here (design.md rule 9).
@@ -47,12 +48,14 @@ struct pst_range {
 enum pst_zone {
     PST_ZONE_PUBLIC, /* webhooks, flow http: what users and Link visitors set */
     PST_ZONE_SYSTEM, /* connections to customers' systems */
+    PST_ZONES,
 };
 
 /* Arrays are borrowed. */
 struct pst_egress {
-    const struct pst_range *system_ranges; /* private ranges that the operator listed */
-    size_t range_count;
+    /* Private ranges that the operator listed, by zone. */
+    const struct pst_range *ranges[PST_ZONES];
+    size_t range_counts[PST_ZONES];
     const struct pst_address *own; /* where Penstock itself and its database listen */
     size_t own_count;
     bool allow_loopback; /* development mode */
@@ -180,6 +183,66 @@ enum { PST_HTTP_PADDING = 8 };
  * CANCELLED, INVALID (URL or header), NO_MEMORY, UNAVAILABLE (no descriptors). */
 pst_code pst_http_call(struct pst_http *http, const struct pst_http_request *request,
                        struct pst_arena *arena, struct pst_http_response *out, struct pst_err *err);
+
+/* ---- many requests at once ---------------------------------------------------------------- */
+
+/* POST requests to receivers that are nobody's friend, as many at a time as are added, all on one
+ * thread: kept-alive connections, HTTP/2 where TLS offers it. Of an answer only the beginning is
+ * read: after PST_FLEET_READ bytes of its body (or of its head) the transfer ends. No cookies, no
+ * compression, and beside that the rules of the client.
+ *
+ * Thread-safety: one thread, but for pst_fleet_wake. */
+struct pst_fleet;
+
+enum {
+    PST_FLEET_READ = 64 << 10,
+    PST_FLEET_KEPT = 4 << 10, /* of the body, for the log */
+    PST_FLEET_HEADERS = 40,
+};
+
+struct pst_fleet_options {
+    struct pst_http_options http; /* no proxy */
+    bool allow_http; /* plain http, too */
+    uint32_t keep; /* connections kept alive without a request; 0 = 256 */
+};
+
+struct pst_fleet_answer {
+    pst_code code; /* PST_OK: there is an answer, whatever its status; else as pst_http_call */
+    enum pst_http_fault fault;
+    int status; /* 0 = none */
+    pst_str error; /* code is not PST_OK: what went wrong, for an operator */
+    pst_str retry_after;
+    pst_str body; /* its first PST_FLEET_KEPT bytes */
+    int64_t duration_us;
+};
+
+/* All but the body and self is copied; they have to stay until done is called, once, by
+ * pst_fleet_run or pst_fleet_cancel. The answer is borrowed for that call, in which nothing may be
+ * added. */
+struct pst_fleet_request {
+    pst_str url;
+    const struct pst_http_header *headers; /* at most PST_FLEET_HEADERS */
+    size_t header_count;
+    pst_str body;
+    int64_t timeout_ms; /* from now to the end of the answer */
+    void (*done)(void *self, const struct pst_fleet_answer *answer);
+    void *self;
+};
+
+/* Errors: NO_MEMORY, UNAVAILABLE (no descriptors). */
+pst_code pst_fleet_new(struct pst_fleet **out, const struct pst_fleet_options *options,
+                       struct pst_err *err);
+void pst_fleet_free(struct pst_fleet *f); /* nothing in flight; NULL is a no-op */
+PST_DEFINE_AUTO(fleet, struct pst_fleet, pst_fleet_free);
+
+/* Errors: NO_MEMORY, INVALID (URL, header), LIMIT (headers); done is then not called. */
+pst_code pst_fleet_add(struct pst_fleet *f, const struct pst_fleet_request *request,
+                       struct pst_err *err);
+/* Move bytes; wait at most timeout_ms (negative: without end) for something to do, for a wake-up
+ * or for an end. Errors: INTERNAL. */
+pst_code pst_fleet_run(struct pst_fleet *f, int64_t timeout_ms, struct pst_err *err);
+void pst_fleet_wake(struct pst_fleet *f); /* any thread: the next or current run returns */
+void pst_fleet_cancel(struct pst_fleet *f); /* break off all: done with CANCELLED */
 
 /* ---- how many calls at once -------------------------------------------------------------- */
 

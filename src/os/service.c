@@ -48,6 +48,18 @@ enum pst_signal pst_service_wait_signal(int fd, int64_t timeout_ms)
                                                                  : PST_SIGNAL_NONE;
 }
 
+static void end_process(int number)
+{
+    (void)number;
+    _exit(0);
+}
+
+void pst_service_end_on_signals(void)
+{
+    (void)signal(SIGINT, end_process);
+    (void)signal(SIGTERM, end_process);
+}
+
 pst_code pst_service_protect_memory(struct pst_err *err)
 {
     struct rlimit none = {0, 0};

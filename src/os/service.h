@@ -24,6 +24,10 @@ enum pst_signal {
 /* Wait at most timeout_ms (negative: without end) for the next one. */
 enum pst_signal pst_service_wait_signal(int fd, int64_t timeout_ms);
 
+/* SIGINT and SIGTERM end the process at once, with status 0: for commands that only show things
+ * until somebody has seen enough. */
+void pst_service_end_on_signals(void);
+
 /* No core dumps, not traceable by the same user: memory holds credentials. Errors: IO. */
 pst_code pst_service_protect_memory(struct pst_err *err);
 

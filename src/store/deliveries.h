@@ -57,9 +57,13 @@ struct pst_delivery {
 
 /* ---- the dispatcher ---- */
 
+/* The pk of the newest delivery of all, 0 = none: where news begin. */
+pst_code pst_deliveries_newest(struct pst_db_conn *conn, int64_t *pk, struct pst_err *err);
+
 /* What came since after_pk, oldest first: pk, endpoint and lane of waiting deliveries. */
 struct pst_delivery_news {
     int64_t pk, endpoint_pk, lane;
+    bool is_sample;
 };
 pst_code pst_deliveries_news(struct pst_db_conn *conn, int64_t after_pk, size_t limit,
                              struct pst_delivery_news *out, size_t *count, struct pst_err *err);
@@ -84,6 +88,10 @@ pst_code pst_deliveries_next(struct pst_db_conn *conn, int64_t endpoint_pk, int6
                              int64_t after_event_pk, size_t limit, struct pst_arena *arena,
                              struct pst_delivery **out, size_t *count, struct pst_err *err);
 
+/* One that waits, with body; *out NULL when it does not (any more). */
+pst_code pst_deliveries_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_arena *arena,
+                               struct pst_delivery **out, struct pst_err *err);
+
 /* One attempt and what follows from it. A delivery that is not waiting any more (deleted, given up
  * meanwhile) only gets the attempt; one that is gone nothing. */
 struct pst_attempt {
@@ -105,7 +113,8 @@ pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delive
 
 /* A breaker has closed: the heads of the endpoint's lanes are due again, spread evenly from now
  * over spread_ms; a lane held by a refusal (refused_count) keeps its time. At most `limit` lanes
- * behind after_lane; *next_lane goes on there, -1 = done. */
+ * behind after_lane; *next_lane goes on there, -1 = done. after_lane -1 begins, with up to `limit`
+ * loose ones. */
 pst_code pst_deliveries_hasten(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t after_lane,
                                size_t limit, pst_wall now, int64_t spread_ms, int64_t *next_lane,
                                struct pst_err *err);
@@ -133,18 +142,19 @@ pst_code pst_deliveries_list(struct pst_db_conn *conn, const struct pst_delivery
 /* With body. Errors: NOT_FOUND. */
 pst_code pst_deliveries_get(struct pst_db_conn *conn, int64_t endpoint_pk, pst_str id,
                             struct pst_arena *arena, struct pst_delivery *out, struct pst_err *err);
-/* Oldest first. */
+/* The newest `limit` (1..500) of them, oldest first. */
 pst_code pst_deliveries_attempts(struct pst_db_conn *conn, int64_t delivery_pk, size_t limit,
                                  struct pst_arena *arena, struct pst_attempt **out, size_t *count,
                                  struct pst_err *err);
 
-/* Make a delivery wait again as if it were new (attempts go on counting); one that waits is due
- * at once. Notifies PST_TOPIC_ENDPOINTS. */
+/* Make a delivery wait again as if it were new (attempts go on counting), due at once. Notifies
+ * PST_TOPIC_ENDPOINTS. Errors: NOT_FOUND. */
 pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                                struct pst_err *err);
 
-/* The same for a range of events: created from `since` to `until`; failed ones only, or all: then
+/* The same for a range of events: told from `since` to `until`; failed ones only, or all: then
  * also what was delivered, and events that were never queued for this endpoint but that it wants.
+ * What waits already is left as it is.
  * Works off at most `limit` events behind *cursor (0 = begin), which it moves on (-1 = done);
  * *count grows by what was queued. */
 struct pst_delivery_range {

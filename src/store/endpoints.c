@@ -217,17 +217,37 @@ static pst_code clear_health(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                        values, 2, NULL, err);
 }
 
+/* Why there was no row of that version. */
+static pst_code changed_or_gone(struct pst_db_conn *conn, int64_t pk, struct pst_err *err)
+{
+    int64_t exists = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT 1 FROM endpoint WHERE pk = ?1 AND deleted_at IS NULL"), &pk,
+                        1, &exists, err));
+    return exists ? PST_FAIL(err, PST_E_CONFLICT, "the webhook was changed by somebody else")
+                  : no_such_endpoint(err);
+}
+
+pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, int64_t *out,
+                             struct pst_err *err)
+{
+    return pst_row_int(conn,
+                       PST_STR("SELECT count(*) FROM endpoint"
+                               " WHERE organization_pk = ?1 AND deleted_at IS NULL"),
+                       &organization_pk, 1, out, err);
+}
+
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    const int64_t of[] = {e->pk};
+    const int64_t of[] = {e->pk, pst_wall_is_none(e->health.disabled_at)};
     int64_t was_off = 0;
     int64_t changes = 0;
     PST_TRY(pst_row_int(conn,
-                        PST_STR("SELECT enabled = 0 OR disabled_at IS NOT NULL FROM endpoint"
-                                " WHERE pk = ?1 AND deleted_at IS NULL"),
-                        of, 1, &was_off, err));
+                        PST_STR("SELECT enabled = 0 OR (disabled_at IS NOT NULL AND ?2)"
+                                " FROM endpoint WHERE pk = ?1 AND deleted_at IS NULL"),
+                        of, 2, &was_off, err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("UPDATE endpoint SET url = ?1, description = ?2, events = ?3,"
                                 " enabled = ?4, ordered = ?5, rate_limit = ?6, timeout_ms = ?7,"
@@ -240,14 +260,8 @@ pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoin
     pst_stmt_bind_i64(st, 13, e->version);
     pst_stmt_bind_wall(st, 14, now);
     PST_TRY(pst_stmt_run(st, &changes, err));
-    if (changes == 0) {
-        int64_t exists = 0;
-        PST_TRY(pst_row_int(conn,
-                            PST_STR("SELECT 1 FROM endpoint WHERE pk = ?1 AND deleted_at IS NULL"),
-                            of, 1, &exists, err));
-        return exists ? PST_FAIL(err, PST_E_CONFLICT, "the webhook was changed by somebody else")
-                      : no_such_endpoint(err);
-    }
+    if (changes == 0)
+        return changed_or_gone(conn, e->pk, err);
     if (was_off && e->enabled)
         PST_TRY(clear_health(conn, e->pk, now, err));
     pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
@@ -350,7 +364,7 @@ pst_code pst_endpoints_reseal_headers(struct pst_db_conn *conn, int64_t pk, pst_
 
 /* ---- how it fares ---- */
 
-pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk,
+pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk, int64_t version,
                                   const struct pst_endpoint_health *h, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
@@ -360,7 +374,7 @@ pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk,
                                 " open_since = ?4, probe_at = ?5, open_step = ?6, open_us = ?7,"
                                 " disabled_at = ?8, disabled_reason = ?9, last_success_at = ?10,"
                                 " last_failure_at = ?11, last_error = ?12"
-                                " WHERE pk = ?1 AND deleted_at IS NULL"),
+                                " WHERE pk = ?1 AND version = ?13 AND deleted_at IS NULL"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, pk);
     pst_stmt_bind_i64(st, 2, h->failures);
@@ -374,8 +388,9 @@ pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk,
     pst_stmt_bind_wall(st, 10, h->last_success_at);
     pst_stmt_bind_wall(st, 11, h->last_failure_at);
     pst_stmt_bind_str(st, 12, h->last_error);
+    pst_stmt_bind_i64(st, 13, version);
     PST_TRY(pst_stmt_run(st, &changes, err));
-    return changes ? PST_OK : no_such_endpoint(err);
+    return changes ? PST_OK : changed_or_gone(conn, pk, err);
 }
 
 pst_code pst_endpoints_totals(struct pst_db_conn *conn, struct pst_endpoint_totals *out,

@@ -78,10 +78,14 @@ pst_code pst_endpoints_list(struct pst_db_conn *conn, int64_t organization_pk,
                             struct pst_arena *arena, struct pst_endpoint **out, size_t *count,
                             bool *more, struct pst_err *err);
 
+/* How many the organization has. */
+pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, int64_t *out,
+                             struct pst_err *err);
+
 /* Write what a user set (url .. public_keys; not organization, connection, signing) as it stands
- * in e; raises version and updated_at = now. Switching on (enabled, where it was off or disabled)
- * also closes the breaker and clears disabled_*, failures and failing_since. Errors: NOT_FOUND,
- * CONFLICT (e->version is not the stored one). */
+ * in e; raises version and updated_at = now. Switching on (enabled, where it was off; or without
+ * health.disabled_at, where it was disabled) also closes the breaker and clears disabled_*,
+ * failures and failing_since. Errors: NOT_FOUND, CONFLICT (e->version is not the stored one). */
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err);
 
@@ -89,8 +93,10 @@ pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoin
 pst_code pst_endpoints_delete(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                               struct pst_err *err);
 
-/* Write the health; nothing else changes, nobody is notified. Errors: NOT_FOUND (deleted). */
-pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk,
+/* Write the health; nothing else changes, nobody is notified. version: of the endpoint that it was
+ * learned of. Errors: NOT_FOUND (deleted), CONFLICT (a user has changed it since, and perhaps
+ * switched it on). */
+pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk, int64_t version,
                                   const struct pst_endpoint_health *health, struct pst_err *err);
 
 /* For a rotation of keys: sealed secrets (headers) of an organization that another key than key_id

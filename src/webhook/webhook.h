@@ -15,6 +15,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "crypto/crypto.h"
 #include "db/db.h"
 #include "http/http.h"
@@ -40,6 +41,10 @@ pst_code pst_hook_sign(struct pst_buf *out, const struct pst_secret *const *secr
                        pst_str id, int64_t timestamp_s, pst_str body, struct pst_err *err);
 
 /* ---- the dispatcher ---- */
+
+/* Attempts that take longer than a second are not counted against in_flight, so that slow
+ * receivers do not hold up the others; but at most so many times in_flight are under way. */
+enum { PST_HOOKS_SLOW_TIMES = 4 };
 
 struct pst_hooks;
 

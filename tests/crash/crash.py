@@ -6,7 +6,7 @@
 Each lane has a simulated system that keeps changing (and failing now and then), a server on it, and a
 follower of its change feed that lives through everything. The server is killed while it runs full and
 incremental syncs, scheduled and asked for, while connections are created, changed and deleted, keys made and
-revoked, schedules changed, syncs started and cancelled, backups made; shortly after it was started (a new
+revoked, schedules changed, syncs started and cancelled, backups made, webhooks sent; shortly after it was started (a new
 store being made, one that a crash left being recovered); and while it stops. After each kill
 
   - the store file as the crash left it is sound and agrees with itself (examine.py): change numbers without a
@@ -16,6 +16,10 @@ store being made, one that a crash left being recovered); and while it stops. Af
   - after the restart every acknowledged write of the API is there, every other one wholly or not at all
     (paper.py); the feed goes on without a gap;
   - a backup that was called finished, or has its name, restores to a store of which the same holds.
+
+Events are sent to a receiver that lives on, whose endpoints accept, fail, hang, reset, answer late or say 410
+(post.py): each arrives wherever it is wanted, in order, signed, the same every time, and again only when a kill
+came between; nothing comes to an endpoint that is disabled; every change of the feed is told.
 
 At the end one incremental sync has to bring everything that was changed, one full sync everything; then the
 API's lists, the follower's copy and the source are the same. The seed decides what is chosen, in each thread

@@ -43,6 +43,26 @@ INVARIANTS = [
      " ON t.sync_pk = x.sync_pk AND t.stream_pk = x.stream_pk"
      " WHERE x.op = 2 AND (t.window_to IS NOT NULL OR t.phase <> 1) LIMIT 3"),
 ]
+INVARIANTS += [
+    ("a run that has ended is told",
+     "SELECT pk FROM sync WHERE ended_at IS NOT NULL AND told = 0"),
+    ("the outbox counts its events",
+     "SELECT events, bytes, n, size FROM outbox, (SELECT count(*) AS n, coalesce(sum(length(CAST(body AS BLOB))), 0) AS size"
+     " FROM event) WHERE events <> n OR bytes <> size"),
+    ("deliveries are numbered 1, 2, 3, ... per endpoint and connection",
+     "SELECT d.endpoint_pk, d.connection_pk, count(*), max(d.sequence), l.last_sequence FROM delivery d LEFT JOIN lane l"
+     " ON l.endpoint_pk = d.endpoint_pk AND l.connection_pk = d.connection_pk GROUP BY 1, 2"
+     " HAVING count(DISTINCT d.sequence) <> max(d.sequence) OR max(d.sequence) IS NOT l.last_sequence"),
+    ("an event has a delivery for every endpoint",
+     "SELECT e.pk, h.pk FROM event e JOIN endpoint h ON h.organization_pk = e.organization_pk AND h.created_at <= e.at"
+     " LEFT JOIN delivery d ON d.endpoint_pk = h.pk AND d.event_pk = e.pk WHERE h.events = '*' AND d.pk IS NULL"),
+    ("a delivery is of an event, and has ended or waits",
+     "SELECT d.pk FROM delivery d LEFT JOIN event e ON e.pk = d.event_pk WHERE e.pk IS NULL"
+     " OR (d.status = 0) <> (d.ended_at IS NULL)"),
+    ("attempts are counted",
+     "SELECT d.pk, d.attempts, max(a.number) FROM delivery d JOIN attempt a ON a.delivery_pk = d.pk GROUP BY d.pk"
+     " HAVING max(a.number) <> d.attempts"),
+]
 INVARIANTS_PER_ENTITY = [
     ("the stream counts its records",
      "SELECT s.pk, s.records, count(r.pk) FROM stream s LEFT JOIN {table} r ON r.conn = s.connection_pk"
@@ -73,6 +93,16 @@ TWINS = [
      " AND connection_pk IS NULL", "key.revoke"),
     ("deleted connections and their deletion", "SELECT public_id('conn_', id) FROM connection"
      " WHERE deleted_at IS NOT NULL AND length(credentials) = 0", "connection.delete,connection.purge"),
+]
+
+
+# Rows and the events that tell of them: what, the ids in the table, the types that name them in data.sync_id. What
+# is purged leaves its events behind.
+TOLD = [
+    ("runs that are complete", "y.status = 'completed'", "sync.completed"),
+    ("runs that failed", "y.status = 'failed'", "sync.failed"),
+    ("runs that changed something", "EXISTS (SELECT 1 FROM sync_stream t WHERE t.sync_pk = y.pk AND t.first_seq"
+     " IS NOT NULL)", "records.changed"),
 ]
 
 
@@ -113,6 +143,7 @@ def check_itself(db, thorough=False):
         broken = db.execute(query).fetchmany(3)
         if broken:
             raise Broken(f"not so: {name}: {broken}")
+    check_told(db)
     purged = {row[0] for row in db.execute("SELECT object FROM audit WHERE action = 'connection.purge'")}
     for name, query, actions in TWINS:
         rows = {row[0] for row in db.execute(query)}
@@ -120,6 +151,18 @@ def check_itself(db, thorough=False):
                                               " json_each(?))", (json.dumps(actions.split(",")),))}
         if (rows ^ noted) - purged:  # what is purged is gone at some time, but for the audit log
             raise Broken(f"one without the other: {name}: {sorted((rows ^ noted) - purged)[:3]}")
+
+
+def check_told(db):
+    """Runs that have ended and the events of their ends, each once."""
+    for name, which, kind in TOLD:
+        ended = {row[0] for row in db.execute("SELECT public_id('sync_', y.id) FROM sync y JOIN connection c"
+                                              " ON c.pk = y.connection_pk WHERE c.purge = 0 AND y.ended_at IS NOT NULL"
+                                              f" AND {which}")}
+        told = [row[0] for row in db.execute("SELECT json_extract(body, '$.data.sync_id') FROM event JOIN connection c"
+                                             " ON c.pk = connection_pk WHERE c.purge = 0 AND type = ?", (kind,))]
+        if len(told) != len(set(told)) or set(told) != ended:
+            raise Broken(f"not told, or told twice or for nothing: {name}: {sorted(set(told) ^ ended)[:3]}")
 
 
 class Observer:

@@ -12,11 +12,13 @@ from harness import Server, Simulator, slowness, wait_until
 from harness.programs import binary, environment, sanitizer_reports
 from harness.setup import connect_to, new_organization, start_sync, wait_sync
 from paper import GONE, Paper, Writer
+from post import Post, check_feed
 from truth import ENTITIES, Changer, Truth, new_rng
 
 # How the server is killed, and how often. `run` waits for requests and kills later, `start` kills a server that
-# was only just started, `stop` one that was asked to stop, `new` one that is making a store.
-WAYS = {"run": 60, "start": 22, "stop": 13, "new": 5}
+# was only just started, `stop` one that was asked to stop, `new` one that is making a store, `post` one that is
+# sending many webhooks.
+WAYS = {"run": 50, "start": 20, "stop": 13, "new": 5, "post": 12}
 WRITERS = 2
 
 
@@ -131,6 +133,7 @@ class Generation:
         self.sim = Simulator(self.place / "sim", orders=120, lines="1-4", schedules="1-2", zone=zone,
                              seed=self.rng.randrange(1, 1 << 31), latency="2ms", jitter="12ms")
         self.server = Server(self.place, delete_guard=100, page_rows=60, sync_overlap="1s")
+        self.post = Post(new_rng(seed, "post"), tally)
 
     def run(self, count):
         try:
@@ -149,13 +152,15 @@ class Generation:
         finally:
             self.server.kill()
             self.sim.kill()
+            self.post.close()
         for report in sanitizer_reports(self.place):
             raise Broken(report)
 
     def begin(self):
-        self.server.start()
+        self.start()
         self.key = new_organization(self.server)
         api = self.server.api(self.key)
+        self.post.begin(api)
         self.connection = connect_to(api, self.sim, schedule="7d")
         self.truth = Truth(self.sim, self.connection)
         self.observer = Observer(self.truth, self.connection)
@@ -164,6 +169,10 @@ class Generation:
         self.backups = Backups(self, new_rng(self.seed, "backups"))
         self.changer = Changer(self.truth, new_rng(self.seed, "changes"))
         self.changer.start()
+
+    def start(self, ready=True):
+        self.post.starting()
+        self.server.start(ready=ready)
 
     # ---- one kill ----
 
@@ -204,12 +213,25 @@ class Generation:
         self.server.kill()
         self.examine()
         delay = self.delay(0.0005, 0.15)
-        self.server.start(ready=False)
+        self.start(ready=False)
         time.sleep(delay)
         self.server.kill()
         did = self.examine()
         self.restart()
         return f"{delay * 1000:7.1f} ms, {did}"
+
+    def kill_post(self):
+        """Dies while a range of events is sent again, shortly after the first of them came."""
+        before = len(self.post.receiver.deliveries)
+        queued = self.post.send_again(self.server.api(self.key))
+        if queued:
+            wait_until(lambda: len(self.post.receiver.deliveries) > before, "a delivery", 20 * slowness(), every=0.001)
+        delay = self.delay(0.0005, 0.3)
+        time.sleep(delay)
+        self.server.kill()
+        did = self.examine()
+        self.restart()
+        return f"{delay * 1000:7.1f} ms, {queued} events sent again, {did}"
 
     def kill_new(self):
         """A store that is being made: killed, started again, it has to serve."""
@@ -284,10 +306,11 @@ class Generation:
         return what
 
     def restart(self):
-        self.server.start()
+        self.start()
         api = self.server.api(self.key)
         self.paper.settle(api, self.checks)
         self.follower.catch_up(api)
+        self.post.settle(api)
         status = api.get(f"/v1/connections/{self.connection}")["status"]
         if status in ("authentication_required", "inactive"):
             raise Broken(f"the connection is {status}: the credentials that were acknowledged are not in force")
@@ -312,6 +335,7 @@ class Generation:
         for entity in ENTITIES:
             self.compare(api, entity)
         self.paper.settle(api, self.checks)
+        check_feed(self.post.finish(api), self.connection, self.follower.seq)
         self.server.stop()
         self.examine(thorough=True)
         self.server.cli("doctor", seconds=120)

@@ -20,12 +20,12 @@ from harness.programs import sanitizer_reports, slowness
 from harness.setup import connection_body, new_organization, synced, wait_sync
 
 ROUTES = programs.ROOT / "src/api/routes.c"
-ID = re.compile(r"\b(?:org|conn|sync|key|rec)_[0-9a-z]{26}\b")
-KEY = re.compile(r"\b(?:psk|pct)_[0-9a-z]{30,}")
+ID = re.compile(r"\b(?:org|conn|sync|key|rec|whk|dlv|evt)_[0-9a-z]{26}\b")
+KEY = re.compile(r"\b(?:psk|pct)_[0-9a-z]{30,}|\bwhs(?:ec|k)_")
 MARK = {"a": "quartz-otter-5kd81", "b": "velvet-heron-93xq7"}
 ABSENT = "01m85gjr84fn2tvxyf0ejj4x3j"
 PREFIX = {"connection_id": "conn_", "sync_id": "sync_", "record_id": "rec_", "key_id": "key_",
-          "organization_id": "org_"}
+          "organization_id": "org_", "webhook_id": "whk_", "delivery_id": "dlv_", "event_id": "evt_"}
 MALFORMED = ["nothing", "{prefix}", "{prefix}" + ABSENT[:-1], "{prefix}" + ABSENT + "0", "{prefix}" + "u" * 26,
              "%27%20OR%201%3D1--", "..%2f..", "%F0%9F%A6%93", "1", "x" * 2000]
 RANKS = ["viewer", "developer", "admin"]
@@ -83,6 +83,24 @@ def backup_path(w, org):
     return {}, {"path": str(w.server.data / f"walls-{w.counter}.db")}, ""
 
 
+def hook_body(**more):
+    return {"url": "https://hooks.example.com/made", "enabled": False, **more}
+
+
+def deletable_hook(w, org):
+    return {"webhook_id": w.orgs[org].admin.json("POST", "/v1/webhooks", hook_body(), 201)["id"]}, None, ""
+
+
+def deletable_connection_hook(w, org):
+    path = f"/v1/connections/{w.orgs[org].connection}/webhooks"
+    return {"webhook_id": w.orgs[org].admin.json("POST", path, hook_body(), 201)["id"]}, None, ""
+
+
+def a_hook_that_is_on(w, org):
+    made = w.orgs[org].admin.json("POST", "/v1/webhooks", hook_body(enabled=True, events=[]), 201)
+    return {"webhook_id": made["id"]}, None, ""
+
+
 EXPECTED = {
     "list": Expect("viewer", token=True),
     "get": Expect("viewer", token=True, own=own_record),
@@ -102,6 +120,25 @@ EXPECTED = {
     "getSync": Expect("viewer", token=True),
     "cancelSync": Expect("developer", token=True),
     "getSyncStatus": Expect("viewer", token=True),
+    "listWebhooks": Expect("viewer"),
+    "createWebhook": Expect("developer", 201, body=hook_body()),
+    "getWebhook": Expect("viewer"),
+    "updateWebhook": Expect("developer", body={"description": "seen"}),
+    "deleteWebhook": Expect("developer", 204, own=deletable_hook),
+    "rotateWebhookSecret": Expect("developer"),
+    "testWebhook": Expect("developer", 202, own=a_hook_that_is_on),
+    "resendDeliveries": Expect("developer", 202, body={"since": "2026-01-01T00:00:00Z"}),
+    "listDeliveries": Expect("viewer"),
+    "getDelivery": Expect("viewer"),
+    "resendDelivery": Expect("developer", 202),
+    "listConnectionWebhooks": Expect("viewer"),
+    "createConnectionWebhook": Expect("developer", 201, body=hook_body()),
+    "getConnectionWebhook": Expect("viewer"),
+    "updateConnectionWebhook": Expect("developer", body={"description": "seen"}),
+    "deleteConnectionWebhook": Expect("developer", 204, own=deletable_connection_hook),
+    "listEvents": Expect("viewer"),
+    "getEvent": Expect("viewer"),
+    "listEventTypes": Expect("viewer"),
     "listTokens": Expect("admin"),
     "createToken": Expect("admin", 201, body={"name": "made"}),
     "revokeToken": Expect("admin", 204, own=deletable_token),
@@ -136,8 +173,8 @@ def routes():
         head = re.match(r'(\w+),\s*(CONNECTION\s*)?(?:"([^"]*)")?\s*,', entry)
         flags = set(re.findall(r"PST_OP_(\w+)", entry))
         words = re.findall(r'"([^"]*)"', entry)
-        tag = next(i for i, word in enumerate(words) if word in ("Records", "Connections", "Syncs", "Access",
-                                                                 "Operator", "Service"))
+        tag = next(i for i, word in enumerate(words) if word in ("Records", "Connections", "Syncs", "Webhooks",
+                                                                 "Access", "Operator", "Service"))
         found[head[1], (prefix if head[2] else "") + (head[3] or "")] = (words[tag + 1], flags)
     assert len(found) == len(entries)
     return found
@@ -282,17 +319,32 @@ def organization(w, name, sim):
         rows = admin.json("GET", f"/v1/connections/{o.connection}/{entity}?limit=500")["data"]
         o.records[entity] = rows[0]["id"]
     o.key, o.token = o.keys["viewer"]["id"], o.tokens["connection"]["id"]
+    webhooks(o, mark)
     o.id = next(each["id"] for each in w.operator.json("GET", "/v1/organizations")["data"] if mark in each["name"])
     return o
+
+
+def webhooks(o, mark):
+    """One of the organization and one of each connection, switched off, with deliveries that are held."""
+    paths = {"hook": "/v1/webhooks", "connection_hook": f"/v1/connections/{o.connection}/webhooks",
+             "sibling_hook": f"/v1/connections/{o.sibling}/webhooks"}
+    for name, path in paths.items():
+        body = hook_body(description=f"{name} {mark}", headers={"X-Mark": "mark"})
+        setattr(o, name, o.admin.json("POST", path, body, 201)["id"])
+        o.admin.json("POST", f"/v1/webhooks/{getattr(o, name)}/resend", {"since": "2026-01-01T00:00:00Z", "status": "all"},
+                     202)
+    o.delivery, o.other_delivery = (
+        o.admin.json("GET", f"/v1/webhooks/{each}/deliveries?limit=1")["data"][0]["id"]
+        for each in (o.hook, o.connection_hook))
+    o.event = o.admin.json("GET", "/v1/events?limit=1")["data"][0]["id"]
 
 
 def everything_of(w, name):
     """All that the organization may see of itself, as one text."""
     o, texts = w.orgs[name], []
     for op in w.operations:
-        if op.method == "GET" and not op.short and op.expect.who in RANKS:
-            path = op.path.replace("{connection_id}", o.connection).replace("{sync_id}", o.sync)
-            path = path.replace("{record_id}", o.records.get(op.entity, ""))
+        if op.method == "GET" and not op.short and op.expect.who in RANKS and op.name != "listEventTypes":
+            path = target_of(op, {**ids_of(o, op), "record_id": o.records.get(op.entity, "")})
             texts.append(o.admin.call("GET", path + ("?include=source&limit=500" if op.name == "list" else "")).text())
     return "\n".join(texts)
 
@@ -357,8 +409,10 @@ def test_the_marks_are_where_they_are_looked_for(world):
 
 def ids_of(o, op):
     key = o.token if "/tokens/" in op.path else o.key
+    hook = o.connection_hook if "{connection_id}" in op.path else o.hook
     return {"connection_id": o.connection, "sync_id": o.sync, "record_id": o.records.get(op.entity), "key_id": key,
-            "organization_id": o.id, "code": "not-found"}
+            "organization_id": o.id, "code": "not-found", "webhook_id": hook, "delivery_id": o.delivery,
+            "event_id": o.event}
 
 
 def id_sets(w, op, org):
@@ -376,8 +430,9 @@ def id_sets(w, op, org):
         inner = named[-1]
         yield "inner foreign", {**own, inner: foreign[inner]}
         yield "inner absent", {**own, inner: absent[inner]}
-        if inner in ("sync_id", "key_id"):
-            sibling = {"sync_id": w.orgs[org].sibling_sync, "key_id": w.orgs[org].tokens["sibling"]["id"]}
+        if inner in ("sync_id", "key_id", "webhook_id", "delivery_id"):
+            sibling = {"sync_id": w.orgs[org].sibling_sync, "key_id": w.orgs[org].tokens["sibling"]["id"],
+                       "webhook_id": w.orgs[org].sibling_hook, "delivery_id": w.orgs[org].other_delivery}
             yield "inner sibling", {**own, inner: sibling[inner]}
     for text in MALFORMED:
         yield "malformed", {**own, named[-1]: text.replace("{prefix}", PREFIX.get(named[-1], ""))}
@@ -475,8 +530,11 @@ def dump(w, name):
         connections = f"(SELECT pk FROM connection WHERE organization_pk = {org})"
         streams = f"(SELECT pk FROM stream WHERE connection_pk IN {connections})"
         syncs = f"(SELECT pk FROM sync WHERE connection_pk IN {connections})"
-        owners = {"organization_pk": f"= {org}", "connection_pk": f"IN {connections}", "stream_pk": f"IN {streams}",
-                  "sync_pk": f"IN {syncs}", "conn": f"IN {connections}"}
+        endpoints = f"(SELECT pk FROM endpoint WHERE organization_pk = {org})"
+        deliveries = f"(SELECT pk FROM delivery WHERE endpoint_pk IN {endpoints})"
+        owners = {"organization_pk": f"= {org}", "endpoint_pk": f"IN {endpoints}", "delivery_pk": f"IN {deliveries}",
+                  "connection_pk": f"IN {connections}", "stream_pk": f"IN {streams}", "sync_pk": f"IN {syncs}",
+                  "conn": f"IN {connections}"}
         rows = {"organization": db.execute(f"SELECT * FROM organization WHERE pk = {org}").fetchall()}
         for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE TABLE%'"):
             columns = [row[1] for row in db.execute(f"PRAGMA table_info('{table}')")]
@@ -484,7 +542,7 @@ def dump(w, name):
             if owner:
                 rows[table] = sorted(map(repr, db.execute(f"SELECT * FROM {table} WHERE {owner} {owners[owner]}")))
             else:
-                assert table in ("meta", "organization", "schema_migration", "sqlite_sequence"), f"whose is {table}?"
+                assert table in ("meta", "organization", "schema_migration", "sqlite_sequence", "outbox"), f"whose is {table}?"
     path.unlink()
     return rows
 

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "db/driver.h"
+#include "event/event.h"
 #include "os/file.h"
 
 enum { ARENA_BYTES = 4 << 20, PAGE_ORDERS = 16, NOTE_BYTES = 700, GROUP_JOBS = 5 };
@@ -180,8 +181,76 @@ static pst_code go_online(struct pst_db_conn *conn, void *arg, struct pst_err *e
 {
     struct day *d = arg;
     PST_TRY(pst_connections_set_plan(conn, d->conn.pk, at(900), at(0), err));
-    return pst_connections_set_status(conn, d->conn.pk, PST_CONNECTION_ONLINE, PST_STR(""),
-                                      PST_STR("req_1"), at(3), NULL, err);
+    return pst_event_set_status(conn, d->conn.pk, PST_CONNECTION_ONLINE, PST_STR(""),
+                                PST_STR("req_1"), at(3), NULL, err);
+}
+
+/* ---- webhooks ---- */
+
+static pst_code create_endpoint(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct day *d = arg;
+    struct pst_endpoint e = {
+        .id = id_of("whk_", 1),
+        .organization_pk = d->org.pk,
+        .url = PST_STR("https://app.example.com/hooks"),
+        .events = PST_STR("*"),
+        .enabled = true,
+        .ordered = true,
+        .timeout_ms = 10000,
+        .horizon_ms = 86400000,
+        .public_keys = PST_STR("[]"),
+        .created_at = at(2),
+    };
+    PST_TRY(pst_endpoints_create(conn, &e, err));
+    d->endpoint_pk = e.pk;
+    return PST_OK;
+}
+
+/* What the dispatcher writes about the first delivery that waits: an attempt and, `count` being the
+ * answer's status, what follows from it. */
+static pst_code note_attempt(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct day *d = arg;
+    struct pst_delivery *next = NULL;
+    size_t count = 0;
+    const bool is_good = d->step->count < 300;
+    PST_TRY(
+        pst_deliveries_next(conn, d->endpoint_pk, d->conn.pk, 0, 1, d->arena, &next, &count, err));
+    if (count != 1)
+        return PST_FAIL(err, PST_E_INTERNAL, "no delivery waits");
+    struct pst_delivery_result r = {
+        .pk = next->pk,
+        .status = is_good ? PST_DELIVERY_DELIVERED : PST_DELIVERY_WAITING,
+        .tries = next->tries,
+        .attempt = {.at = at(70), .duration_us = 1500, .status = d->step->count},
+    };
+    struct pst_endpoint_health health = {.failures = is_good ? 0 : 1};
+    health.failing_since = is_good ? PST_WALL_NONE : at(70);
+    health.open_since = health.probe_at = health.disabled_at = PST_WALL_NONE;
+    health.last_success_at = is_good ? at(70) : PST_WALL_NONE;
+    health.last_failure_at = is_good ? PST_WALL_NONE : at(70);
+    r.tries.attempts++;
+    r.tries.tries++;
+    r.tries.first_try_at = at(70);
+    r.tries.due_at = at(100);
+    r.attempt.error = health.last_error = is_good ? PST_STR("") : PST_STR("answered 503");
+    PST_TRY(pst_deliveries_record(conn, &r, err));
+    return pst_endpoints_set_health(conn, d->endpoint_pk, 1, &health, err);
+}
+
+/* Everything since the day began is to be sent again. */
+static pst_code send_again(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct day *d = arg;
+    const struct pst_delivery_range range = {.endpoint_pk = d->endpoint_pk,
+                                             .organization_pk = d->org.pk,
+                                             .since = at(0),
+                                             .until = PST_WALL_NONE,
+                                             .all = true};
+    int64_t cursor = 0;
+    int64_t count = 0;
+    return pst_deliveries_resend_range(conn, &range, 100, at(80), &cursor, &count, err);
 }
 
 static pst_code queue_sync(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -333,7 +402,8 @@ static pst_code end_sync(struct pst_db_conn *conn, void *arg, struct pst_err *er
     struct day *d = arg;
     const struct pst_sync_outcome o = {.status = PST_SYNC_COMPLETED, .mapping_version = 7};
     enum pst_sync_status status;
-    return pst_syncs_end(conn, d->sync_pk, &o, true, at(41), &status, err);
+    PST_TRY(pst_syncs_end(conn, d->sync_pk, &o, true, at(41), &status, err));
+    return pst_event_tell_syncs(conn, d->conn.pk, at(41), err);
 }
 
 static pst_code count_sync(struct day *d, struct pst_err *err)
@@ -496,6 +566,7 @@ const struct day_step day_steps[] = {
     {.name = "an organization", .job = create_organization},
     {.name = "an API key", .job = create_key},
     {.name = "a connection", .job = create_connection},
+    {.name = "a webhook endpoint", .job = create_endpoint},
     SYNC(PST_SYNC_FULL),
     {.name = "the connection is online", .job = go_online},
     PAGE(PST_RECORD_CREATE, 0, PAGE_ORDERS),
@@ -503,6 +574,8 @@ const struct day_step day_steps[] = {
     PAGE(PST_RECORD_CREATE, 32, 8),
     END,
     {.name = "the feed is read", .run = read_feed},
+    {.name = "a webhook fails", .job = note_attempt, .count = 503},
+    {.name = "a webhook is delivered", .job = note_attempt, .count = 204},
     SYNC(PST_SYNC_INCREMENTAL),
     PAGE(PST_RECORD_UPDATE, 4, 12),
     PAGE(PST_RECORD_CREATE, 40, 3),
@@ -518,6 +591,8 @@ const struct day_step day_steps[] = {
     {.name = "what is missing is deleted", .job = delete_missing},
     END,
     {.name = "the feed is read", .run = read_feed},
+    {.name = "webhooks are sent again", .job = send_again},
+    {.name = "a webhook is delivered again", .job = note_attempt, .count = 204},
     {.name = "old rows go", .job = retain},
     {.name = "a backup", .run = back_up},
     {.name = "the store is closed", .run = close_day},

@@ -13,6 +13,8 @@
 #include "account/account.h"
 #include "store/accounts.h"
 #include "store/connections.h"
+#include "store/deliveries.h"
+#include "store/endpoints.h"
 #include "store/records.h"
 #include "store/store.h"
 #include "store/streams.h"
@@ -29,7 +31,7 @@ struct day {
     struct pst_organization org;
     struct pst_connection conn;
     const struct pst_entity *orders;
-    int64_t sync_pk, stream_pk;
+    int64_t sync_pk, stream_pk, endpoint_pk;
     unsigned syncs;
     unsigned notes_done; /* bits: jobs of the group that were told that they are done */
     int64_t feed_seen; /* where a follower of the change feed stands */
@@ -40,7 +42,7 @@ struct day_step {
     const char *name;
     pst_code (*run)(struct day *d, struct pst_err *err);
     pst_db_write_fn job; /* instead of run: inside a writer's job, with the day */
-    int first, count; /* orders of a page */
+    int first, count; /* orders of a page; count: also the status of a webhook's answer */
     enum pst_record_op op;
     enum pst_sync_mode mode;
 };

@@ -153,7 +153,8 @@ static void every_address_ends_in_its_class(void **state)
     assert_true(pst_range_parse(&every[0], PST_STR("0.0.0.0/0")));
     assert_true(pst_range_parse(&every[1], PST_STR("::/0")));
     const struct pst_egress none = {0};
-    const struct pst_egress listed = {.system_ranges = every, .range_count = 2};
+    const struct pst_egress listed = {.ranges = {[PST_ZONE_SYSTEM] = every},
+                                      .range_counts = {[PST_ZONE_SYSTEM] = 2}};
     const struct pst_egress dev = {.allow_loopback = true};
     for (size_t i = 0; i < PST_COUNT(ADDRESSES); i++) {
         const char *ip = ADDRESSES[i].ip;
@@ -183,7 +184,8 @@ static void only_the_listed_private_range_is_reached(void **state)
     struct pst_range r[2];
     assert_true(pst_range_parse(&r[0], PST_STR("10.20.0.0/16")));
     assert_true(pst_range_parse(&r[1], PST_STR("fd12::/16")));
-    const struct pst_egress e = {.system_ranges = r, .range_count = 2};
+    const struct pst_egress e = {.ranges = {[PST_ZONE_SYSTEM] = r},
+                                 .range_counts = {[PST_ZONE_SYSTEM] = 2}};
     assert_true(allows(&e, PST_ZONE_SYSTEM, "10.20.0.1"));
     assert_true(allows(&e, PST_ZONE_SYSTEM, "10.20.255.255"));
     assert_true(allows(&e, PST_ZONE_SYSTEM, "::ffff:10.20.0.1"));
@@ -200,7 +202,8 @@ static void a_wide_ipv6_range_does_not_open_private_ipv4(void **state)
     (void)state;
     struct pst_range r;
     assert_true(pst_range_parse(&r, PST_STR("::/0")));
-    const struct pst_egress e = {.system_ranges = &r, .range_count = 1};
+    const struct pst_egress e = {.ranges = {[PST_ZONE_SYSTEM] = &r},
+                                 .range_counts = {[PST_ZONE_SYSTEM] = 1}};
     assert_false(allows(&e, PST_ZONE_SYSTEM, "10.0.0.1"));
     assert_true(allows(&e, PST_ZONE_SYSTEM, "fd00::1"));
 }

@@ -78,7 +78,7 @@ static void foreign_absent_and_deleted_ones_are_not_found(void **state)
     assert_code(pst_endpoints_get(w->reader, 0, id, w->arena, &got, &w->err), PST_E_NOT_FOUND);
     assert_code(WRITE(w, pst_endpoints_delete(w->writer, e.pk, at(2), &w->err)), PST_E_NOT_FOUND);
     assert_code(WRITE(w, pst_endpoints_update(w->writer, &e, at(3), &w->err)), PST_E_NOT_FOUND);
-    assert_code(WRITE(w, pst_endpoints_set_health(w->writer, e.pk, &e.health, &w->err)),
+    assert_code(WRITE(w, pst_endpoints_set_health(w->writer, e.pk, 1, &e.health, &w->err)),
                 PST_E_NOT_FOUND);
     assert_read(w, pst_endpoints_get_pk(w->reader, e.pk, w->arena, &got, &w->err));
     assert_true(got.deleted_at.us == at(2).us);
@@ -152,7 +152,7 @@ static void switching_on_forgets_failures_but_not_how_long_it_was_open(void **st
     h.disabled_at = at(50);
     h.last_failure_at = at(39);
     h.last_success_at = PST_WALL_NONE;
-    assert_write(w, pst_endpoints_set_health(w->writer, e.pk, &h, &w->err));
+    assert_write(w, pst_endpoints_set_health(w->writer, e.pk, 1, &h, &w->err));
     struct pst_endpoint got = get(w, &e);
     assert_int_equal(got.health.failures, 12);
     assert_int_equal(got.health.open_step, 2);
@@ -175,7 +175,8 @@ static void switching_on_forgets_failures_but_not_how_long_it_was_open(void **st
     h = (struct pst_endpoint_health){.failures = 3, .failing_since = at(70)};
     h.open_since = h.probe_at = h.disabled_at = h.last_success_at = h.last_failure_at =
         PST_WALL_NONE;
-    assert_write(w, pst_endpoints_set_health(w->writer, e.pk, &h, &w->err));
+    assert_code(WRITE(w, pst_endpoints_set_health(w->writer, e.pk, 1, &h, &w->err)), PST_E_CONFLICT);
+    assert_write(w, pst_endpoints_set_health(w->writer, e.pk, got.version, &h, &w->err));
     assert_read(w, pst_endpoints_totals(w->reader, &totals, &w->err));
     assert_int_equal(totals.failing, 1);
     got = get(w, &e);
