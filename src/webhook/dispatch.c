@@ -297,6 +297,7 @@ static pst_code turn(struct pst_hooks *h, struct pst_err *err)
         pst_hook_lots_written(h);
     if (signals & PST_HOOK_STOP)
         h->is_stopping = true;
+    busy = h->is_stopping && signals; /* it may be over: stop() looks before the next wait */
     if (!h->is_stopping) {
         struct pst_err look_err;
         if (look(h, signals, &busy, &look_err) != PST_OK) {

@@ -168,7 +168,7 @@ def test_410_disables_at_once(api, hooks, connection):
     small_sync(api, connection)  # is held
     held = wait_statuses(api, hook, "held", 2)
     assert delivery["id"] in [d["id"] for d in held]
-    api.fails("POST", hook_path(hook, "test"), 409, "CONFLICT")
+    api.fails("POST", hook_path(hook, "test"), 409, "WEBHOOK_DISABLED")
     resend(api, hook, delivery)
     assert len(hooks.of("/fails")) == 1, "nothing comes after a 410"
     assert api.patch(hook_path(hook), json={"enabled": True})["status"] == "active"
