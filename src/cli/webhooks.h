@@ -56,7 +56,7 @@ enum {
     PST_WEBHOOK_FLAG("connection", 'c', PST_CONFIG_STRING, 200, "CONNECTION",                      \
                      "Only about this connection, instead of the whole organization."),            \
     PST_WEBHOOK_FLAG("events", 'e', PST_CONFIG_LIST, 50, "TYPE,...",                               \
-                     "Which types of events; flow.* is all flows. Without it: all."),              \
+                     "Which types of events; sync.* is all that begin so. Without it: all."),              \
     PST_WEBHOOK_FLAG("description", 'd', PST_CONFIG_STRING, 1000, "TEXT",                          \
                      "What it is for, to recognise it in lists."),                                 \
     PST_WEBHOOK_SWITCH("enabled", default_, choices_,                                              \

@@ -189,7 +189,7 @@ def test_each_limit_holds_on_both_sides(api, name, taken, too_much):
 
 WRONG = [
     ("url", 7), ("url", None), ("description", 7), ("events", "sync.completed"), ("events", [7]), ("events", ["sync"]),
-    ("events", ["sync.*"]), ("events", ["flow."]), ("events", ["flow.Big"]), ("events", [""]), ("enabled", "yes"),
+    ("events", ["nothing.*"]), ("events", [".*"]), ("events", ["sync.comp*"]), ("events", ["flow."]), ("events", ["flow.Big"]), ("events", [""]), ("enabled", "yes"),
     ("ordered", 1), ("rate_limit", "50"), ("rate_limit", 1.5), ("rate_limit", -1), ("timeout", 10), ("timeout", "soon"),
     ("timeout", ""), ("retry_for", "8d"), ("headers", []), ("headers", {"X Y": "v"}), ("headers", {"": "v"}),
     ("headers", {"X\u00e4": "v"}), ("headers", {"X": 7}), ("headers", {"X": ""}), ("headers", {"X": "a\nb"}),
@@ -224,6 +224,7 @@ def test_a_refused_header_does_not_say_its_value_again(api):
 def test_a_list_of_events_is_kept_once_each(api):
     assert create(api, events=["flow.a", "sync.failed", "flow.a"])["events"] == ["flow.a", "sync.failed"]
     assert create(api, events=["flow.a", "*"])["events"] == ["*"]
+    assert create(api, events=["sync.*", "connection.*", "flow.*"])["events"] == ["sync.*", "connection.*", "flow.*"]
     assert create(api, events=[])["events"] == []
 
 
@@ -465,7 +466,8 @@ def test_deliveries_are_listed_filtered_and_paged(api, world):
     for query, keep in (({"status": "held"}, lambda d: True), ({"status": "waiting,delivered,failed"}, lambda d: False),
                         ({"status": "held,failed"}, lambda d: True), ({"type": "sync.completed"},
                                                                       lambda d: d["type"] == "sync.completed"),
-                        ({"type": "flow.*"}, lambda d: False), ({"connection_id": world.connection},
+                        ({"type": "flow.*"}, lambda d: False), ({"type": "sync.*,records.*"},
+                                                                                    lambda d: d["type"][:4] in ("sync", "reco")), ({"connection_id": world.connection},
                                                                 lambda d: d["connection_id"] == world.connection),
                         ({"connection_id": world.other_connection},
                          lambda d: d["connection_id"] == world.other_connection),
