@@ -217,6 +217,9 @@ def test_deliveries_attempts_and_resend(server, api, sim, hooks):
     whole = server.cli("webhooks", "attempts", hook["id"], tried["id"], json_output=True)
     assert whole["event"]["id"] == tried["event_id"]
     refused(server, 66, "webhooks", "attempts", hook["id"], "dlv_01m85gjr84fn2tvxyf0ejj4x3j")
+    # Changing something else does not switch it on.
+    assert "disabled" in server.cli("webhooks", "update", hook["id"], "--timeout", "5s").stdout
+    assert "Waiting:" in server.cli("webhooks", "show", hook["id"]).stdout
     # Mended and switched on, all of it goes out; then once more, one and all.
     assert "active" in server.cli("webhooks", "update", hook["id"], "--enabled", "yes").stdout
     wait_until(lambda: all(d["status"] == "delivered" for d in deliveries(api, hook)), "all of it", SECONDS)
