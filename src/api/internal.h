@@ -140,7 +140,7 @@ struct pst_api_seen {
 struct pst_api_loop {
     struct pst_db_conn *reader;
     struct pst_zip *zip;
-    struct pst_arena *scratch; /* of one record */
+    struct pst_arena *scratch; /* of one record, or one page of events */
     struct pst_api_seen *seen;
     struct {
         int64_t id;

@@ -1,9 +1,13 @@
 """The API of webhooks, deliveries and events: every operation with its answers and refusals, every limit on both
 sides, what is audited, and what is never shown again. What happens to deliveries is in test_webhooks.py."""
 import base64
+import contextlib
 import json
+import sqlite3
 import threading
+import time
 import types
+import uuid
 
 import jsonschema
 import pytest
@@ -603,6 +607,32 @@ def test_who_has_no_event_yet_misses_none(world):
     wait_sync(api, connection)
     found, _ = follow(api, "oldest")
     assert found == list(api.pages("/v1/events"))[::-1] and found
+
+
+def test_a_page_of_large_events_ends_early_and_loses_none(programs, place):
+    server = programs(Server(place))
+    api = server.api(new_organization(server))
+    sample = next(entry["sample"] for entry in api.get("/v1/event-types")["data"] if entry["type"] == "flow.*")
+    server.stop()
+    count, now = 600, int(time.time() * 1e6)
+    with contextlib.closing(sqlite3.connect(server.data / "penstock.db")) as db:
+        for i in range(count):
+            identifier = uuid.UUID(int=(0x7 << 76) | (0x2 << 62) | i + 1)
+            body = json.dumps({**sample, "type": "flow.large", "data": {"i": i, "filler": "x" * 20000}}, separators=(",", ":"))
+            db.execute("INSERT INTO event (id, organization_pk, connection_pk, type, at, sample, body)"
+                       " VALUES (?, 1, 0, 'flow.large', ?, 0, ?)", (identifier.bytes, now + i, body))
+        db.commit()
+    server.start()
+    api = server.api(api.token)
+    newest = api.get("/v1/events", params={"limit": 500})
+    assert 300 < len(newest["data"]) < 500 and newest["next_cursor"]
+    assert [e["data"]["i"] for e in api.pages("/v1/events", limit=500)] == list(range(count))[::-1]
+    found, after = [], "oldest"
+    while len(found) < count:
+        page = api.get("/v1/events", params={"after": after, "limit": 500})
+        found += page["data"]
+        after = page["next_after"]
+    assert [e["data"]["i"] for e in found] == list(range(count))
 
 
 def test_every_type_has_a_schema_that_its_sample_fits(api, world):
