@@ -10,36 +10,37 @@
 enum { WAIT_S = 20, RETRY_MS = 1000, PAGES_BYTES = 64 << 20 };
 enum { CONNECTION = PST_CLI_OWN, TYPES, SINCE, AFTER };
 
-PST_CLI_TABLE(table,
-              {.name = "connection",
-               .letter = 'c',
-               .type = PST_CONFIG_STRING,
-               .max = 200,
-               .flags = PST_CONFIG_FLAG_ONLY,
-               .arg = "CONNECTION",
-               .help = "Only events of this connection."},
-              {.name = "types",
-               .letter = 't',
-               .type = PST_CONFIG_STRING,
-               .max = 2000,
-               .flags = PST_CONFIG_FLAG_ONLY,
-               .arg = "TYPE,...",
-               .help = "Only events of these types; flow.* takes all flows."},
-              {.name = "since",
-               .letter = 's',
-               .type = PST_CONFIG_STRING,
-               .max = 40,
-               .flags = PST_CONFIG_FLAG_ONLY,
-               .arg = "TIME",
-               .help = "Begin with events of then: 2026-11-24T06:30:00Z, or 2h ago as 2h. Without "
-                       "it: with the next one."},
-              {.name = "after",
-               .letter = 'a',
-               .type = PST_CONFIG_STRING,
-               .max = 40,
-               .flags = PST_CONFIG_FLAG_ONLY,
-               .arg = "EVENT_ID",
-               .help = "Go on behind this event; oldest: from the oldest that is kept."});
+PST_CLI_TABLE(
+    table,
+    {.name = "connection",
+     .letter = 'c',
+     .type = PST_CONFIG_STRING,
+     .max = 200,
+     .flags = PST_CONFIG_FLAG_ONLY,
+     .arg = "CONNECTION",
+     .help = "Only events of this connection."},
+    {.name = "types",
+     .letter = 't',
+     .type = PST_CONFIG_STRING,
+     .max = 2000,
+     .flags = PST_CONFIG_FLAG_ONLY,
+     .arg = "TYPE,...",
+     .help = "Only events of these types; sync.* takes all that begin so."},
+    {.name = "since",
+     .letter = 's',
+     .type = PST_CONFIG_STRING,
+     .max = 40,
+     .flags = PST_CONFIG_FLAG_ONLY,
+     .arg = "TIME",
+     .help = "Begin with events of then: 2026-11-24T06:30:00Z, or 2h for two hours ago. Without "
+             "it: with the next one."},
+    {.name = "after",
+     .letter = 'a',
+     .type = PST_CONFIG_STRING,
+     .max = 40,
+     .flags = PST_CONFIG_FLAG_ONLY,
+     .arg = "EVENT_ID",
+     .help = "Go on behind this event; oldest: from the oldest that is kept."});
 
 struct tail {
     struct pst_cli *cli;
@@ -100,7 +101,10 @@ static pst_code read_page(struct tail *t, struct pst_err *err)
     pst_target_query(&target, "wait", pst_str_from(number));
     PST_TRY(pst_client_get(t->cli, &target, &reply, err));
     t->is_connected = true;
-    yyjson_arr_foreach(pst_value_at(reply.root, "data"), i, n, event) print_event(t, event);
+    yyjson_arr_foreach(pst_value_at(reply.root, "data"), i, n, event)
+    {
+        print_event(t, event);
+    }
     pst_str next = pst_value_str(reply.root, "next_after");
     /* null: there is no event yet, so whatever comes is new. */
     (void)pst_str_copy(t->after, sizeof(t->after), next.len ? next : PST_STR("oldest"));
