@@ -28,7 +28,9 @@ static bool is_chance(const char *table, const char *column)
                                              {"data_key", "key_id"},
                                              {"data_key", "wrapped"},
                                              {"connection", "credentials"},
-                                             {"schema_migration", "applied_at"}};
+                                             {"schema_migration", "applied_at"},
+                                             {"audit", "at"}, /* of a rotation: the real time, */
+                                             {"audit", "object"}}; /* and the new key's id */
     for (size_t i = 0; i < PST_COUNT(columns); i++)
         if (strcmp(table, columns[i][0]) == 0 && strcmp(column, columns[i][1]) == 0)
             return true;
