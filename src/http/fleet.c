@@ -262,8 +262,7 @@ pst_code pst_fleet_add(struct pst_fleet *f, const struct pst_fleet_request *requ
     struct pst_url url;
     PST_TRY(pst_url_split(&url, request->url, err));
     if (!url.is_tls && !f->options.allow_http)
-        return PST_FAIL(err, PST_E_INVALID, "'%.*s': only https is allowed",
-                        PST_STR_ARG(url.host));
+        return PST_FAIL(err, PST_E_INVALID, "'%.*s': only https is allowed", PST_STR_ARG(url.host));
     PST_TRY(take_flight(f, &l, err));
     PST_TRY(set_lines(l, request, err));
     prepare(l, request);
@@ -301,8 +300,7 @@ static void land(struct flight *l, CURLcode rc)
     bool is_good = l->guard.stop == PST_OK && (rc == CURLE_OK || l->is_enough);
     if (!is_good) {
         (void)pst_url_split(&url, pst_buf_str(&l->url), &err);
-        a.code =
-            pst_handle_fail(&l->guard, rc, url.host, l->message, a.status, &a.fault, &err);
+        a.code = pst_handle_fail(&l->guard, rc, url.host, l->message, a.status, &a.fault, &err);
         a.error = pst_str_from(err.msg);
     }
     (void)curl_multi_remove_handle(f->multi, l->easy);
@@ -434,8 +432,7 @@ static pst_code open_multi(struct pst_fleet *f, struct pst_err *err)
 {
     f->multi = curl_multi_init();
     uint32_t keep = f->options.keep ? f->options.keep : KEEP;
-    if (!f->multi ||
-        curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, set_socket) != CURLM_OK ||
+    if (!f->multi || curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, set_socket) != CURLM_OK ||
         curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f) != CURLM_OK ||
         curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, set_timer) != CURLM_OK ||
         curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f) != CURLM_OK ||

@@ -154,7 +154,8 @@ static void a_retry_after_is_that_of_the_last_answer(void **state)
             0, PEER_CLOSE, 10000);
     assert_int_equal(r.status, 503);
     assert_string_equal(r.retry_after, "Sun, 06 Nov 1994 08:49:37 GMT");
-    r = ask("HTTP/1.1 103 Hm\r\nRetry-After: 1\r\n\r\nHTTP/1.1 503 No\r\n\r\n", 0, PEER_CLOSE, 10000);
+    r = ask("HTTP/1.1 103 Hm\r\nRetry-After: 1\r\n\r\nHTTP/1.1 503 No\r\n\r\n", 0, PEER_CLOSE,
+            10000);
     assert_string_equal(r.retry_after, "");
     char text[200];
     (void)snprintf(text, sizeof(text), "HTTP/1.1 503 No\r\nRetry-After: %064d\r\n\r\n", 1);
@@ -182,8 +183,9 @@ static void broken_answers_are_failures(void **state)
         assert_int_equal(r.fault, rows[i].fault);
         assert_non_null(strstr(r.error, "127.0.0.1"));
     }
-    struct result r = ask("HTTP/1.1 301 No\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
-                          0, PEER_KEEP, 10000);
+    struct result r =
+        ask("HTTP/1.1 301 No\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 0,
+            PEER_KEEP, 10000);
     assert_true(r.code == PST_OK && r.status == 301); /* not followed */
 }
 
@@ -192,7 +194,8 @@ static void the_whole_request_has_one_deadline(void **state)
     (void)state;
     struct peer p;
     const struct peer_answer drip = {
-        .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n....................", .drip_ms = 10};
+        .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n....................",
+        .drip_ms = 10};
     PST_AUTO(fleet) struct pst_fleet *f = open_fleet(&plain);
     peer_start(&p, &drip, 1);
     struct result r = call(f, &p, 100);

@@ -175,7 +175,8 @@ static void switching_on_forgets_failures_but_not_how_long_it_was_open(void **st
     h = (struct pst_endpoint_health){.failures = 3, .failing_since = at(70)};
     h.open_since = h.probe_at = h.disabled_at = h.last_success_at = h.last_failure_at =
         PST_WALL_NONE;
-    assert_code(WRITE(w, pst_endpoints_set_health(w->writer, e.pk, 1, &h, &w->err)), PST_E_CONFLICT);
+    assert_code(WRITE(w, pst_endpoints_set_health(w->writer, e.pk, 1, &h, &w->err)),
+                PST_E_CONFLICT);
     assert_write(w, pst_endpoints_set_health(w->writer, e.pk, got.version, &h, &w->err));
     assert_read(w, pst_endpoints_totals(w->reader, &totals, &w->err));
     assert_int_equal(totals.failing, 1);
