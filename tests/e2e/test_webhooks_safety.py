@@ -96,7 +96,7 @@ GOOD = {"url": "https://receiver.example.com/hooks"}
     {"url": "https://user:word@receiver.example.com/"}, {"url": "https://receiver.example.com/#part"},
     {"url": "https://receiver.example.com/" + "a" * 2000}, {"url": "https:///path"}, {"url": "https://a b/"},
     {"url": "https://receiver.example.com/\u00e9\n"},
-    {"events": ["no.such"]}, {"events": "*"}, {"events": [1]}, {"events": ["flow."]}, {"events": ["sync.*"]},
+    {"events": ["no.such"]}, {"events": "*"}, {"events": [1]}, {"events": ["flow."]}, {"events": ["nothing.*"]}, {"events": ["*.completed"]},
     {"timeout": "0s"}, {"timeout": "31s"}, {"timeout": 5}, {"retry_for": "59m"}, {"retry_for": "8d"},
     {"rate_limit": 0}, {"rate_limit": 10001}, {"rate_limit": "5"}, {"rate_limit": 1.5},
     {"signing": "rsa"}, {"ordered": "yes"}, {"enabled": 1}, {"no_such_member": 1},

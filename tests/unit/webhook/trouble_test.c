@@ -1,0 +1,311 @@
+/* tests/unit/webhook/trouble_test.c: the dispatcher when something is wrong: with the store, with a
+ * secret, with a receiver's answers and addresses; and its stops and starts. */
+#include "os/clock.h"
+#include "stage.h"
+
+static int count(struct stage *s, int path)
+{
+    return atomic_load(&s->receiver.count[path]);
+}
+
+static void answer(struct stage *s, int path, int status)
+{
+    atomic_store(&s->receiver.status[path], status);
+}
+
+static int64_t delivered(struct stage *s)
+{
+    return stage_ask(s, PST_STR("SELECT count(*) FROM delivery WHERE status = 1"));
+}
+
+static int64_t attempts(struct stage *s)
+{
+    return stage_ask(s, PST_STR("SELECT count(*) FROM attempt"));
+}
+
+/* ---- stops and starts ---- */
+
+static void a_start_takes_up_what_waits(void **state)
+{
+    struct stage *s = *state;
+    enum { EACH = 20 };
+    (void)stage_endpoint(s, 0, NULL);
+    stage_run(s);
+    for (int i = 0; i < EACH; i++)
+        (void)stage_event(s, i % 3, i);
+    stage_until(count(s, 0) > EACH / 2);
+    stage_halt(s, 10000);
+    /* What was answered is known, and the rest waits. */
+    assert_int_equal(delivered(s), count(s, 0));
+    for (int i = EACH; i < 2 * EACH; i++)
+        (void)stage_event(s, i % 3, i);
+    stage_run(s);
+    stage_until(delivered(s) == 2 * EACH);
+    assert_int_equal(count(s, 0), 2 * EACH);
+}
+
+static void a_stop_waits_for_answers_as_long_as_it_may(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    answer(s, 0, 0);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(count(s, 0) == 1);
+    pst_hooks_stop(s->hooks, 20000);
+    answer(s, 0, 200);
+    stage_halt(s, 20000);
+    assert_int_equal(delivered(s), 1);
+
+    answer(s, 0, 0);
+    stage_run(s);
+    (void)stage_event(s, 0, 2);
+    stage_until(count(s, 0) == 2);
+    stage_halt(s, 1);
+    assert_int_equal(delivered(s), 1);
+    assert_int_equal(attempts(s), 1); /* nothing is held against anybody */
+    answer(s, 0, 200);
+    stage_run(s);
+    stage_until(delivered(s) == 2);
+    const struct received *q = receiver_get(&s->receiver, 0, 2);
+    assert_string_equal(received_header(q, "penstock-attempt"), "1");
+}
+
+static void a_stop_before_a_run_is_kept(void **state)
+{
+    struct stage *s = *state;
+    struct pst_err err;
+    struct pst_hooks *h = NULL;
+    assert_ok(pst_hooks_new(&h, &s->options, &err));
+    pst_hooks_stop(h, 0);
+    assert_ok(pst_hooks_run(h, &err));
+    pst_hooks_free(h);
+    pst_hooks_free(NULL);
+}
+
+/* ---- the store ---- */
+
+static void outcomes_are_kept_while_the_store_refuses_them(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    stage_sql(s, PST_STR("ALTER TABLE attempt RENAME TO hidden")); /* every lot fails */
+    stage_run(s);
+    for (int i = 0; i < 100; i++)
+        (void)stage_event(s, 0, i);
+    /* It does not run ahead of what it can write. */
+    stage_until(count(s, 0) == 32);
+    stage_skip(s, 1.1);
+    (void)stage_event(s, 1, 100); /* another lane */
+    stage_until(count(s, 0) == 33);
+    assert_int_equal(delivered(s), 0);
+    stage_sql(s, PST_STR("ALTER TABLE hidden RENAME TO attempt"));
+    stage_skip(s, 1.1);
+    stage_until(delivered(s) == 101);
+    assert_int_equal(count(s, 0), 101); /* nothing twice */
+    assert_int_equal(attempts(s), 101);
+}
+
+static void a_stop_does_not_wait_for_a_store_that_refuses(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    stage_sql(s, PST_STR("ALTER TABLE attempt RENAME TO hidden")); /* every lot fails */
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(count(s, 0) == 1);
+    stage_halt(s, 10000);
+    stage_sql(s, PST_STR("ALTER TABLE hidden RENAME TO attempt"));
+    stage_run(s);
+    stage_until(delivered(s) == 1);
+    assert_int_equal(count(s, 0), 2); /* at least once */
+}
+
+static void a_lane_is_read_as_far_as_it_goes(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    for (int i = 0; i < 500; i++)
+        (void)stage_event(s, i % 40, i);
+    stage_run(s);
+    stage_until(delivered(s) == 500);
+    struct pst_hooks_stats stats;
+    stage_until((pst_hooks_stats(s->hooks, &stats), stats.lanes) == 0);
+    assert_int_equal(stats.endpoints, 1); /* idle, and kept for a while */
+    assert_int_equal(stats.in_flight, 0);
+}
+
+/* ---- secrets ---- */
+
+static void damage_secrets(struct pst_endpoint *e)
+{
+    e->secrets = PST_STR("damaged");
+}
+
+static void a_secret_that_cannot_be_opened_stops_its_endpoint_only(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, damage_secrets);
+    (void)stage_endpoint(s, 1, NULL);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    (void)stage_event(s, 1, 2);
+    stage_until(delivered(s) == 2);
+    stage_skip(s, 61);
+    (void)stage_event(s, 0, 3);
+    stage_until(delivered(s) == 3);
+    assert_int_equal(count(s, 0), 0);
+    assert_int_equal(stage_get(s, e.pk).health.failures, 0);
+}
+
+/* ---- answers ---- */
+
+static void of_an_answer_its_beginning_is_kept(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    answer(s, 0, 200);
+    const size_t sizes[] = {0, 100, 4096, 4097, 65536, 65537, 1 << 20};
+    stage_run(s);
+    for (size_t i = 0; i < PST_COUNT(sizes); i++) {
+        atomic_store(&s->receiver.body_bytes[0], sizes[i]);
+        (void)stage_event(s, 0, 1);
+        stage_until(delivered(s) == (int64_t)i + 1);
+        int64_t kept = stage_ask(s, PST_STR("SELECT length(response) FROM attempt"
+                                            " ORDER BY delivery_pk DESC LIMIT 1"));
+        assert_int_equal(kept, sizes[i] < 4096 ? sizes[i] : 4096);
+    }
+}
+
+static void a_redirect_is_a_failure(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    atomic_store(&s->receiver.headers[0], "Location: /5\r\n");
+    answer(s, 0, 307);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    assert_int_equal(count(s, 5), 0);
+    assert_str(stage_get(s, e.pk).health.last_error,
+               "the receiver answered with status 307; redirects are not followed");
+}
+
+static void retry_after_is_kept(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    atomic_store(&s->receiver.headers[0], "Retry-After: 600\r\n");
+    answer(s, 0, 429);
+    stage_run(s);
+    pst_wall before = stage_now(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    int64_t due = stage_ask(s, PST_STR("SELECT due_at FROM delivery"));
+    assert_true(due - before.us >= 600 * PST_US_PER_S && due <= stage_now(s).us + 600 * PST_US_PER_S);
+}
+
+static void shorten_timeout(struct pst_endpoint *e)
+{
+    e->timeout_ms = 50;
+}
+
+static void an_answer_that_does_not_come_is_a_failure(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, shorten_timeout);
+    answer(s, 0, 0);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    pst_str words = stage_get(s, e.pk).health.last_error;
+    assert_non_null(strstr(words.ptr, "waiting with '127.0.0.1' failed"));
+    assert_true(stage_ask(s, PST_STR("SELECT due_at FROM delivery")) >=
+                stage_now(s).us + 50 * PST_US_PER_S);
+    struct pst_hooks_stats stats;
+    pst_hooks_stats(s->hooks, &stats);
+    assert_int_equal(stats.unreachable, 1);
+}
+
+/* ---- addresses ---- */
+
+static bool allows_none(void *self, const struct pst_address *address, const char **why)
+{
+    (void)self;
+    (void)address;
+    *why = "a private address";
+    return false;
+}
+
+static void an_address_that_is_not_allowed_is_the_endpoints_failure(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    s->options.allows = allows_none;
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    assert_int_equal(atomic_load(&s->receiver.total), 0);
+    pst_str words = stage_get(s, e.pk).health.last_error;
+    assert_true(pst_str_starts(words, PST_STR("penstock may not connect to '127.0.0.1': ")));
+    assert_true(pst_str_ends(words, PST_STR(" is a private address")));
+    assert_int_equal(stage_get(s, e.pk).health.failures, 1);
+}
+
+static void plain_http_needs_the_operators_leave(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    s->options.allow_http = false;
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    assert_int_equal(atomic_load(&s->receiver.total), 0);
+    assert_str(stage_get(s, e.pk).health.last_error, "'127.0.0.1': only https is allowed");
+}
+
+/* ---- many at once ---- */
+
+static void hanging_receivers_hold_up_nobody(void **state)
+{
+    struct stage *s = *state;
+    enum { HANGING = 12 };
+    for (int i = 0; i < HANGING; i++)
+        (void)stage_endpoint(s, 0, NULL);
+    (void)stage_endpoint(s, 1, NULL);
+    answer(s, 0, 0);
+    s->options.in_flight = 4;
+    stage_run(s);
+    for (int i = 0; i < 20; i++)
+        (void)stage_event(s, i, i);
+    /* Those that take longer than a second do not count; a second of the dispatcher's clock. */
+    for (int i = 0; i < 10 && count(s, 1) < 20; i++) {
+        stage_skip(s, 1.1);
+        (void)stage_event(s, 20 + i, 100);
+        pst_sleep_ms(1);
+    }
+    stage_until(count(s, 1) >= 20);
+    assert_true(count(s, 0) <= HANGING);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_start_takes_up_what_waits),
+        TEST(a_stop_waits_for_answers_as_long_as_it_may),
+        TEST(a_stop_before_a_run_is_kept),
+        TEST(outcomes_are_kept_while_the_store_refuses_them),
+        TEST(a_stop_does_not_wait_for_a_store_that_refuses),
+        TEST(a_lane_is_read_as_far_as_it_goes),
+        TEST(a_secret_that_cannot_be_opened_stops_its_endpoint_only),
+        TEST(of_an_answer_its_beginning_is_kept),
+        TEST(a_redirect_is_a_failure),
+        TEST(retry_after_is_kept),
+        TEST(an_answer_that_does_not_come_is_a_failure),
+        TEST(an_address_that_is_not_allowed_is_the_endpoints_failure),
+        TEST(plain_http_needs_the_operators_leave),
+        TEST(hanging_receivers_hold_up_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
