@@ -20,7 +20,8 @@ pst_code pst_secret_encode(struct pst_secret **out, pst_str prefix, pst_str byte
                            struct pst_err *err)
 {
     unsigned char *text = NULL;
-    size_t size = sodium_base64_encoded_len(bytes.len, sodium_base64_VARIANT_ORIGINAL); /* and NUL */
+    size_t size =
+        sodium_base64_encoded_len(bytes.len, sodium_base64_VARIANT_ORIGINAL); /* and NUL */
     PST_TRY(pst_secret_alloc(out, prefix.len + size - 1, &text, err));
     if (prefix.len > 0)
         memcpy(text, prefix.ptr, prefix.len);

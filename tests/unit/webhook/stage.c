@@ -202,17 +202,17 @@ void stage_tell(struct stage *s)
     struct pst_err err;
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
-    assert_ok(pst_db_stmt(s->reader,
-                          PST_STR("SELECT endpoint_pk, connection_pk, event_pk, status, due_at,"
-                                  " attempts, loose, last_status FROM delivery WHERE status = 0 ORDER BY pk"),
-                          &st, &err));
+    assert_ok(pst_db_stmt(
+        s->reader,
+        PST_STR("SELECT endpoint_pk, connection_pk, event_pk, status, due_at,"
+                " attempts, loose, last_status FROM delivery WHERE status = 0 ORDER BY pk"),
+        &st, &err));
     while (pst_stmt_step(st, &row, &err) == PST_OK && row)
         print_message("endpoint %d connection %d event %d: status %d, due in %.1f s, attempts %d,"
                       " loose %d, last status %d\n",
                       (int)pst_stmt_i64(st, 0), (int)pst_stmt_i64(st, 1), (int)pst_stmt_i64(st, 2),
                       (int)pst_stmt_i64(st, 3), (double)(pst_stmt_i64(st, 4) - wall().us) / 1e6,
-                      (int)pst_stmt_i64(st, 5), (int)pst_stmt_i64(st, 6),
-                      (int)pst_stmt_i64(st, 7));
+                      (int)pst_stmt_i64(st, 5), (int)pst_stmt_i64(st, 6), (int)pst_stmt_i64(st, 7));
     for (int64_t pk = 1; pk <= stage_ask(s, PST_STR("SELECT max(pk) FROM endpoint")); pk++) {
         struct pst_endpoint e = stage_get(s, pk);
         print_message("endpoint %d version %d: %s, %d failures, %s, %s\n", (int)pk, (int)e.version,
