@@ -103,6 +103,11 @@ static void put_server(struct pst_buf *b, const struct pst_api *api)
               s.suspended);
     put_value(b, "penstock_http_received_bytes", "counter", "Bytes from clients.", s.bytes_in);
     put_value(b, "penstock_http_sent_bytes", "counter", "Bytes to clients.", s.bytes_out);
+    put_help(b, "penstock_http_limited", "counter", "Requests refused with 429, by policy.");
+    for (size_t i = 0; i < PST_API_LIMITS; i++)
+        pst_buf_addf(b, "penstock_http_limited_total{policy=\"%s\"} %llu\n",
+                     pst_api_limit_name((enum pst_api_limit)i),
+                     (unsigned long long)atomic_load(&api->limits[i].refused));
     put_value(b, "penstock_http_unrouted", "counter", "Answers to requests without an operation.",
               (uint64_t)atomic_load(&api->unrouted));
 }

@@ -10,6 +10,7 @@
 
 #include "account/account.h"
 #include "api/api.h"
+#include "api/rate.h"
 #include "codec/json.h"
 #include "codec/tz.h"
 #include "codec/zip.h"
@@ -147,6 +148,14 @@ struct pst_api_loop {
     } touched[64]; /* keys whose use was noted in that minute */
 };
 
+/* limit.c: what is limited. What may be known of a request grows from the last to the first. */
+enum pst_api_limit {
+    PST_API_LIMIT_KEY, /* requests of an API key or connection token */
+    PST_API_LIMIT_CONNECTION, /* requests for a connection, whoever asks */
+    PST_API_LIMIT_ADDRESS, /* failed authentications of an address */
+    PST_API_LIMITS
+};
+
 struct pst_api {
     struct pst_api_options options;
     struct pst_server *server;
@@ -158,6 +167,11 @@ struct pst_api {
     pst_wall started;
     struct pst_api_sandbox sandbox;
     atomic_bool stopping;
+    struct {
+        struct pst_rates *rates;
+        _Atomic int64_t quota; /* a minute; 0 = none */
+        _Atomic uint64_t refused;
+    } limits[PST_API_LIMITS];
     _Atomic int64_t unrouted; /* answers to requests that matched no operation */
     struct pst_buf openapi; /* made once */
     struct pst_tz *utc; /* for mappings that are only looked at */
@@ -188,6 +202,7 @@ struct pst_api_call {
     struct pst_access access; /* KEY and TOKEN; without its texts */
     pst_str actor; /* "key_..." or "operator", for the audit log */
 
+    struct pst_rate rates[PST_API_LIMIT_ADDRESS]; /* what the key and the connection have left */
     struct pst_connection connection; /* PST_OP_CONNECTION */
     const struct pst_entity *entity; /* PST_OP_ENTITY */
     struct pst_query_item *items; /* of the query, checked */
@@ -208,6 +223,19 @@ pst_handler_fn pst_api_dispatch;
 /* auth.c: fills caller .. actor; checks role and flags. Loop. */
 pst_code pst_api_authenticate(struct pst_api_call *call, struct pst_err *err);
 void pst_api_touch(struct pst_api_call *call); /* note when a key was last used */
+
+/* limit.c: one request more of the caller's key (before anything is done for it), for its
+ * connection, or with a key that is none (call failed with UNAUTHENTICATED, which err has: returned
+ * unless there were too many). Nothing for the operator. Loop. Errors: RATE_LIMIT; param is the
+ * policy. */
+pst_code pst_api_limit_key(struct pst_api_call *call, struct pst_err *err);
+pst_code pst_api_limit_connection(struct pst_api_call *call, struct pst_err *err);
+pst_code pst_api_limit_failure(struct pst_api_call *call, struct pst_err *err);
+/* RateLimit-Policy and RateLimit of what was counted for the call. */
+void pst_api_put_limits(const struct pst_api_call *call, struct pst_response *res);
+const char *pst_api_limit_name(enum pst_api_limit limit); /* "key": the policy */
+pst_code pst_api_limits_init(struct pst_api *api, struct pst_err *err);
+void pst_api_limits_fini(struct pst_api *api);
 
 /* seen.c: fill call->access, and the token's kind, from what the loop remembers; false: it does
  * not. digest: of the presented token. */

@@ -49,7 +49,9 @@ const struct pst_api_schema pst_api_schemas[] = {
      "'connected_system']},'request_id':" TEXT ",'connection_id':" TEXT ",'retryable':" FLAG
      ",'retry_after':{'type':'integer','description':'seconds'},'param':{'type':'string',"
      "'description':'The parameter, member or header at fault.'},'sync_id':{'type':'string',"
-     "'description':'With SYNC_IN_PROGRESS: the sync that is under way.'},'docs':" TEXT "}}"},
+     "'description':'With SYNC_IN_PROGRESS: the sync that is under way.'},'violated_policies':{"
+     "'type':'array','items':{'type':'string','enum':['key','connection','address']},"
+     "'description':'With RATE_LIMIT_EXCEEDED: whose quota is used up.'},'docs':" TEXT "}}"},
     {"Anything", OBJECT},
     {"Health", "{'type':'object','required':['status'],'properties':{'status':" TEXT
      ",'version':" TEXT "}}"},

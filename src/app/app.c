@@ -161,7 +161,9 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .operator_uid = geteuid(),
         .dev = pst_config_bool(c, PST_OPT_DEV),
     };
-    return pst_api_new(&app->api, &options, err);
+    PST_TRY(pst_api_new(&app->api, &options, err));
+    pst_app_set_limits(app, c);
+    return PST_OK;
 }
 
 static struct pst_server_limits server_limits(const struct pst_config *c)
