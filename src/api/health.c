@@ -116,8 +116,10 @@ pst_code pst_api_metrics(struct pst_api_call *call, struct pst_err *err)
 {
     int64_t queued = 0;
     int64_t running = 0;
+    int64_t credits = 0;
     struct pst_buf *b = &call->res->body;
     PST_TRY(pst_syncs_count_open(call->reader, 0, &queued, &running, err));
+    PST_TRY(pst_credits_total(call->reader, &credits, err));
     call->res->status = 200;
     pst_response_header(call->res, "Content-Type",
                         PST_STR("application/openmetrics-text; version=1.0.0; charset=utf-8"));
@@ -126,6 +128,8 @@ pst_code pst_api_metrics(struct pst_api_call *call, struct pst_err *err)
     put_value(b, "penstock_syncs_queued", "gauge", "Syncs that wait for a worker.",
               (uint64_t)queued);
     put_value(b, "penstock_syncs_running", "gauge", "Syncs in progress.", (uint64_t)running);
+    put_value(b, "penstock_credits_used", "gauge", "Credits held by connections.",
+              (uint64_t)credits);
     put_server(b, call->api);
     put_operations(b, call->api);
     pst_buf_add_lit(b, "# EOF\n");

@@ -292,6 +292,25 @@ pst_code pst_api_streams_of(const struct pst_api_call *call, const struct pst_co
 pst_code pst_api_streams_pick(const struct pst_api_call *call, yyjson_val *names,
                               struct pst_api_streams *streams, struct pst_err *err);
 
+/* credits.c: inside the writer job that creates, changes or deletes the connection */
+struct pst_api_credits {
+    int64_t due; /* what the connection takes with this config */
+    bool is_short; /* there are not as many */
+    pst_str reason; /* of the status then; in the arena */
+};
+/* For one that is to be created. */
+pst_code pst_api_plan_credits(struct pst_db_conn *conn, const struct pst_api_call *call,
+                              const struct pst_manifest *m, pst_str config,
+                              struct pst_api_credits *out, struct pst_err *err);
+/* c: as it was. config: as it will be. A connection that holds credits follows its config; one that
+ * is switched on takes what it lacks. Errors: CREDITS. */
+pst_code pst_api_adjust_credits(struct pst_db_conn *conn, const struct pst_api_call *call,
+                                const struct pst_connection *c, const struct pst_manifest *m,
+                                pst_str config, bool is_switched_on, struct pst_err *err);
+pst_code pst_api_hold_credits(struct pst_db_conn *conn, const struct pst_api_call *call,
+                              const struct pst_connection *c, int64_t credits, const char *reason,
+                              struct pst_err *err);
+
 /* connection_move.c: what a change of config means */
 struct pst_api_move {
     bool moves; /* another scheme, host or port: stored credentials were not meant for it */
@@ -357,8 +376,9 @@ pst_api_fn pst_api_test_connection; /* test.c */
 pst_api_fn pst_api_list_syncs, pst_api_get_sync, pst_api_create_sync,
     pst_api_cancel_sync; /* syncs.c */
 pst_api_fn pst_api_sync_status, pst_api_list_entities, pst_api_list_rejected; /* status.c */
-pst_api_fn pst_api_list_organizations, pst_api_create_organization,
-    pst_api_get_organization; /* organizations.c */
+pst_api_fn pst_api_list_organizations, pst_api_create_organization, pst_api_get_organization,
+    pst_api_update_organization; /* organizations.c */
+pst_api_fn pst_api_get_credits, pst_api_list_credit_entries; /* credits.c */
 pst_api_fn pst_api_list_keys, pst_api_create_key, pst_api_revoke_key, pst_api_list_tokens,
     pst_api_create_token, pst_api_revoke_token, pst_api_list_audit; /* keys.c */
 pst_api_fn pst_api_create_backup; /* backup.c */

@@ -49,10 +49,9 @@ static bool take(struct pst_api_call *call, enum pst_api_limit limit, uint64_t k
 static pst_code refuse(enum pst_api_limit limit, const struct pst_rate *rate, const char *what,
                        struct pst_err *err)
 {
-    pst_code code =
-        PST_FAIL_AT(err, PST_E_RATE_LIMIT, names[limit],
-                    "%s: more than %lld in a minute; the next is possible in %d s", what,
-                    (long long)rate->quota, rate->retry_s);
+    pst_code code = PST_FAIL_AT(err, PST_E_RATE_LIMIT, names[limit],
+                                "%s: more than %lld in a minute; the next is possible in %d s",
+                                what, (long long)rate->quota, rate->retry_s);
     err->retry_after_s = rate->retry_s;
     return code;
 }

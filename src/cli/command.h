@@ -106,6 +106,8 @@ extern const struct pst_command pst_command_connections_test;
 extern const struct pst_command pst_command_connections_history;
 extern const struct pst_command pst_command_organizations;
 extern const struct pst_command pst_command_organizations_create;
+extern const struct pst_command pst_command_organizations_update;
+extern const struct pst_command pst_command_credits;
 extern const struct pst_command pst_command_sync;
 extern const struct pst_command pst_command_status;
 extern const struct pst_command pst_command_records;

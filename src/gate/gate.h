@@ -2,9 +2,9 @@
  * passthrough and flows.
  *
  * A call passes: admission (not cancelled, deadline not over, a free slot: at most 4
- * at once of an origin and 2 of a connection, taken in fair turns) -> the HTTP client -> classification of the answer -> the observer, which
- * gets one pst_contact for every call that was made, good or bad (status of the connection,
- * request log).
+ * at once of an origin and 2 of a connection, taken in fair turns) -> the HTTP client ->
+ * classification of the answer -> the observer, which gets one pst_contact for every call that was
+ * made, good or bad (status of the connection, request log).
  *
  *   sync, tests, api -- pst_gate_begin --> struct pst_gate_run (one run, one thread)
  *                       ctx.call = pst_gate_call, ctx.self = run

@@ -1,10 +1,10 @@
 /* http/turns.h: whose call of a connected system is next: counting and waiting without threads.
  *
- * At most per_origin calls of an origin at a time, and at most per_owner of an owner (a connection),
- * over all origins. The owners that wait for one origin stand in a ring: who was let in goes to its
- * end, and so does who begins to wait. Hence while an owner waits and may have one call more, every
- * other is let in at most once before it, however many calls it has waiting. Calls of one owner are
- * let in as they came.
+ * At most per_origin calls of an origin at a time, and at most per_owner of an owner (a
+ * connection), over all origins. The owners that wait for one origin stand in a ring: who was let
+ * in goes to its end, and so does who begins to wait. Hence while an owner waits and may have one
+ * call more, every other is let in at most once before it, however many calls it has waiting. Calls
+ * of one owner are let in as they came.
  *
  * What is kept: origins and owners with a call or one who waits.
  *

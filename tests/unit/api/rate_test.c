@@ -203,7 +203,8 @@ static void test_threads_share_one_quota(void **state)
 static void test_no_memory_for_the_table_is_said(void **state)
 {
     (void)state;
-    FOR_EACH_ALLOC_FAULT(i) {
+    FOR_EACH_ALLOC_FAULT(i)
+    {
         struct pst_err err;
         struct pst_rates *rates = NULL;
         if (pst_rates_new(&rates, &err) != PST_OK)
