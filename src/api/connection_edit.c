@@ -267,8 +267,8 @@ static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
 {
     struct edit *e = arg;
     struct pst_api_call *call = e->call;
-    PST_TRY(pst_api_plan_credits(conn, call, e->connector->manifest, e->patch.config, &e->cost,
-                                 err));
+    PST_TRY(
+        pst_api_plan_credits(conn, call, e->connector->manifest, e->patch.config, &e->cost, err));
     bool is_active = e->enabled && !e->cost.is_short;
     struct pst_connection c = {
         .id = call->api->options.new_id("conn_"),
@@ -286,8 +286,8 @@ static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
         .status = is_active ? PST_CONNECTION_PENDING : PST_CONNECTION_INACTIVE,
         .status_since = call->now,
         .status_reason = e->cost.is_short ? e->cost.reason
-                         : is_active          ? PST_STR("")
-                                              : PST_STR("switched off by the user"),
+                         : is_active      ? PST_STR("")
+                                          : PST_STR("switched off by the user"),
         .next_run_at = PST_WALL_NONE,
         .last_tick_at = PST_WALL_NONE,
         .created_at = call->now,

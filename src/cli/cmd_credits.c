@@ -11,16 +11,16 @@ PST_CLI_TABLE(table, {.name = "ledger",
                       .help = "What was taken and given back, newest first."});
 
 static const struct pst_column sums[] = {
-    {"Pool", "pool", PST_COLUMN_NUMBER, 0},       {"Used", "used", PST_COLUMN_NUMBER, 0},
-    {"Free", "free", PST_COLUMN_NUMBER, 0},       {"Overage", "overage", PST_COLUMN_NUMBER, 0},
+    {"Pool", "pool", PST_COLUMN_NUMBER, 0},
+    {"Used", "used", PST_COLUMN_NUMBER, 0},
+    {"Free", "free", PST_COLUMN_NUMBER, 0},
+    {"Overage", "overage", PST_COLUMN_NUMBER, 0},
     {"Allowed", "overage_allowed", PST_COLUMN_YES, 0},
 };
 
 static const struct pst_column holders[] = {
-    {"CONNECTION", "connection_id", PST_COLUMN_TEXT, 40},
-    {"NAME", "name", PST_COLUMN_TEXT, 30},
-    {"CONNECTOR", "connector", PST_COLUMN_TEXT, 16},
-    {"STATUS", "status", PST_COLUMN_TEXT, 24},
+    {"CONNECTION", "connection_id", PST_COLUMN_TEXT, 40}, {"NAME", "name", PST_COLUMN_TEXT, 30},
+    {"CONNECTOR", "connector", PST_COLUMN_TEXT, 16},      {"STATUS", "status", PST_COLUMN_TEXT, 24},
     {"CREDITS", "credits", PST_COLUMN_NUMBER, 0},
 };
 
@@ -80,9 +80,10 @@ const struct pst_command pst_command_credits = {
     .name = "credits",
     .words = "",
     .summary = "show the credits of an organization and who holds them",
-    .details = "A connection takes its connector's credits from creation to deletion, twice as many "
-               "with deployment on_premises. A pool of - is without end.\nThe operator sets the "
-               "pool: penstock organizations update.",
+    .details =
+        "A connection takes its connector's credits from creation to deletion, twice as many "
+        "with deployment on_premises. A pool of - is without end.\nThe operator sets the "
+        "pool: penstock organizations update.",
     .table = &table,
     .examples = examples,
     .run = show,

@@ -135,8 +135,10 @@ static pst_code find(struct pst_cli *cli, pst_str word, pst_str *out, struct pst
         if (pst_str_eq(*out, word) || pst_str_eq(pst_value_str(items[i], "name"), word))
             return PST_OK;
     }
-    return PST_FAIL(err, PST_E_NOT_FOUND, "there is no organization '%.*s' (see `penstock "
-                                          "organizations`)", PST_STR_ARG(word));
+    return PST_FAIL(err, PST_E_NOT_FOUND,
+                    "there is no organization '%.*s' (see `penstock "
+                    "organizations`)",
+                    PST_STR_ARG(word));
 }
 
 static pst_code update(struct pst_cli *cli, struct pst_err *err)

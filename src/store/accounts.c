@@ -83,8 +83,8 @@ pst_code pst_organizations_list(struct pst_db_conn *conn, int64_t after_pk, size
     bool row = false;
     PST_TRY(pst_row_limit(limit, err));
     PST_TRY(pst_arena_array(arena, &items, limit, sizeof(*items), err));
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR(ORGANIZATION "WHERE pk > ?1 ORDER BY pk LIMIT ?2"), &st, err));
+    PST_TRY(
+        pst_db_stmt(conn, PST_STR(ORGANIZATION "WHERE pk > ?1 ORDER BY pk LIMIT ?2"), &st, err));
     pst_stmt_bind_i64(st, 1, after_pk);
     pst_stmt_bind_i64(st, 2, (int64_t)limit + 1);
     PST_TRY(pst_stmt_step(st, &row, err));

@@ -75,8 +75,7 @@ pst_code pst_credits_move(struct pst_db_conn *conn, struct pst_credit_entry *ent
     PST_TRY(change_one(
         conn, PST_STR("UPDATE organization SET credits_used = credits_used + ?2 WHERE pk = ?1"),
         entry->organization_pk, entry->amount, err));
-    PST_TRY(change_one(conn,
-                       PST_STR("UPDATE connection SET credits = credits + ?2 WHERE pk = ?1"),
+    PST_TRY(change_one(conn, PST_STR("UPDATE connection SET credits = credits + ?2 WHERE pk = ?1"),
                        entry->connection_pk, entry->amount, err));
     PST_TRY(pst_credits_get(conn, entry->organization_pk, &after, err));
     entry->used = after.used;
