@@ -229,9 +229,9 @@ static void holders_are_listed_page_by_page(void **state)
     assert_read(w, pst_credits_holders(w->reader, w->org.pk, 0, 500, w->arena, &list, &count, &more,
                                        &w->err));
     assert_int_equal(count, 1);
-    assert_code(pst_credits_holders(w->reader, w->org.pk, 0, 501, w->arena, &list, &count, &more,
-                                    &w->err),
-                PST_E_INVALID);
+    assert_code(
+        pst_credits_holders(w->reader, w->org.pk, 0, 501, w->arena, &list, &count, &more, &w->err),
+        PST_E_INVALID);
 }
 
 static void books_that_do_not_agree_are_found(void **state)
