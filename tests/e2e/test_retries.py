@@ -137,13 +137,6 @@ def test_what_is_tried_again_and_what_is_not(command, refusing, answer, argument
     assert (done.returncode == 0) == (tries == 2), (done.returncode, done.stderr)
 
 
-def test_a_server_that_goes_on_refusing_is_left_alone(command, refusing):
-    server = refusing(*[BUSY] * 20)
-    done = command(server, "keys")
-    assert done.returncode == 75 and "come back later" in done.stderr
-    assert len(server.times) == 6 and done.stderr.count("trying again") == 5
-
-
 def test_no_retry_can_be_set_for_good(command, refusing):
     server = refusing(BUSY)
     assert command(server, "keys", PENSTOCK_RETRY="false").returncode == 75
