@@ -19,8 +19,8 @@ int64_t pst_retry_next(struct pst_retry_state *state, const struct pst_retry_ans
     if (!is_refused || !answer->is_retryable || state->tries == PST_RETRY_TRIES)
         return -1;
     int64_t span = (int64_t)FIRST_SPAN_MS << state->tries;
-    int64_t wait = (int64_t)answer->retry_after_s * MS_PER_S +
-                   (int64_t)(random % (uint64_t)(span + 1));
+    int64_t wait =
+        (int64_t)answer->retry_after_s * MS_PER_S + (int64_t)(random % (uint64_t)(span + 1));
     if (state->waited_ms + wait > PST_RETRY_TOTAL_MS)
         return -1;
     state->tries++;

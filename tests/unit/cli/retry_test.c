@@ -56,7 +56,8 @@ static void test_what_the_server_asks_for_is_the_least(void **state)
         assert_int_equal(wait, seconds <= 60 ? seconds * 1000 : -1);
         assert_int_equal(s.tries, seconds <= 60);
         s = (struct pst_retry_state){0};
-        assert_int_equal(pst_retry_next(&s, &answer, 1000), seconds < 60 ? seconds * 1000 + 1000 : -1);
+        assert_int_equal(pst_retry_next(&s, &answer, 1000),
+                         seconds < 60 ? seconds * 1000 + 1000 : -1);
     }
 }
 
