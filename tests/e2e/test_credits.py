@@ -281,6 +281,20 @@ def test_the_command_line_shows_and_sets_credits(server):
     assert server.cli("organizations", "update", "Acme", "--credits", 8, json_output=True)["overage"] is True
 
 
+def test_connect_says_what_is_to_be_done_when_there_are_too_few(acme, server, sim):
+    words = ["connect", "peoplesoft", "--name", "acme", "--base-url", sim.url, "--username", sim.USER,
+             "--password-file", "-"]
+    acme.set(pool=0)
+    done = server.cli(*words, stdin=sim.PASSWORD + "\n", check=False)
+    assert done.returncode == 69 and "CREDITS_EXHAUSTED" in done.stderr and "--enabled yes" in done.stderr
+    connection = done.stdout.strip()
+    again = server.cli("connections", "update", connection, "--enabled", "yes", check=False)
+    assert again.returncode == 69 and "credits are needed" in again.stderr
+    acme.set(pool=4)
+    server.cli("connections", "update", connection, "--enabled", "yes")
+    assert wait_sync(acme.api, connection)["status"] == "completed"
+
+
 @pytest.mark.parametrize("flags, status, words", [
     (["--credits", "many"], 64, "unlimited"), (["--credits", "-1"], 64, "--credits"), ([], 64, "nothing to change"),
     (["--credits", 1000000001], 64, "credits"), (["--overage", "perhaps"], 64, "overage"),

@@ -2,13 +2,14 @@
 sides of each limit, what the answers say, and who is not held up."""
 import re
 import signal
+import threading
 import time
 
 import pytest
 import requests
 
 from harness import Server, slowness, wait_until
-from harness.setup import new_organization
+from harness.setup import connect_to, new_organization, wait_sync
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -208,3 +209,36 @@ def test_a_greedy_key_does_not_slow_the_others(programs, place):
         if i % 8 == 0:
             assert other.call("GET", "/v1/keys").status_code == 200
     assert refused >= 190
+
+
+# ---- calls of connected systems ----
+
+def most_at_once(api, sim, connections, each):
+    """Test every connection `each` times side by side; how many calls the system saw at once."""
+    sim.control("DELETE", "/sim/stats")
+    failures = []
+
+    def look(connection):
+        checks = api.with_token(api.token).post(f"/v1/connections/{connection}/test", json={})
+        failures.extend([] if checks["ok"] else [checks])
+
+    threads = [threading.Thread(target=look, args=(c,)) for c in connections for _ in range(each)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+    return sim.control("GET", "/sim/stats")["concurrent_max"]
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("of_one", [None, 1, 4])
+def test_a_system_gets_four_calls_at_once_and_a_connection_two_of_them(programs, place, sim, of_one):
+    server = programs(Server(place, call_workers=12, sync_workers=4, calls_per_connection=of_one))
+    api = server.api(new_organization(server))
+    connections = [connect_to(api, sim, schedule="manual", entities=["suppliers"]) for _ in range(5)]
+    for connection in connections:
+        assert wait_sync(api, connection)["status"] == "completed"
+    sim.control("POST", "/sim/latency", json={"ms": 40})
+    assert most_at_once(api, sim, connections[:1], 6) == (of_one or 2)
+    assert most_at_once(api, sim, connections, 2) == 4
