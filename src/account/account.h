@@ -1,4 +1,4 @@
-/* account/account.h: what belongs to an organization as a whole. Here: its sealed secrets.
+/* account/account.h: what belongs to an organization as a whole: its sealed secrets, its credits.
  *
  * The root key opens the organizations' data keys (store/accounts.h keeps them wrapped), a data
  * key opens the secrets of one organization. Nothing is kept in memory between calls but the
@@ -11,7 +11,9 @@
 #ifndef PST_ACCOUNT_ACCOUNT_H
 #define PST_ACCOUNT_ACCOUNT_H
 
+#include "connector/connector.h"
 #include "store/accounts.h"
+#include "store/credits.h"
 
 /* Whose secret, and where it stands: a secret opens only there. */
 struct pst_vault_place {
@@ -56,5 +58,31 @@ struct pst_data_rotation {
  * Errors: also NOT_FOUND (no such organization); CORRUPT names the secret that does not open. */
 pst_code pst_vault_rotate_data(struct pst_db *db, const struct pst_key *root, pst_str organization,
                                pst_wall now, struct pst_data_rotation *out, struct pst_err *err);
+
+/* ---- credits ---- */
+
+/* What a connection of this connector takes: its tier, twice when config.deployment (or its
+ * default) is on_premises. config: the object, NULL = empty. */
+int64_t pst_credits_due(const struct pst_manifest *m, yyjson_val *config);
+
+/* Whether so many more may be taken; giving back (0 and below) always may. Errors: CREDITS. */
+pst_code pst_credits_judge(const struct pst_credits *c, int64_t more, struct pst_err *err);
+/* The same for an organization of the store. */
+pst_code pst_credits_check(struct pst_db_conn *conn, int64_t organization_pk, int64_t more,
+                           struct pst_err *err);
+
+/* What a connection shall hold from now on. */
+struct pst_credit_wish {
+    int64_t organization_pk, connection_pk;
+    struct pst_id connection_id;
+    int64_t credits;
+    const char *reason; /* for the ledger */
+    pst_str request_id;
+    pst_wall now;
+};
+/* Inside the writer job that changes the connection: take or give back the difference to what it
+ * holds, with a row of the ledger. Errors: CREDITS (the pool is too short: nothing was changed). */
+pst_code pst_credits_hold(struct pst_db_conn *conn, const struct pst_credit_wish *wish,
+                          struct pst_err *err);
 
 #endif

@@ -107,6 +107,7 @@ pst_code pst_api_new(struct pst_api **out, const struct pst_api_options *options
     (void)pthread_mutex_init(&api->wait_lock, NULL);
     pst_buf_init(&api->openapi, OPENAPI_MAX);
     PST_TRY(pst_tz_load(&api->utc, NULL, PST_STR("UTC"), err));
+    PST_TRY(pst_api_limits_init(api, err));
     PST_TRY(build_routes(api, err));
     PST_TRY(open_loops(api, err));
     pst_api_openapi(&api->openapi);
@@ -134,6 +135,7 @@ void pst_api_free(struct pst_api *api)
     /* The short patterns stand behind one route per operation. */
     for (size_t i = pst_api_op_count; i < api->route_count; i++)
         pst_free((void *)(uintptr_t)api->routes[i].pattern);
+    pst_api_limits_fini(api);
     pst_router_free(api->router);
     pst_tz_free(api->utc);
     pst_buf_fini(&api->openapi);

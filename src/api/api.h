@@ -63,6 +63,14 @@ const struct pst_router *pst_api_router(const struct pst_api *api);
 extern const char pst_api_common_headers[]; /* struct pst_server_options.common_headers */
 void pst_api_set_server(struct pst_api *api, struct pst_server *server);
 
+/* Requests a minute, each 0 (no limit) to 10,000,000; at first none is limited. Any thread. */
+struct pst_api_limits {
+    int64_t key; /* of one API key or connection token */
+    int64_t connection; /* for one connection */
+    int64_t failures; /* with a wrong key, from one address */
+};
+void pst_api_set_limits(struct pst_api *api, const struct pst_api_limits *limits);
+
 /* How the process is confined, for GET /v1/server; texts are borrowed. Before threads start. */
 struct pst_api_sandbox {
     pst_str mode; /* the option */

@@ -113,7 +113,11 @@ pst_code pst_api_authenticate(struct pst_api_call *call, struct pst_err *err)
     unsigned flags = call->op->flags;
     if (flags & PST_OP_PUBLIC)
         return PST_OK;
-    PST_TRY(identify(call, err));
+    pst_code code = identify(call, err);
+    if (code == PST_E_UNAUTHENTICATED)
+        return pst_api_limit_failure(call, err);
+    PST_TRY(code);
+    PST_TRY(pst_api_limit_key(call, err));
     if ((flags & PST_OP_OPERATOR) && call->caller != PST_CALLER_OPERATOR)
         return PST_FAIL(err, PST_E_DENIED,
                         "only the operator may do this, through the server's local socket");

@@ -80,6 +80,7 @@ static pst_code write_page(struct pst_api_call *call, bool *got, struct pst_err 
     int64_t newest = 0;
     PST_TRY(read_entities(call, &entities, err));
     pst_response_reset(call->res);
+    pst_api_put_limits(call, call->res);
     pst_api_json(call, call->op->status);
     pst_buf_add_lit(b, "{\"data\":[");
     PST_TRY(pst_changes_list(call->reader, call->connection.pk, pst_api_query_i64(call, "after"),

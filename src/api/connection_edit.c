@@ -30,6 +30,7 @@ struct edit {
     bool has_enabled, enabled;
     struct pst_api_streams streams; /* what a first sync reads */
     struct pst_connection result; /* the row after the change */
+    struct pst_api_credits cost; /* of a create */
     bool moves; /* to another address: stored credentials count nothing there */
     bool rereads; /* the next sync has to read everything again */
     bool queued; /* a sync was queued with it */
@@ -266,6 +267,9 @@ static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
 {
     struct edit *e = arg;
     struct pst_api_call *call = e->call;
+    PST_TRY(
+        pst_api_plan_credits(conn, call, e->connector->manifest, e->patch.config, &e->cost, err));
+    bool is_active = e->enabled && !e->cost.is_short;
     struct pst_connection c = {
         .id = call->api->options.new_id("conn_"),
         .organization_pk = call->organization_pk,
@@ -279,9 +283,11 @@ static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
         .metadata = e->patch.metadata,
         .mapping = e->patch.mapping,
         .serve_stale = e->patch.serve_stale,
-        .status = e->enabled ? PST_CONNECTION_PENDING : PST_CONNECTION_INACTIVE,
+        .status = is_active ? PST_CONNECTION_PENDING : PST_CONNECTION_INACTIVE,
         .status_since = call->now,
-        .status_reason = e->enabled ? PST_STR("") : PST_STR("switched off by the user"),
+        .status_reason = e->cost.is_short ? e->cost.reason
+                         : is_active      ? PST_STR("")
+                                          : PST_STR("switched off by the user"),
         .next_run_at = PST_WALL_NONE,
         .last_tick_at = PST_WALL_NONE,
         .created_at = call->now,
@@ -290,7 +296,9 @@ static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     PST_TRY(seal_credentials(conn, e, &c, &c.credentials, err));
     PST_TRY(pst_connections_create(conn, &c, pst_id_str(&call->req->id), err));
     PST_TRY(pst_api_audit(conn, call, "connection.create", pst_id_str(&c.id), PST_STR(""), err));
-    if (e->enabled)
+    if (!e->cost.is_short)
+        PST_TRY(pst_api_hold_credits(conn, call, &c, e->cost.due, "created", err));
+    if (is_active)
         PST_TRY(queue_sync(conn, e, &c, err));
     return read_result(conn, e, c.pk, err);
 }
@@ -310,7 +318,11 @@ static pst_code answer(struct edit *e, struct pst_err *err)
         pst_sync_work_added(call->api->options.sync);
     pst_api_begin(call, &w);
     pst_api_put_connection(&w, call, &e->result, e->syncing);
-    if (e->rereads)
+    if (e->cost.is_short)
+        pst_json_add_z(&w, "notice",
+                       "It is switched off, since there are not enough credits: switch it on "
+                       "(`enabled`) when there are.");
+    else if (e->rereads)
         pst_json_add_z(&w, "notice",
                        "The next sync reads everything again, since what was read before was read "
                        "with other settings.");
@@ -422,6 +434,10 @@ static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     /* config and metadata were merged with the row that was read before. */
     int64_t version = e->patch.set_config || e->patch.set_metadata ? call->connection.version : 0;
     PST_TRY(pst_connections_patch(conn, now.pk, &e->patch, version, call->now, err));
+    bool is_switched_on = e->has_enabled && e->enabled && now.status == PST_CONNECTION_INACTIVE;
+    PST_TRY(pst_api_adjust_credits(conn, call, &now, e->connector->manifest,
+                                   e->patch.set_config ? e->patch.config : now.config,
+                                   is_switched_on, err));
     if (e->rereads)
         PST_TRY(pst_api_rewind(conn, call, now.pk, err));
     PST_TRY(change_status(conn, e, &now, err));
@@ -484,6 +500,7 @@ static pst_code delete_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     struct pst_api_call *call = arg;
     bool purge = pst_api_query_bool(call, "purge");
     PST_TRY(pst_connections_delete(conn, call->connection.pk, purge, call->now, err));
+    PST_TRY(pst_api_hold_credits(conn, call, &call->connection, 0, "deleted", err));
     PST_TRY(pst_event_tell_syncs(conn, call->connection.pk, call->now, err));
     return pst_api_audit(conn, call, purge ? "connection.purge" : "connection.delete",
                          pst_id_str(&call->connection.id), PST_STR(""), err);

@@ -110,8 +110,10 @@ static pst_code prepare(struct pst_api_call *call, struct pst_err *err)
 {
     unsigned flags = call->op->flags;
     PST_TRY(pst_api_authenticate(call, err));
-    if (flags & PST_OP_CONNECTION)
+    if (flags & PST_OP_CONNECTION) {
         PST_TRY(load_connection(call, err));
+        PST_TRY(pst_api_limit_connection(call, err));
+    }
     if (flags & PST_OP_WEBHOOK)
         PST_TRY(load_webhook(call, err));
     if (flags & PST_OP_ENTITY)
@@ -179,6 +181,7 @@ pst_code pst_api_dispatch(void *self, struct pst_request *req, struct pst_respon
     call->reader = bound->api->loops[req->loop].reader;
     req->user = call;
     PST_TRY(prepare(call, err));
+    pst_api_put_limits(call, res);
     pst_api_touch(call);
     return call->op->where == PST_RUN_LOOP ? call->op->run(call, err) : hand_over(call, err);
 }

@@ -103,6 +103,11 @@ static void put_server(struct pst_buf *b, const struct pst_api *api)
               s.suspended);
     put_value(b, "penstock_http_received_bytes", "counter", "Bytes from clients.", s.bytes_in);
     put_value(b, "penstock_http_sent_bytes", "counter", "Bytes to clients.", s.bytes_out);
+    put_help(b, "penstock_http_limited", "counter", "Requests refused with 429, by policy.");
+    for (size_t i = 0; i < PST_API_LIMITS; i++)
+        pst_buf_addf(b, "penstock_http_limited_total{policy=\"%s\"} %llu\n",
+                     pst_api_limit_name((enum pst_api_limit)i),
+                     (unsigned long long)atomic_load(&api->limits[i].refused));
     put_value(b, "penstock_http_unrouted", "counter", "Answers to requests without an operation.",
               (uint64_t)atomic_load(&api->unrouted));
 }
@@ -134,8 +139,10 @@ pst_code pst_api_metrics(struct pst_api_call *call, struct pst_err *err)
 {
     int64_t queued = 0;
     int64_t running = 0;
+    int64_t credits = 0;
     struct pst_buf *b = &call->res->body;
     PST_TRY(pst_syncs_count_open(call->reader, 0, &queued, &running, err));
+    PST_TRY(pst_credits_total(call->reader, &credits, err));
     call->res->status = 200;
     pst_response_header(call->res, "Content-Type",
                         PST_STR("application/openmetrics-text; version=1.0.0; charset=utf-8"));
@@ -144,6 +151,8 @@ pst_code pst_api_metrics(struct pst_api_call *call, struct pst_err *err)
     put_value(b, "penstock_syncs_queued", "gauge", "Syncs that wait for a worker.",
               (uint64_t)queued);
     put_value(b, "penstock_syncs_running", "gauge", "Syncs in progress.", (uint64_t)running);
+    put_value(b, "penstock_credits_used", "gauge", "Credits held by connections.",
+              (uint64_t)credits);
     put_server(b, call->api);
     put_webhooks(b, call->api);
     put_operations(b, call->api);

@@ -10,6 +10,7 @@
 
 #include "account/account.h"
 #include "api/api.h"
+#include "api/rate.h"
 #include "codec/json.h"
 #include "codec/tz.h"
 #include "codec/zip.h"
@@ -152,6 +153,14 @@ struct pst_api_loop {
     } touched[64]; /* keys whose use was noted in that minute */
 };
 
+/* limit.c: what is limited. What may be known of a request grows from the last to the first. */
+enum pst_api_limit {
+    PST_API_LIMIT_KEY, /* requests of an API key or connection token */
+    PST_API_LIMIT_CONNECTION, /* requests for a connection, whoever asks */
+    PST_API_LIMIT_ADDRESS, /* failed authentications of an address */
+    PST_API_LIMITS
+};
+
 struct pst_api {
     struct pst_api_options options;
     struct pst_server *server;
@@ -163,6 +172,11 @@ struct pst_api {
     pst_wall started;
     struct pst_api_sandbox sandbox;
     atomic_bool stopping;
+    struct {
+        struct pst_rates *rates;
+        _Atomic int64_t quota; /* a minute; 0 = none */
+        _Atomic uint64_t refused;
+    } limits[PST_API_LIMITS];
     _Atomic int64_t unrouted; /* answers to requests that matched no operation */
     struct pst_buf openapi; /* made once */
     struct pst_tz *utc; /* for mappings that are only looked at */
@@ -193,6 +207,7 @@ struct pst_api_call {
     struct pst_access access; /* KEY and TOKEN; without its texts */
     pst_str actor; /* "key_..." or "operator", for the audit log */
 
+    struct pst_rate rates[PST_API_LIMIT_ADDRESS]; /* what the key and the connection have left */
     struct pst_connection connection; /* PST_OP_CONNECTION */
     struct pst_endpoint webhook; /* PST_OP_WEBHOOK */
     const struct pst_entity *entity; /* PST_OP_ENTITY */
@@ -219,6 +234,19 @@ pst_handler_fn pst_api_dispatch;
 /* auth.c: fills caller .. actor; checks role and flags. Loop. */
 pst_code pst_api_authenticate(struct pst_api_call *call, struct pst_err *err);
 void pst_api_touch(struct pst_api_call *call); /* note when a key was last used */
+
+/* limit.c: one request more of the caller's key (before anything is done for it), for its
+ * connection, or with a key that is none (call failed with UNAUTHENTICATED, which err has: returned
+ * unless there were too many). Nothing for the operator. Loop. Errors: RATE_LIMIT; param is the
+ * policy. */
+pst_code pst_api_limit_key(struct pst_api_call *call, struct pst_err *err);
+pst_code pst_api_limit_connection(struct pst_api_call *call, struct pst_err *err);
+pst_code pst_api_limit_failure(struct pst_api_call *call, struct pst_err *err);
+/* RateLimit-Policy and RateLimit of what was counted for the call. */
+void pst_api_put_limits(const struct pst_api_call *call, struct pst_response *res);
+const char *pst_api_limit_name(enum pst_api_limit limit); /* "key": the policy */
+pst_code pst_api_limits_init(struct pst_api *api, struct pst_err *err);
+void pst_api_limits_fini(struct pst_api *api);
 
 /* seen.c: fill call->access, and the token's kind, from what the loop remembers; false: it does
  * not. digest: of the presented token. */
@@ -279,6 +307,25 @@ pst_code pst_api_streams_of(const struct pst_api_call *call, const struct pst_co
  * "entities"). */
 pst_code pst_api_streams_pick(const struct pst_api_call *call, yyjson_val *names,
                               struct pst_api_streams *streams, struct pst_err *err);
+
+/* credits.c: inside the writer job that creates, changes or deletes the connection */
+struct pst_api_credits {
+    int64_t due; /* what the connection takes with this config */
+    bool is_short; /* there are not as many */
+    pst_str reason; /* of the status then; in the arena */
+};
+/* For one that is to be created. */
+pst_code pst_api_plan_credits(struct pst_db_conn *conn, const struct pst_api_call *call,
+                              const struct pst_manifest *m, pst_str config,
+                              struct pst_api_credits *out, struct pst_err *err);
+/* c: as it was. config: as it will be. A connection that holds credits follows its config; one that
+ * is switched on takes what it lacks. Errors: CREDITS. */
+pst_code pst_api_adjust_credits(struct pst_db_conn *conn, const struct pst_api_call *call,
+                                const struct pst_connection *c, const struct pst_manifest *m,
+                                pst_str config, bool is_switched_on, struct pst_err *err);
+pst_code pst_api_hold_credits(struct pst_db_conn *conn, const struct pst_api_call *call,
+                              const struct pst_connection *c, int64_t credits, const char *reason,
+                              struct pst_err *err);
 
 /* connection_move.c: what a change of config means */
 struct pst_api_move {
@@ -350,8 +397,9 @@ pst_api_fn pst_api_test_connection; /* test.c */
 pst_api_fn pst_api_list_syncs, pst_api_get_sync, pst_api_create_sync,
     pst_api_cancel_sync; /* syncs.c */
 pst_api_fn pst_api_sync_status, pst_api_list_entities, pst_api_list_rejected; /* status.c */
-pst_api_fn pst_api_list_organizations, pst_api_create_organization,
-    pst_api_get_organization; /* organizations.c */
+pst_api_fn pst_api_list_organizations, pst_api_create_organization, pst_api_get_organization,
+    pst_api_update_organization; /* organizations.c */
+pst_api_fn pst_api_get_credits, pst_api_list_credit_entries; /* credits.c */
 pst_api_fn pst_api_list_keys, pst_api_create_key, pst_api_revoke_key, pst_api_list_tokens,
     pst_api_create_token, pst_api_revoke_token, pst_api_list_audit; /* keys.c */
 pst_api_fn pst_api_list_webhooks, pst_api_list_connection_webhooks,

@@ -237,7 +237,7 @@ static void put_problem(struct pst_json_writer *w, int status, const char *descr
 /* What the operation itself says, and what can happen to any; one entry per status. */
 static void put_problems(struct pst_json_writer *w, const struct pst_api_op *op)
 {
-    pst_code codes[PST_OP_ERRORS + 6];
+    pst_code codes[PST_OP_ERRORS + 7];
     size_t n = 0;
     for (size_t i = 0; i < PST_OP_ERRORS && op->errors[i] != PST_OK; i++)
         codes[n++] = op->errors[i];
@@ -245,6 +245,7 @@ static void put_problems(struct pst_json_writer *w, const struct pst_api_op *op)
     if (!(op->flags & PST_OP_PUBLIC)) {
         codes[n++] = PST_E_UNAUTHENTICATED;
         codes[n++] = PST_E_DENIED;
+        codes[n++] = PST_E_RATE_LIMIT;
     }
     if (op->body)
         codes[n++] = PST_E_MEDIA_TYPE;
@@ -265,6 +266,27 @@ static void put_problems(struct pst_json_writer *w, const struct pst_api_op *op)
     }
 }
 
+static void put_header(struct pst_json_writer *w, const char *name, const char *description,
+                       const char *example)
+{
+    pst_json_add_object(w, name);
+    pst_json_add_z(w, "description", description);
+    pst_json_add_raw(w, "schema", PST_STR("{\"type\":\"string\"}"));
+    pst_json_add_z(w, "example", example);
+    pst_json_end_object(w);
+}
+
+static void put_limit_headers(struct pst_json_writer *w)
+{
+    pst_json_add_object(w, "headers");
+    put_header(w, "RateLimit-Policy", "Requests (`q`) in a window of seconds (`w`).",
+               "\"key\";q=6000;w=60");
+    put_header(w, "RateLimit",
+               "Requests that are left (`r`), and seconds until all are there again (`t`).",
+               "\"key\";r=5999;t=1");
+    pst_json_end_object(w);
+}
+
 static void put_responses(struct pst_json_writer *w, const struct pst_api_op *op,
                           const struct pst_entity *entity)
 {
@@ -273,6 +295,8 @@ static void put_responses(struct pst_json_writer *w, const struct pst_api_op *op
     pst_json_add_object(w, "responses");
     pst_json_add_object(w, key);
     pst_json_add_z(w, "description", op->status == 204 ? "Done" : "The answer");
+    if (!(op->flags & (PST_OP_PUBLIC | PST_OP_OPERATOR)))
+        put_limit_headers(w);
     if (op->answer) {
         pst_json_add_object(w, "content");
         pst_json_add_object(w, media_of(op));

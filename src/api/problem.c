@@ -56,8 +56,13 @@ void pst_api_write_problem(struct pst_buf *out, const struct pst_err *err,
     pst_json_add_bool(&w, "retryable", pst_code_retryable(err->code));
     if (retry_after(err) > 0)
         pst_json_add_i64(&w, "retry_after", retry_after(err));
-    if (err->param[0] && !is_internal(err->code))
+    if (err->code == PST_E_RATE_LIMIT && err->param[0]) {
+        pst_json_add_array(&w, "violated_policies");
+        pst_json_put_str(&w, pst_str_from(err->param));
+        pst_json_end_array(&w);
+    } else if (err->param[0] && !is_internal(err->code)) {
         pst_json_add_z(&w, err->code == PST_E_SYNC_IN_PROGRESS ? "sync_id" : "param", err->param);
+    }
     put_docs_path(&w, "docs", code);
     pst_json_end_object(&w);
 }
@@ -85,6 +90,8 @@ void pst_api_on_error(void *self, const struct pst_request *req, const struct ps
         (void)snprintf(text, sizeof(text), "%d", retry_after(err));
         pst_response_header(res, "Retry-After", pst_str_from(text));
     }
+    if (call)
+        pst_api_put_limits(call, res);
     if (err->code == PST_E_UNAUTHENTICATED)
         pst_response_header(res, "WWW-Authenticate", PST_STR("Bearer realm=\"Penstock\""));
     pst_api_write_problem(&res->body, err, request_id, connection_id);

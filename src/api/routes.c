@@ -376,6 +376,16 @@ const struct pst_api_op pst_api_ops[] = {
     {PST_METHOD_GET, "/v1/event-types", pst_api_list_event_types, PST_RUN_LOOP, PST_ROLE_VIEWER, 0,
      NULL, NULL, 200, "EventTypePage", {0}, "Webhooks", "listEventTypes", "List types of events",
      "With the JSON Schema of the whole body, and a sample.", NULL},
+    /* ---- credits ---- */
+    {PST_METHOD_GET, "/v1/credits", pst_api_get_credits, PST_RUN_LOOP, PST_ROLE_VIEWER,
+     PST_OP_ORGANIZATION, list_params, NULL, 200, "Credits", {0}, "Access", "getCredits",
+     "Get the credits",
+     "The pool, what is used of it, what each connection holds (`data`, page by page), and the "
+     "newest entries of the ledger.", NULL},
+    {PST_METHOD_GET, "/v1/credits/ledger", pst_api_list_credit_entries, PST_RUN_LOOP,
+     PST_ROLE_VIEWER, PST_OP_ORGANIZATION, list_params, NULL, 200, "CreditEntryPage", {0}, "Access",
+     "listCreditEntries", "List the ledger of credits",
+     "Newest first; the sum of all amounts is what is used.", NULL},
 
     /* ---- access ---- */
     {PST_METHOD_GET, CONNECTION "/tokens", pst_api_list_tokens, PST_RUN_LOOP, PST_ROLE_ADMIN,
@@ -414,6 +424,12 @@ const struct pst_api_op pst_api_ops[] = {
     {PST_METHOD_GET, "/v1/organizations/{organization_id}", pst_api_get_organization, PST_RUN_LOOP,
      PST_ROLE_ADMIN, PST_OP_OPERATOR, NULL, NULL, 200, "Organization", {PST_E_NOT_FOUND},
      "Operator", "getOrganization", "Get an organization", NULL, NULL},
+    {PST_METHOD_PATCH, "/v1/organizations/{organization_id}", pst_api_update_organization,
+     PST_RUN_WORK, PST_ROLE_ADMIN, PST_OP_OPERATOR | PST_OP_BODY, NULL, "OrganizationPatch", 200,
+     "Organization", {PST_E_INVALID, PST_E_NOT_FOUND}, "Operator", "updateOrganization",
+     "Set an organization's credits",
+     "`credits` is the pool, null one without end; `overage` lets connections take more than there "
+     "is. A smaller pool switches nothing off.", "{\"credits\":100,\"overage\":false}"},
     {PST_METHOD_GET, "/v1/server", pst_api_get_server, PST_RUN_LOOP, PST_ROLE_ADMIN,
      PST_OP_OPERATOR, NULL, NULL, 200, "Server", {0}, "Operator", "getServer",
      "Get the server's own state", "Its version, and how its process is confined.", NULL},

@@ -25,6 +25,10 @@
     "Europe/Berlin\\', \\'manual\\'','type':['object','string']}"
 #define STATUS                                                                                     \
     "{'type':'string','enum':['pending','online','offline','authentication_required','inactive']}"
+#define POOL                                                                                       \
+    "'credits':{'type':['integer','null'],'minimum':0,'maximum':1000000000,'description':'The "    \
+    "pool; null: without end.'},'overage':{'type':'boolean','description':'Whether connections "   \
+    "may take more than there is.'}"
 #define SYNC_STATUS "{'type':'string','enum':['queued','running','completed','failed','cancelled']}"
 #define SETTINGS                                                                                   \
     "'name':{'type':'string','minLength':1,'maxLength':200},'config':" OBJECT                      \
@@ -73,7 +77,9 @@ const struct pst_api_schema pst_api_schemas[] = {
      "'connected_system']},'request_id':" TEXT ",'connection_id':" TEXT ",'retryable':" FLAG
      ",'retry_after':{'type':'integer','description':'seconds'},'param':{'type':'string',"
      "'description':'The parameter, member or header at fault.'},'sync_id':{'type':'string',"
-     "'description':'With SYNC_IN_PROGRESS: the sync that is under way.'},'docs':" TEXT "}}"},
+     "'description':'With SYNC_IN_PROGRESS: the sync that is under way.'},'violated_policies':{"
+     "'type':'array','items':{'type':'string','enum':['key','connection','address']},"
+     "'description':'With RATE_LIMIT_EXCEEDED: whose quota is used up.'},'docs':" TEXT "}}"},
     {"Anything", OBJECT},
     {"Health", "{'type':'object','required':['status'],'properties':{'status':" TEXT
      ",'version':" TEXT "}}"},
@@ -239,11 +245,30 @@ const struct pst_api_schema pst_api_schemas[] = {
      "'detail'],'properties':{'at':" TIME ",'actor':" TEXT ",'action':" TEXT ",'object':" TEXT
      ",'request_id':" TEXT ",'detail':" OBJECT "}}"},
     {"AuditPage", PAGE("AuditEntry")},
-    {"Organization", "{'type':'object','required':['id','name','created_at'],'properties':{'id':"
-     ID ",'name':" TEXT ",'created_at':" TIME "}}"},
+    {"Organization", "{'type':'object','required':['id','name','credits','overage','credits_used',"
+     "'created_at'],'properties':{'id':" ID ",'name':" TEXT "," POOL ",'credits_used':" COUNT
+     ",'created_at':" TIME "}}"},
+    {"OrganizationPatch", "{'type':'object','additionalProperties':false,'properties':{" POOL "}}"},
+    {"CreditEntry", "{'type':'object','required':['at','connection_id','amount','overage','used',"
+     "'reason','request_id'],'properties':{'at':" TIME ",'connection_id':" ID ",'amount':{'type':"
+     "'integer','description':'Taken; negative: given back.'},'overage':{'type':'integer','minimum'"
+     ":0,'description':'Of the amount, what was beyond the pool then.'},'used':{'type':'integer',"
+     "'minimum':0,'description':'By all connections, after it.'},'reason':" TEXT ",'request_id':"
+     TEXT_OR_NULL "}}"},
+    {"CreditEntryPage", PAGE("CreditEntry")},
+    {"CreditHolder", "{'type':'object','required':['connection_id','name','connector','status',"
+     "'credits'],'properties':{'connection_id':" ID ",'name':" TEXT ",'connector':" TEXT
+     ",'status':" STATUS ",'credits':" COUNT "}}"},
+    {"Credits", "{'type':'object','required':['pool','used','free','overage','overage_allowed',"
+     "'data','next_cursor','ledger'],'properties':{'pool':{'type':['integer','null'],'minimum':0,"
+     "'description':'null: without end.'},'used':" COUNT ",'free':{'type':['integer','null'],"
+     "'minimum':0},'overage':{'type':'integer','minimum':0,'description':'What is used beyond the "
+     "pool.'},'overage_allowed':" FLAG ",'data':{'type':'array','items':" REF("CreditHolder")
+     "}," CURSOR ",'ledger':{'type':'array','items':" REF("CreditEntry") ",'description':'The "
+     "newest 20.'}}}"},
     {"OrganizationPage", PAGE("Organization")},
     {"NewOrganization", "{'type':'object','additionalProperties':false,'required':['name'],"
-     "'properties':{'name':{'type':'string','minLength':1,'maxLength':200}}}"},
+     "'properties':{'name':{'type':'string','minLength':1,'maxLength':200}," POOL "}}"},
     {"Server", "{'type':'object','required':['version','dev','store','sandbox'],'properties':{'version':" TEXT
      ",'dev':{'type':'boolean'},'store':{'type':'object','required':['writable','trouble'],"
      "'properties':{'writable':{'type':'boolean'},'trouble':" TEXT "}},'sandbox':{'type':'object','required':['mode','no_new_privileges',"

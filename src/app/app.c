@@ -77,6 +77,7 @@ static pst_code build_gate(struct pst_app *app, struct pst_err *err)
                                   pst_config_int(app->config, PST_OPT_CALL_WORKERS));
     PST_TRY(pst_contacts_new(&app->contacts, app->db, err));
     struct pst_gate_options gate = {
+        .per_connection = (uint32_t)pst_config_int(app->config, PST_OPT_CALLS_PER_CONNECTION),
         .limits = {.connect_ms = pst_config_int(app->config, PST_OPT_CONNECT_TIMEOUT),
                    .first_byte_ms = pst_config_int(app->config, PST_OPT_CALL_TIMEOUT),
                    .max_body_bytes = (size_t)pst_config_int(app->config, PST_OPT_MAX_RESPONSE)},
@@ -196,7 +197,9 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .hook_allows_self = app,
         .hooks = app->hooks,
     };
-    return pst_api_new(&app->api, &options, err);
+    PST_TRY(pst_api_new(&app->api, &options, err));
+    pst_app_set_limits(app, c);
+    return PST_OK;
 }
 
 static struct pst_server_limits server_limits(const struct pst_config *c)

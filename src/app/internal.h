@@ -135,6 +135,8 @@ pst_code pst_app_confine(struct pst_app *app, struct pst_err *err);
 /* Read the configuration again and take over what may change while running. A broken one
  * changes nothing and is logged. */
 void pst_app_reload(struct pst_app *app);
+/* The limits of API requests as config has them. */
+void pst_app_set_limits(struct pst_app *app, const struct pst_config *config);
 
 /* ---- the server as a whole (app.c) ---- */
 

@@ -29,6 +29,16 @@ static void log_changes(struct pst_config *old, struct pst_config *fresh)
         PST_LOG(PST_LOG_INFO, "configuration read again, nothing changed");
 }
 
+void pst_app_set_limits(struct pst_app *app, const struct pst_config *config)
+{
+    const struct pst_api_limits limits = {
+        .key = pst_config_int(config, PST_OPT_RATE_LIMIT_KEY),
+        .connection = pst_config_int(config, PST_OPT_RATE_LIMIT_CONNECTION),
+        .failures = pst_config_int(config, PST_OPT_RATE_LIMIT_FAILURES),
+    };
+    pst_api_set_limits(app->api, &limits);
+}
+
 static pst_code reload(struct pst_app *app, struct pst_err *err)
 {
     PST_AUTO(arena) struct pst_arena *arena = NULL;
@@ -46,6 +56,7 @@ static pst_code reload(struct pst_app *app, struct pst_err *err)
     pst_sync_engine_retune(app->sync, (uint32_t)pst_config_int(merged, PST_OPT_PAGE_ROWS),
                            pst_config_int(merged, PST_OPT_SYNC_OVERLAP),
                            (int)pst_config_int(merged, PST_OPT_DELETE_GUARD));
+    pst_app_set_limits(app, merged);
     (void)pthread_mutex_lock(&app->mutex);
     struct pst_config *before = app->config;
     app->config = merged;

@@ -5,10 +5,13 @@
 
 #include "base/alloc.h"
 #include "cli/output.h"
+#include "cli/retry.h"
 #include "codec/percent.h"
 #include "crypto/crypto.h"
 #include "http/http.h"
+#include "os/clock.h"
 #include "os/file.h"
+#include "os/rand.h"
 
 enum {
     CALL_MS = 60000,
@@ -216,15 +219,14 @@ static pst_code read_reply(struct pst_cli *cli, const struct pst_http_response *
     return response->status >= 400 ? fail_problem(out, err) : PST_OK;
 }
 
-pst_code pst_client_call(struct pst_cli *cli, const char *method, const struct pst_target *target,
-                         pst_str body, int64_t timeout_ms, struct pst_reply *out,
-                         struct pst_err *err)
+/* One try. *answer tells whether there may be another; status 0: nothing was answered. */
+static pst_code call_once(struct pst_cli *cli, const char *method, const struct pst_target *target,
+                          pst_str body, int64_t timeout_ms, struct pst_reply *out,
+                          struct pst_retry_answer *answer, struct pst_err *err)
 {
     struct pst_http_header headers[4];
     struct pst_http_response response = {0};
     pst_str url = {0};
-    if (!cli->client)
-        PST_TRY(open_client(cli, err));
     struct pst_client *client = cli->client;
     PST_TRY(pst_buf_check(&target->text, err));
     PST_TRY(pst_arena_printf(cli->arena, &url, err, "%.*s%.*s", PST_STR_ARG(client->base),
@@ -240,7 +242,40 @@ pst_code pst_client_call(struct pst_cli *cli, const char *method, const struct p
     };
     if (pst_http_call(client->http, &request, cli->arena, &response, err) != PST_OK)
         return explain_silence(client, err);
-    return read_reply(cli, &response, out, err);
+    pst_code code = read_reply(cli, &response, out, err);
+    int seconds = pst_http_retry_after_s(response.retry_after, pst_wall_now());
+    *answer = (struct pst_retry_answer){
+        .method = method, .status = response.status, .retry_after_s = seconds > 0 ? seconds : 0};
+    (void)pst_json_bool(pst_value_at(out->root, "retryable"), &answer->is_retryable);
+    return code;
+}
+
+/* Told, since the person at the terminal waits meanwhile. */
+static void wait_for_next(const struct pst_retry_state *state, int64_t wait_ms,
+                          const struct pst_err *err)
+{
+    pst_notef("%s: trying again in %.1f s (%d of %d; --no-retry does not)\n",
+              pst_code_name(err->code), (double)wait_ms / 1000, state->tries, PST_RETRY_TRIES);
+    pst_sleep_ms(wait_ms);
+}
+
+pst_code pst_client_call(struct pst_cli *cli, const char *method, const struct pst_target *target,
+                         pst_str body, int64_t timeout_ms, struct pst_reply *out,
+                         struct pst_err *err)
+{
+    struct pst_retry_state state = {0};
+    if (!cli->client)
+        PST_TRY(open_client(cli, err));
+    for (;;) {
+        struct pst_retry_answer answer = {.method = method};
+        pst_code code = call_once(cli, method, target, body, timeout_ms, out, &answer, err);
+        if (code == PST_OK || !pst_config_bool(cli->options, PST_CLI_RETRY))
+            return code;
+        int64_t wait_ms = pst_retry_next(&state, &answer, pst_rand_u64());
+        if (wait_ms < 0)
+            return code;
+        wait_for_next(&state, wait_ms, err);
+    }
 }
 
 pst_code pst_client_get(struct pst_cli *cli, const struct pst_target *target, struct pst_reply *out,

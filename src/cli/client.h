@@ -39,7 +39,8 @@ struct pst_reply {
     yyjson_val *root; /* parsed; NULL where there is no body */
 };
 
-/* body: JSON text, or "" for none. timeout_ms: of the whole call. Errors: those of the problem
+/* body: JSON text, or "" for none. timeout_ms: of one try; what the server refuses for now is tried
+ * again (cli/retry.h) unless --no-retry was given. Errors: those of the problem
  * document; UNAVAILABLE (no server answers: what to do), UNREACHABLE, TIMEOUT, INVALID. */
 pst_code pst_client_call(struct pst_cli *cli, const char *method, const struct pst_target *target,
                          pst_str body, int64_t timeout_ms, struct pst_reply *out,

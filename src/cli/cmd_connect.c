@@ -48,6 +48,11 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
         return PST_OK;
     }
     pst_printf("%.*s\n", PST_STR_ARG(id));
+    if (pst_str_is(pst_value_str(reply.root, "status"), "inactive"))
+        return PST_FAIL(err, PST_E_CREDITS,
+                        "the connection was made, but is switched off (%.*s): when there are "
+                        "credits, penstock connections update %.*s --enabled yes",
+                        PST_STR_ARG(pst_value_str(reply.root, "status_reason")), PST_STR_ARG(id));
     if (pst_config_bool(cli->options, TEST))
         PST_TRY(pst_test_connection(cli, id, err));
     pst_notef("the first full sync begins by itself; watch it: penstock sync %.*s --watch\n",

@@ -53,6 +53,7 @@ enum {
     PST_CLI_URL,
     PST_CLI_KEY,
     PST_CLI_ORGANIZATION,
+    PST_CLI_RETRY,
     PST_CLI_OWN,
 };
 /* clang-format off */
@@ -70,7 +71,9 @@ enum {
      .arg = "KEY", .group = "Common", .help = "The API key to use with --url."},                   \
     {.name = "organization", .type = PST_CONFIG_STRING, .max = 200, .arg = "ORG",                  \
      .group = "Common",                                                                            \
-     .help = "Id or name of the organization, where the server has more than one."}
+     .help = "Id or name of the organization, where the server has more than one."},               \
+    {.name = "retry", .type = PST_CONFIG_BOOL, .value = "true", .group = "Common",                 \
+     .help = "Try again, up to a minute long, when the server asks to come back later."}
 
 /* The table of a command: PST_CLI_TABLE(table, {own option}, ...); */
 #define PST_CLI_TABLE(name_, ...)                                                                  \
@@ -106,6 +109,8 @@ extern const struct pst_command pst_command_connections_test;
 extern const struct pst_command pst_command_connections_history;
 extern const struct pst_command pst_command_organizations;
 extern const struct pst_command pst_command_organizations_create;
+extern const struct pst_command pst_command_organizations_update;
+extern const struct pst_command pst_command_credits;
 extern const struct pst_command pst_command_sync;
 extern const struct pst_command pst_command_status;
 extern const struct pst_command pst_command_records;

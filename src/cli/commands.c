@@ -28,6 +28,8 @@ const struct pst_command *const pst_commands[] = {
     &pst_command_webhooks_listen,
     &pst_command_organizations,
     &pst_command_organizations_create,
+    &pst_command_organizations_update,
+    &pst_command_credits,
     &pst_command_keys,
     &pst_command_keys_create,
     &pst_command_keys_revoke,

@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 
-enum { PER_ORIGIN = 4 };
+enum { PER_ORIGIN = 4, PER_CONNECTION = 2 };
 
 struct pst_gate {
     struct pst_gate_options options;
@@ -25,7 +25,8 @@ pst_code pst_gate_new(struct pst_gate **out, const struct pst_gate_options *opti
     PST_AUTO(gate) struct pst_gate *gate = p;
     gate->options = *options;
     uint32_t at_once = options->per_origin ? options->per_origin : PER_ORIGIN;
-    PST_TRY(pst_http_slots_new(&gate->slots, at_once, err));
+    uint32_t of_one = options->per_connection ? options->per_connection : PER_CONNECTION;
+    PST_TRY(pst_http_slots_new(&gate->slots, at_once, of_one, err));
     *out = PST_TAKE(gate);
     return PST_OK;
 }
@@ -142,16 +143,20 @@ pst_code pst_gate_call(void *self, const struct pst_http_request *request, struc
     struct pst_gate_run *run = self;
     struct pst_http_request full = complete(run, request);
     char origin[PST_ORIGIN_TEXT];
+    struct pst_http_slot *slot = NULL;
     int64_t waited_us = 0;
     *response = (struct pst_http_response){.fault = PST_FAULT_LOCAL};
     PST_TRY(pst_http_origin(origin, full.url, err));
     if (full.cancel && atomic_load_explicit(full.cancel, memory_order_relaxed))
         return PST_FAIL(err, PST_E_CANCELLED, "cancelled");
 
-    PST_TRY(
-        pst_http_slot_take(run->gate->slots, origin, full.deadline, full.cancel, &waited_us, err));
+    const struct pst_http_wait wait = {.origin = origin,
+                                       .owner = pst_id_str(&run->connection_id),
+                                       .deadline = full.deadline,
+                                       .cancel = full.cancel};
+    PST_TRY(pst_http_slot_take(run->gate->slots, &wait, &slot, &waited_us, err));
     pst_code code = pst_http_call(run->options.http, &full, arena, response, err);
-    pst_http_slot_give(run->gate->slots, origin);
+    pst_http_slot_give(run->gate->slots, slot);
 
     run->counters.calls++;
     run->counters.bytes += response->body.len;

@@ -1,10 +1,10 @@
 /* gate/gate.h: the only way to a connected system, for syncs, probes, tests, writes,
  * passthrough and flows.
  *
- * A call passes: admission (not cancelled, deadline not over, a free slot of the origin: at
- * most 4 at once) -> the HTTP client -> classification of the answer -> the observer, which
- * gets one pst_contact for every call that was made, good or bad (status of the connection,
- * request log).
+ * A call passes: admission (not cancelled, deadline not over, a free slot: at most 4
+ * at once of an origin and 2 of a connection, taken in fair turns) -> the HTTP client ->
+ * classification of the answer -> the observer, which gets one pst_contact for every call that was
+ * made, good or bad (status of the connection, request log).
  *
  *   sync, tests, api -- pst_gate_begin --> struct pst_gate_run (one run, one thread)
  *                       ctx.call = pst_gate_call, ctx.self = run
@@ -47,6 +47,7 @@ struct pst_contact {
 
 struct pst_gate_options {
     uint32_t per_origin; /* calls at once; 0 = 4 */
+    uint32_t per_connection; /* of them, of one connection; 0 = 2 */
     struct pst_http_limits limits; /* of every call that does not set its own */
     void (*observe)(void *self, const struct pst_contact *contact); /* any thread; may be NULL */
     void *observe_self;

@@ -246,16 +246,27 @@ void pst_fleet_cancel(struct pst_fleet *f); /* break off all: done with CANCELLE
 
 /* ---- how many calls at once -------------------------------------------------------------- */
 
-/* At most per_origin calls to one origin at the same time, over all threads. */
+/* At most per_origin calls to one origin at the same time, and at most per_owner of one owner (a
+ * connection), over all threads. Who waits is let in fairly: while an owner waits and may have one
+ * call more, every other one is let in at most once before it (http/turns.h). */
 struct pst_http_slots;
-pst_code pst_http_slots_new(struct pst_http_slots **out, uint32_t per_origin, struct pst_err *err);
+pst_code pst_http_slots_new(struct pst_http_slots **out, uint32_t per_origin, uint32_t per_owner,
+                            struct pst_err *err);
 void pst_http_slots_free(struct pst_http_slots *slots); /* when none is taken; NULL is a no-op */
 
-/* Wait for a slot of origin. deadline: ns 0 = none; cancel may be NULL; *waited_us gets the time
- * it took. Errors: UNAVAILABLE (deadline), CANCELLED, NO_MEMORY. */
-pst_code pst_http_slot_take(struct pst_http_slots *slots, const char *origin, pst_mono deadline,
-                            const atomic_bool *cancel, int64_t *waited_us, struct pst_err *err);
-void pst_http_slot_give(struct pst_http_slots *slots, const char *origin);
+/* What to wait for, and how long. */
+struct pst_http_wait {
+    const char *origin;
+    pst_str owner; /* "" = nobody's: per_owner does not hold */
+    pst_mono deadline; /* ns 0 = none */
+    const atomic_bool *cancel; /* looked at ten times a second; may be NULL */
+};
+
+/* *waited_us gets the time it took. Errors: UNAVAILABLE (deadline), CANCELLED, NO_MEMORY. */
+struct pst_http_slot;
+pst_code pst_http_slot_take(struct pst_http_slots *slots, const struct pst_http_wait *wait,
+                            struct pst_http_slot **out, int64_t *waited_us, struct pst_err *err);
+void pst_http_slot_give(struct pst_http_slots *slots, struct pst_http_slot *slot);
 
 /* ---- dates and addresses of HTTP --------------------------------------------------------- */
 

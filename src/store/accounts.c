@@ -5,12 +5,24 @@
 
 /* ---- organizations ---- */
 
+/* clang-format off */
+#define ORGANIZATION                                                                               \
+    "SELECT pk, id, created_at, name, credits IS NOT NULL, coalesce(credits, 0), overage,"         \
+    " credits_used FROM organization "
+/* clang-format on */
+
 static pst_code read_organization(struct pst_stmt *st, struct pst_arena *arena,
                                   struct pst_organization *out, struct pst_err *err)
 {
     out->pk = pst_stmt_i64(st, 0);
     out->id = pst_row_id(st, 1, "org_");
     out->created_at = pst_stmt_wall(st, 2);
+    out->credits = (struct pst_credits){
+        .has_pool = pst_stmt_i64(st, 4) != 0,
+        .pool = pst_stmt_i64(st, 5),
+        .allows_overage = pst_stmt_i64(st, 6) != 0,
+        .used = pst_stmt_i64(st, 7),
+    };
     return pst_row_text(st, 3, arena, &out->name, err);
 }
 
@@ -39,9 +51,7 @@ pst_code pst_organizations_get(struct pst_db_conn *conn, pst_str id, struct pst_
     uint8_t raw[PST_ID_RAW];
     bool row = false;
     if (pst_row_raw_id(raw, "org_", id)) {
-        PST_TRY(pst_db_stmt(
-            conn, PST_STR("SELECT pk, id, created_at, name FROM organization WHERE id = ?1"), &st,
-            err));
+        PST_TRY(pst_db_stmt(conn, PST_STR(ORGANIZATION "WHERE id = ?1"), &st, err));
         pst_stmt_bind_blob(st, 1, raw, sizeof(raw));
         PST_TRY(pst_stmt_step(st, &row, err));
     }
@@ -55,9 +65,7 @@ pst_code pst_organizations_get_pk(struct pst_db_conn *conn, int64_t pk, struct p
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT pk, id, created_at, name FROM organization WHERE pk = ?1"),
-                        &st, err));
+    PST_TRY(pst_db_stmt(conn, PST_STR(ORGANIZATION "WHERE pk = ?1"), &st, err));
     pst_stmt_bind_i64(st, 1, pk);
     PST_TRY(pst_stmt_step(st, &row, err));
     if (!row)
@@ -75,10 +83,8 @@ pst_code pst_organizations_list(struct pst_db_conn *conn, int64_t after_pk, size
     bool row = false;
     PST_TRY(pst_row_limit(limit, err));
     PST_TRY(pst_arena_array(arena, &items, limit, sizeof(*items), err));
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT pk, id, created_at, name FROM organization"
-                                " WHERE pk > ?1 ORDER BY pk LIMIT ?2"),
-                        &st, err));
+    PST_TRY(
+        pst_db_stmt(conn, PST_STR(ORGANIZATION "WHERE pk > ?1 ORDER BY pk LIMIT ?2"), &st, err));
     pst_stmt_bind_i64(st, 1, after_pk);
     pst_stmt_bind_i64(st, 2, (int64_t)limit + 1);
     PST_TRY(pst_stmt_step(st, &row, err));

@@ -15,6 +15,7 @@
 #include "base/id.h"
 #include "crypto/crypto.h"
 #include "db/db.h"
+#include "store/credits.h"
 
 /* ---- organizations ---- */
 
@@ -23,9 +24,10 @@ struct pst_organization {
     struct pst_id id; /* "org_..." */
     pst_str name;
     pst_wall created_at;
+    struct pst_credits credits;
 };
 
-/* Fills out->pk. Errors: CONFLICT (the id exists). */
+/* Writes id, name and created_at. Fills out->pk. Errors: CONFLICT (the id exists). */
 pst_code pst_organizations_create(struct pst_db_conn *conn, struct pst_organization *org,
                                   struct pst_err *err);
 /* Errors: NOT_FOUND. */

@@ -48,6 +48,14 @@ static const pst_str common_checks[] = {
     PST_STR_INIT("SELECT 'change ' || x.seq || ' of connection ' || x.connection_pk || ' belongs to"
                  " no stream' FROM change x LEFT JOIN stream s ON s.pk = x.stream_pk"
                  " WHERE s.pk IS NULL LIMIT 100"),
+    PST_STR_INIT(
+        "SELECT 'organization ' || o.pk || ' uses ' || o.credits_used || ' credits, its"
+        " connections hold ' || (SELECT coalesce(sum(credits), 0) FROM connection"
+        " WHERE organization_pk = o.pk) || ', its ledger has ' ||"
+        " (SELECT coalesce(sum(amount), 0) FROM credit_entry WHERE organization_pk = o.pk)"
+        " FROM organization o WHERE o.credits_used <> (SELECT coalesce(sum(credits), 0)"
+        " FROM connection WHERE organization_pk = o.pk) OR o.credits_used <>"
+        " (SELECT coalesce(sum(amount), 0) FROM credit_entry WHERE organization_pk = o.pk)"),
 };
 
 /* %s is the entity's table, twice; ?1 its name. */

@@ -310,12 +310,44 @@ static const char webhooks[] =
     " error TEXT NOT NULL,"
     " response BLOB NOT NULL,"
     " PRIMARY KEY (delivery_pk, number)) STRICT, WITHOUT ROWID;";
+
+static const char credits[] =
+    "ALTER TABLE organization ADD COLUMN credits INTEGER;" /* the pool; NULL: without end */
+    "ALTER TABLE organization ADD COLUMN overage INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE organization ADD COLUMN credits_used INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE connection ADD COLUMN credits INTEGER NOT NULL DEFAULT 0;" /* that it holds */
+
+    "CREATE TABLE credit_entry ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " organization_pk INTEGER NOT NULL REFERENCES organization,"
+    " connection_pk INTEGER NOT NULL,"
+    " connection_id BLOB NOT NULL," /* the connection may be gone */
+    " at INTEGER NOT NULL,"
+    " amount INTEGER NOT NULL,"
+    " overage INTEGER NOT NULL,"
+    " used INTEGER NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " request_id TEXT NOT NULL) STRICT;"
+    "CREATE INDEX credit_entry_by_organization ON credit_entry (organization_pk, pk);"
+
+    /* What was created before there were credits; there was one connector then. */
+    "UPDATE connection SET credits ="
+    " CASE json_extract(config, '$.deployment') WHEN 'on_premises' THEN 8 ELSE 4 END"
+    " WHERE deleted_at IS NULL AND connector = 'peoplesoft';"
+    "INSERT INTO credit_entry (organization_pk, connection_pk, connection_id, at, amount, overage,"
+    " used, reason, request_id)"
+    " SELECT organization_pk, pk, id, created_at, credits, 0,"
+    " sum(credits) OVER (PARTITION BY organization_pk ORDER BY pk), 'created', ''"
+    " FROM connection WHERE credits > 0 ORDER BY pk;"
+    "UPDATE organization SET credits_used = (SELECT coalesce(sum(c.credits), 0) FROM connection c"
+    " WHERE c.organization_pk = organization.pk);";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
     {1, "organizations and connections", {organizations, sizeof(organizations) - 1}},
     {2, "streams, runs and changes", {runs, sizeof(runs) - 1}},
     {3, "events, endpoints and deliveries", {webhooks, sizeof(webhooks) - 1}},
+    {4, "credits", {credits, sizeof(credits) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

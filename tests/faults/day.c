@@ -164,6 +164,13 @@ static pst_code create_connection(struct pst_db_conn *conn, void *arg, struct ps
     };
     PST_TRY(seal(d, conn, "{\"password\":\"first\"}", &c.credentials, err));
     PST_TRY(pst_connections_create(conn, &c, PST_STR(""), err));
+    const struct pst_credit_wish wish = {.organization_pk = d->org.pk,
+                                         .connection_pk = c.pk,
+                                         .connection_id = c.id,
+                                         .credits = 4,
+                                         .reason = "created",
+                                         .now = at(2)};
+    PST_TRY(pst_credits_hold(conn, &wish, err));
     d->conn = c;
     return PST_OK;
 }

@@ -139,71 +139,7 @@ static void a_cancelled_or_late_run_makes_no_call(void **state)
     end(&f);
 }
 
-/* ---- slots ---- */
-
-struct holder {
-    struct pst_http_slots *slots;
-    atomic_int inside, most, done;
-};
-
-static void hold(void *arg)
-{
-    struct holder *h = arg;
-    struct pst_err err;
-    int64_t waited = 0;
-    for (int i = 0; i < 5; i++) {
-        if (pst_http_slot_take(h->slots, "http://h:80", (pst_mono){0}, NULL, &waited, &err) !=
-            PST_OK)
-            return;
-        int now = atomic_fetch_add(&h->inside, 1) + 1;
-        int most = atomic_load(&h->most);
-        while (now > most && !atomic_compare_exchange_weak(&h->most, &most, now)) {
-        }
-        pst_sleep_ms(2);
-        atomic_fetch_sub(&h->inside, 1);
-        pst_http_slot_give(h->slots, "http://h:80");
-        atomic_fetch_add(&h->done, 1);
-    }
-}
-
-static void no_more_calls_than_slots_run_at_once(void **state)
-{
-    (void)state;
-    struct holder h = {0};
-    struct pst_err err;
-    struct pst_thread *threads[10];
-    assert_ok(pst_http_slots_new(&h.slots, 3, &err));
-    for (size_t i = 0; i < PST_COUNT(threads); i++)
-        assert_ok(pst_thread_start(&threads[i], "hold", hold, &h, &err));
-    for (size_t i = 0; i < PST_COUNT(threads); i++)
-        pst_thread_join(threads[i]);
-    assert_int_equal(h.done, 50);
-    assert_int_equal(h.most, 3);
-    pst_http_slots_free(h.slots);
-}
-
-static void waiting_for_a_slot_ends_with_the_deadline_or_the_cancel_flag(void **state)
-{
-    (void)state;
-    struct pst_http_slots *slots = NULL;
-    struct pst_err err;
-    int64_t waited = 0;
-    atomic_bool cancel = false;
-    assert_ok(pst_http_slots_new(&slots, 1, &err));
-    assert_ok(pst_http_slot_take(slots, "a", (pst_mono){0}, NULL, &waited, &err));
-    assert_ok(pst_http_slot_take(slots, "b", (pst_mono){0}, NULL, &waited, &err));
-    pst_mono soon = pst_mono_after_ms(pst_mono_now(), 30);
-    assert_code(pst_http_slot_take(slots, "a", soon, NULL, &waited, &err), PST_E_UNAVAILABLE);
-    assert_true(waited >= 29000);
-    atomic_store(&cancel, true);
-    assert_code(pst_http_slot_take(slots, "a", (pst_mono){0}, &cancel, &waited, &err),
-                PST_E_CANCELLED);
-    pst_http_slot_give(slots, "a");
-    assert_ok(pst_http_slot_take(slots, "a", (pst_mono){0}, NULL, &waited, &err));
-    pst_http_slot_give(slots, "a");
-    pst_http_slot_give(slots, "b");
-    pst_http_slots_free(slots);
-}
+/* ---- memory ---- */
 
 static void failed_allocations_are_reported_and_nothing_leaks(void **state)
 {
@@ -217,16 +153,20 @@ static void failed_allocations_are_reported_and_nothing_leaks(void **state)
         int64_t waited = 0;
         int64_t live = pst_alloc_live();
         struct pst_http_slots *slots = NULL;
+        struct pst_http_slot *slot = NULL;
+        const struct pst_http_wait wait = {.origin = "a", .owner = PST_STR("b")};
         pst_code code = pst_gate_new(&gate, &(struct pst_gate_options){0}, &err);
         if (code == PST_OK)
             code = pst_http_new(&http, &(struct pst_http_options){0}, &err);
         if (code == PST_OK)
             code = pst_gate_begin(&run, gate, &(struct pst_gate_run_options){.http = http}, &err);
         if (code == PST_OK)
-            code = pst_http_slots_new(&slots, 1, &err);
+            code = pst_http_slots_new(&slots, 1, 1, &err);
         if (code == PST_OK)
-            code = pst_http_slot_take(slots, "a", (pst_mono){0}, NULL, &waited, &err);
+            code = pst_http_slot_take(slots, &wait, &slot, &waited, &err);
         assert_int_equal(code, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+        if (slot)
+            pst_http_slot_give(slots, slot);
         pst_http_slots_free(slots);
         pst_gate_end(run);
         pst_http_free(http);
@@ -243,8 +183,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_and_bad_calls_are_counted_and_observed),
         cmocka_unit_test(a_cancelled_or_late_run_makes_no_call),
-        cmocka_unit_test(no_more_calls_than_slots_run_at_once),
-        cmocka_unit_test(waiting_for_a_slot_ends_with_the_deadline_or_the_cancel_flag),
         cmocka_unit_test(failed_allocations_are_reported_and_nothing_leaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
