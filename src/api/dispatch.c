@@ -159,6 +159,7 @@ pst_code pst_api_dispatch(void *self, struct pst_request *req, struct pst_respon
     call->now = req->wall;
     call->reader = bound->api->loops[req->loop].reader;
     req->user = call;
+    pst_api_read_trace(call);
     PST_TRY(prepare(call, err));
     pst_api_touch(call);
     return call->op->where == PST_RUN_LOOP ? call->op->run(call, err) : hand_over(call, err);

@@ -189,9 +189,8 @@ pst_code pst_detector_contact(struct pst_detector *d, pst_mono now, int64_t conn
     return PST_OK;
 }
 
-void pst_detector_store(struct pst_detector *d, pst_mono now, bool is_failing)
+void pst_detector_store(struct pst_detector *d, bool is_failing)
 {
-    (void)now;
     d->store.is_bad = is_failing;
 }
 

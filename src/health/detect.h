@@ -43,7 +43,7 @@ pst_code pst_detector_contact(struct pst_detector *d, pst_mono now, int64_t conn
 void pst_detector_forget(struct pst_detector *d, int64_t connection_pk);
 
 /* Whether Penstock's own store has trouble, from now on. */
-void pst_detector_store(struct pst_detector *d, pst_mono now, bool is_failing);
+void pst_detector_store(struct pst_detector *d, bool is_failing);
 
 /* An incident that was open when the program ended: it is closed as if it had begun now. */
 pst_code pst_detector_resume(struct pst_detector *d, pst_mono now, enum pst_reach reach,

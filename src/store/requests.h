@@ -25,6 +25,8 @@ struct pst_request_row {
     pst_wall at; /* when it came in */
     int64_t organization_pk; /* 0 = none */
     int64_t connection_pk; /* 0 = none */
+    struct pst_id organization_id, connection_id; /* of the same; "" where they are gone. Not
+                                                     written */
     struct pst_id sync_id; /* that it started or looked at, or "" */
     struct pst_id actor; /* "key_...", "operator", or "" */
     int status;
@@ -117,6 +119,14 @@ struct pst_seen_connection {
 pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str origin,
                         pst_wall from, pst_wall to, struct pst_arena *arena,
                         struct pst_seen_connection **out, size_t *count, struct pst_err *err);
+
+/* The connection and its connector; *pk 0: there is none. */
+pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_t *pk,
+                         char *connector, size_t size, struct pst_err *err);
+/* The organizations of those connections, each once; or all there are. At most 10,000. */
+pst_code pst_calls_organizations(struct pst_db_conn *conn, const int64_t *connections, size_t n,
+                                 bool all, struct pst_arena *arena, int64_t **out, size_t *count,
+                                 struct pst_err *err);
 
 /* One bounded batch: rows before `before`, and what is beyond max_rows of either table. */
 pst_code pst_requests_retain(struct pst_db_conn *conn, pst_wall before, int64_t max_rows,

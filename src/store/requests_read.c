@@ -6,7 +6,9 @@
 /* clang-format off */
 #define REQUEST                                                                                    \
     "SELECT pk, at, organization_pk, connection_pk, status, duration_us, bytes, id, trace_id,"     \
-    " sync_id, operation, method, code, cause, actor, detail FROM request "
+    " sync_id, operation, method, code, cause, actor, detail,"                                     \
+    " (SELECT c.id FROM connection c WHERE c.pk = request.connection_pk),"                         \
+    " (SELECT o.id FROM organization o WHERE o.pk = request.organization_pk) FROM request "
 #define CALL                                                                                       \
     "SELECT pk, at, connection_pk, class, request_id, sync_id, number, status, bytes, waited_us,"  \
     " dns_us, connect_us, tls_us, first_byte_us, total_us, span_id, origin, method, path, fault,"  \
@@ -31,6 +33,8 @@ static void read_request(struct pst_stmt *st, struct pst_request_row *r)
         .duration_us = pst_stmt_i64(st, 5),
         .bytes = (uint64_t)pst_stmt_i64(st, 6),
         .sync_id = pst_row_id(st, 9, "sync_"),
+        .connection_id = pst_row_id(st, 16, "conn_"),
+        .organization_id = pst_row_id(st, 17, "org_"),
     };
     read_bytes(st, 7, r->id, PST_ID_RAW);
     read_bytes(st, 8, r->trace_id, PST_TRACE_ID);
@@ -343,5 +347,64 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     PST_TRY(add_owners(conn, connection_pk, &t, err));
     *out = t.items;
     *count = t.count;
+    return PST_OK;
+}
+
+pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_t *pk,
+                         char *connector, size_t size, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    uint8_t raw[PST_ID_RAW];
+    bool row = false;
+    *pk = 0;
+    if (!pst_row_raw_id(raw, "conn_", connection_id))
+        return PST_OK;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT pk, connector FROM connection"
+                                " WHERE id = ?1 AND deleted_at IS NULL"),
+                        &st, err));
+    pst_stmt_bind_blob(st, 1, raw, sizeof(raw));
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (row && pst_str_copy(connector, size, pst_stmt_str(st, 1)))
+        *pk = pst_stmt_i64(st, 0);
+    return PST_OK;
+}
+
+static bool is_listed(const int64_t *list, size_t count, int64_t pk)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (list[i] == pk)
+            return true;
+    }
+    return false;
+}
+
+pst_code pst_calls_organizations(struct pst_db_conn *conn, const int64_t *connections, size_t n,
+                                 bool all, struct pst_arena *arena, int64_t **out, size_t *count,
+                                 struct pst_err *err)
+{
+    enum { ORGANIZATIONS_MAX = 10000 };
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    int64_t *list = NULL;
+    int64_t pk = 0;
+    bool row = false;
+    *count = 0;
+    PST_TRY(pst_arena_array(arena, &list, ORGANIZATIONS_MAX, sizeof(*list), err));
+    *out = list;
+    for (size_t i = 0; i < n && *count < ORGANIZATIONS_MAX; i++) {
+        PST_TRY(pst_row_int(conn, PST_STR("SELECT organization_pk FROM connection WHERE pk = ?1"),
+                            &connections[i], 1, &pk, err));
+        if (pk && !is_listed(list, *count, pk))
+            list[(*count)++] = pk;
+    }
+    if (!all)
+        return PST_OK;
+    PST_TRY(pst_db_stmt(conn, PST_STR("SELECT pk FROM organization ORDER BY pk LIMIT ?1"), &st, err));
+    pst_stmt_bind_i64(st, 1, ORGANIZATIONS_MAX);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        list[(*count)++] = pst_stmt_i64(st, 0);
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
     return PST_OK;
 }
