@@ -202,8 +202,7 @@ void pst_api_on_finished(void *self, const struct pst_request *req, const struct
     const struct pst_api_call *call = req ? req->user : NULL;
     pst_api_trace_id(trace, call, request_id);
     PST_LOG(PST_LOG_DEBUG, "request", PST_F_ID("request_id", request_id),
-            PST_F_Z("trace_id", trace),
-            PST_F_Z("method", req ? pst_method_name(req->method) : ""),
+            PST_F_Z("trace_id", trace), PST_F_Z("method", req ? pst_method_name(req->method) : ""),
             PST_F_STR("path", without_key(req ? req->path : PST_STR(""))),
             PST_F_INT("status", outcome->status), PST_F_INT("bytes", outcome->bytes),
             PST_F_INT("duration_us", outcome->duration_us),

@@ -1,7 +1,8 @@
-/* api/diagnosis.c: gathering the evidence for a verdict (health/diagnose.h), and saying it in words.
+/* api/diagnosis.c: gathering the evidence for a verdict (health/diagnose.h), and saying it in
+ * words.
  *
- * Numbers of connections are those of the caller's own organization; what others have counts for the
- * verdict, and is told only as `elsewhere`. */
+ * Numbers of connections are those of the caller's own organization; what others have counts for
+ * the verdict, and is told only as `elsewhere`. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -107,8 +108,8 @@ static pst_code find_own_calls(struct inquiry *q, struct pst_call_row **out, siz
         /* What was stored at this moment is in both. */
         bool is_known = false;
         for (size_t k = 0; k < fresh; k++)
-            is_known = is_known ||
-                       (all[k].at.us == stored[i].at.us && all[k].number == stored[i].number);
+            is_known =
+                is_known || (all[k].at.us == stored[i].at.us && all[k].number == stored[i].number);
         if (!is_known)
             all[n++] = stored[i];
     }
@@ -146,6 +147,7 @@ static pst_code look_at_others(struct inquiry *q, const char *origin, struct pst
 {
     struct pst_seen_connection *list = NULL;
     size_t count = 0;
+    bool is_listed = false;
     struct pst_evidence *e = &q->evidence;
     pst_wall from = {q->at.us - BEFORE_US};
     pst_wall to = {q->at.us + AFTER_US};
@@ -153,15 +155,21 @@ static pst_code look_at_others(struct inquiry *q, const char *origin, struct pst
                            q->call->arena, &list, &count, err));
     for (size_t i = 0; i < count; i++) {
         const struct pst_seen_connection *s = &list[i];
-        bool is_own = q->call->caller == PST_CALLER_OPERATOR ||
-                      (s->organization_pk == q->connection.organization_pk &&
-                       (q->call->caller != PST_CALLER_TOKEN ||
-                        s->connection_pk == q->connection.pk));
+        bool is_own =
+            q->call->caller == PST_CALLER_OPERATOR ||
+            (s->organization_pk == q->connection.organization_pk &&
+             (q->call->caller != PST_CALLER_TOKEN || s->connection_pk == q->connection.pk));
         if (s->is_same_host && s->is_same_connector)
             count_peer(&e->host, &q->own_host, is_own, s->is_failing);
         if (s->is_same_connector)
             count_peer(&e->connector, &q->own_connector, is_own, s->is_failing);
         q->elsewhere = q->elsewhere || (s->is_same_connector && !is_own && s->is_failing);
+        is_listed = is_listed || s->connection_pk == q->connection.pk;
+    }
+    /* Its first calls may not be stored yet. */
+    if (!is_listed && (q->unreachable || e->good || e->failed_operations)) {
+        count_peer(&e->host, &q->own_host, true, e->is_failing_now);
+        count_peer(&e->connector, &q->own_connector, true, e->is_failing_now);
     }
     e->failing_hosts = count_hosts(list, count);
     return PST_OK;
@@ -364,6 +372,7 @@ static pst_code look_at_sync(struct inquiry *q, const struct pst_sync *sync, str
     struct pst_call_row *calls = NULL;
     size_t count = 0;
     q->error = sync->error_message;
+    q->failed = NULL;
     q->at = pst_wall_is_none(sync->ended_at) ? q->call->now : sync->ended_at;
     if (sync->status == PST_SYNC_CANCELLED) {
         q->cause = PST_CAUSE_CANCELLED;
@@ -485,8 +494,7 @@ pst_code pst_api_diagnose_sync(struct pst_api_call *call, struct pst_err *err)
     struct pst_sync sync;
     struct inquiry q = {.call = call, .connection = call->connection, .cause = PST_CAUSE_WORKED};
     pst_str id = pst_request_param(call->req, "sync_id");
-    pst_code code =
-        pst_syncs_get(call->reader, call->connection.pk, id, call->arena, &sync, err);
+    pst_code code = pst_syncs_get(call->reader, call->connection.pk, id, call->arena, &sync, err);
     if (code == PST_E_NOT_FOUND)
         return PST_FAIL(err, PST_E_NOT_FOUND, "there is no sync '%.*s'", PST_STR_ARG(id));
     PST_TRY(code);

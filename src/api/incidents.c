@@ -217,8 +217,8 @@ static pst_code edit_in_job(struct pst_db_conn *conn, void *arg, struct pst_err 
     pst_str id = pst_request_param(e->call->req, "incident_id");
     struct pst_incident before;
     PST_TRY(pst_incidents_get(conn, id, e->call->arena, &before, err));
-    PST_TRY(pst_incidents_edit(conn, before.pk, e->title, e->components, e->impact, e->call->now,
-                               err));
+    PST_TRY(
+        pst_incidents_edit(conn, before.pk, e->title, e->components, e->impact, e->call->now, err));
     PST_TRY(pst_api_audit(conn, e->call, "incident.update", id, PST_STR(""), err));
     return pst_incidents_get(conn, id, e->call->arena, &e->incident, err);
 }

@@ -3,7 +3,8 @@
 
 enum { CALLS_MAX = 200 };
 
-/* ---- who may see what: the operator all, a key its organization's, a token its connection's ---- */
+/* ---- who may see what: the operator all, a key its organization's, a token its connection's ----
+ */
 
 static int64_t visible_organization(const struct pst_api_call *call, bool is_list)
 {
@@ -67,8 +68,8 @@ void pst_api_put_call(struct pst_json_writer *w, const struct pst_call_row *c)
         const char *name;
         int64_t us;
     } steps[] = {
-        {"waiting", c->waited_us},  {"dns", c->dns_us},
-        {"connect", c->connect_us}, {"tls", c->tls_us},
+        {"waiting", c->waited_us},        {"dns", c->dns_us},
+        {"connect", c->connect_us},       {"tls", c->tls_us},
         {"first_byte", c->first_byte_us}, {"total", c->total_us},
     };
     pst_json_begin_object(w);
@@ -96,8 +97,7 @@ void pst_api_put_call(struct pst_json_writer *w, const struct pst_call_row *c)
 
 static pst_code no_such_request(const struct pst_api_call *call, struct pst_err *err)
 {
-    return PST_FAIL(err, PST_E_NOT_FOUND,
-                    "there is no request '%.*s', or it is not kept any more",
+    return PST_FAIL(err, PST_E_NOT_FOUND, "there is no request '%.*s', or it is not kept any more",
                     PST_STR_ARG(pst_request_param(call->req, "request_id")));
 }
 
@@ -136,8 +136,8 @@ pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_ca
         /* What was stored at this moment is in both. */
         bool is_known = false;
         for (size_t k = 0; k < stored; k++)
-            is_known = is_known ||
-                       (all[k].number == fresh[i].number && all[k].at.us == fresh[i].at.us);
+            is_known =
+                is_known || (all[k].number == fresh[i].number && all[k].at.us == fresh[i].at.us);
         if (!is_known)
             all[(*count)++] = fresh[i];
     }
@@ -152,7 +152,8 @@ pst_code pst_api_get_request(struct pst_api_call *call, struct pst_err *err)
     struct pst_call_row *calls = NULL;
     size_t count = 0;
     PST_TRY(find_request(call, &row, err));
-    PST_TRY(pst_api_find_calls(call, pst_request_param(call->req, "request_id"), &calls, &count, err));
+    PST_TRY(
+        pst_api_find_calls(call, pst_request_param(call->req, "request_id"), &calls, &count, err));
     pst_api_begin(call, &w);
     put_request(&w, &row);
     pst_json_add_array(&w, "calls");
@@ -173,9 +174,8 @@ static pst_code read_connection(struct pst_api_call *call, int64_t *pk, struct p
     *pk = call->caller == PST_CALLER_TOKEN ? call->access.connection_pk : 0;
     if (id.len == 0)
         return PST_OK;
-    pst_code code =
-        pst_connections_get_deleted(call->reader, visible_organization(call, true), id, call->arena,
-                                    &connection, err);
+    pst_code code = pst_connections_get_deleted(call->reader, visible_organization(call, true), id,
+                                                call->arena, &connection, err);
     bool is_foreign = code == PST_OK && *pk && *pk != connection.pk;
     if (code == PST_E_NOT_FOUND || is_foreign)
         return PST_FAIL(err, PST_E_NOT_FOUND, "there is no connection '%.*s'", PST_STR_ARG(id));

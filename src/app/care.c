@@ -10,7 +10,13 @@
 enum { BATCH_ROWS = 2000 };
 
 /* Days; changes have an option of their own. */
-enum { SYNCS_DAYS = 90, HISTORY_DAYS = 400, AUDIT_DAYS = 400, REJECTED_DAYS = 90, INCIDENTS_DAYS = 400 };
+enum {
+    SYNCS_DAYS = 90,
+    HISTORY_DAYS = 400,
+    AUDIT_DAYS = 400,
+    REJECTED_DAYS = 90,
+    INCIDENTS_DAYS = 400
+};
 
 struct care_job {
     struct pst_retention keep;

@@ -1,9 +1,10 @@
 /* app/journal.c: the request log between the threads that have something to log and the store.
  *
- * What is logged goes into bounded rings, one per server loop and one for calls of connected systems,
- * each under a lock that nobody holds for longer than a copy. Once a second the watch thread takes
- * what is there and writes it as one job; while the store does not take it, it is kept, and the
- * rings drop their oldest when they are full. A look-up finds what is not stored yet, too. */
+ * What is logged goes into bounded rings, one per server loop and one for calls of connected
+ * systems, each under a lock that nobody holds for longer than a copy. Once a second the watch
+ * thread takes what is there and writes it as one job; while the store does not take it, it is
+ * kept, and the rings drop their oldest when they are full. A look-up finds what is not stored yet,
+ * too. */
 #include "app/journal.h"
 
 #include <pthread.h>
@@ -241,8 +242,7 @@ static bool is_request(const struct pst_request_row *row, const uint8_t raw[PST_
     return memcmp(row->id, raw, PST_ID_RAW) == 0;
 }
 
-static bool find_in_ring(struct ring *r, const uint8_t raw[PST_ID_RAW],
-                         struct pst_request_row *out)
+static bool find_in_ring(struct ring *r, const uint8_t raw[PST_ID_RAW], struct pst_request_row *out)
 {
     const struct pst_request_row *found = NULL;
     (void)pthread_mutex_lock(&r->mutex);

@@ -175,8 +175,8 @@ static pst_code tell_one(struct pst_db_conn *conn, const struct waiting *x, int6
     else
         (void)snprintf(message, sizeof(message),
                        "many connections %s '%s' fail at the same time (incident %s)",
-                       x->what.reach == PST_REACH_HOST ? "to" : "of the connector",
-                       x->what.subject, x->id.text);
+                       x->what.reach == PST_REACH_HOST ? "to" : "of the connector", x->what.subject,
+                       x->id.text);
     const struct pst_event_trouble trouble = {
         .organization_pk = organization_pk,
         .code = is_ours ? PST_E_UNAVAILABLE : PST_E_UNREACHABLE,
@@ -184,9 +184,8 @@ static pst_code tell_one(struct pst_db_conn *conn, const struct waiting *x, int6
     };
     /* An organization that went meanwhile need not be told. */
     pst_code code = pst_event_tell_trouble(conn, &trouble, x->at, &ignored);
-    return code == PST_OK || code == PST_E_NOT_FOUND
-               ? PST_OK
-               : PST_FAIL(err, code, "%s", ignored.msg);
+    return code == PST_OK || code == PST_E_NOT_FOUND ? PST_OK
+                                                     : PST_FAIL(err, code, "%s", ignored.msg);
 }
 
 static pst_code tell_concerned(struct pst_db_conn *conn, struct pst_watch *w,
@@ -256,8 +255,7 @@ static void write_waiting(struct pst_watch *w)
     while (done < w->waiting_count) {
         struct waiting *x = &w->waiting[done];
         struct incident_job job = {w, x};
-        w->affected_count =
-            pst_detector_affected(w->detector, &x->what, w->affected, AFFECTED_MAX);
+        w->affected_count = pst_detector_affected(w->detector, &x->what, w->affected, AFFECTED_MAX);
         if (pst_db_write(w->options.db, write_incident, &job, &err) != PST_OK) {
             PST_LOG(PST_LOG_DEBUG, "an incident waits for the store", PST_F_Z("error", err.msg));
             break;

@@ -134,11 +134,10 @@ static pst_code add_trace(struct pst_gate_run *run, struct pst_http_request *r,
         memcpy(headers, r->headers, n * sizeof(*headers));
     run->gate->options.random(run->span_id, sizeof(run->span_id));
     pst_trace_format(run->traceparent, &run->trace, run->span_id);
-    headers[n++] = (struct pst_http_header){PST_STR("traceparent"),
-                                            pst_str_from(run->traceparent)};
+    headers[n++] = (struct pst_http_header){PST_STR("traceparent"), pst_str_from(run->traceparent)};
     if (run->trace.state[0])
-        headers[n++] = (struct pst_http_header){PST_STR("tracestate"),
-                                                pst_str_from(run->trace.state)};
+        headers[n++] =
+            (struct pst_http_header){PST_STR("tracestate"), pst_str_from(run->trace.state)};
     r->headers = headers;
     r->header_count = n;
     return PST_OK;

@@ -67,8 +67,8 @@ PST_DEFINE_AUTO(gate, struct pst_gate, pst_gate_free);
 struct pst_gate_run_options {
     pst_str connection_id, request_id, sync_id;
     uint64_t credentials_mark; /* which credentials it goes by; handed on to the observer */
-    const struct pst_trace *trace; /* that it belongs to, copied; NULL: one of its own, with the bits
-                                      of the sync's id, else of the request's */
+    const struct pst_trace *trace; /* that it belongs to, copied; NULL: one of its own, with the
+                                      bits of the sync's id, else of the request's */
     const struct pst_connector_ops *connector; /* its words for refusals; may be NULL */
     struct pst_http *http; /* this thread's client; its cookies are forgotten at both ends */
     const atomic_bool *cancel; /* may be NULL */

@@ -299,8 +299,8 @@ size_t pst_detector_affected(const struct pst_detector *d, const struct pst_dete
     size_t n = 0;
     for (const struct member *m = d->newest; m && n < max; m = m->older) {
         const struct group *g = of->reach == PST_REACH_HOST ? m->host : m->connector;
-        if (m->is_failing && of->reach != PST_REACH_PENSTOCK &&
-            strcmp(of->subject, g->name) == 0 && strcmp(of->connector, m->connector->name) == 0)
+        if (m->is_failing && of->reach != PST_REACH_PENSTOCK && strcmp(of->subject, g->name) == 0 &&
+            strcmp(of->connector, m->connector->name) == 0)
             out[n++] = m->pk;
     }
     return n;

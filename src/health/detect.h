@@ -1,13 +1,14 @@
 /* health/detect.h: the systemic detector, as a pure machine: from contacts of all connections to
  * incidents that begin and end.
  *
- * Of every connection the newest contact counts, for as long as the window. When many connections of
- * a host or of a connector fail (pst_peers_many_of_*) for open_after_ms without a break, an incident
- * begins; when fewer than a fifth of those seen fail for close_after_ms, it ends. Penstock's own
- * trouble (its store) is told as a state and treated the same way. An incident of the connector takes
- * the place of those of its hosts: none is opened beside it.
+ * Of every connection the newest contact counts, for as long as the window. When many connections
+ * of a host or of a connector fail (pst_peers_many_of_*) for open_after_ms without a break, an
+ * incident begins; when fewer than a fifth of those seen fail for close_after_ms, it ends.
+ * Penstock's own trouble (its store) is told as a state and treated the same way. An incident of
+ * the connector takes the place of those of its hosts: none is opened beside it.
  *
- * Bounded: at most PST_DETECT_CONNECTIONS connections, of which the one seen longest ago makes room.
+ * Bounded: at most PST_DETECT_CONNECTIONS connections, of which the one seen longest ago makes
+ * room.
  *
  * Thread-safety: one thread at a time. Time is passed in and may stand still, not go back.
  */

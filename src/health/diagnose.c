@@ -92,8 +92,9 @@ static const struct {
     const char *fault;
     enum pst_cause cause;
 } BY_FAULT[] = {
-    {"dns", PST_CAUSE_DNS},     {"connect", PST_CAUSE_CONNECT},   {"tls", PST_CAUSE_TLS},
-    {"reset", PST_CAUSE_RESET}, {"truncated", PST_CAUSE_RESET},   {"protocol", PST_CAUSE_PROTOCOL},
+    {"dns", PST_CAUSE_DNS},         {"connect", PST_CAUSE_CONNECT},
+    {"tls", PST_CAUSE_TLS},         {"reset", PST_CAUSE_RESET},
+    {"truncated", PST_CAUSE_RESET}, {"protocol", PST_CAUSE_PROTOCOL},
     {"timeout", PST_CAUSE_TIMEOUT},
 };
 
@@ -184,9 +185,9 @@ struct pst_verdict pst_diagnose(const struct pst_evidence *e)
     case FINE:
         return v;
     case PENSTOCK:
-        return systemic(PST_REACH_PENSTOCK,
-                        e->store_is_failing && e->cause != PST_CAUSE_DISK_FULL ? PST_CAUSE_STORE
-                                                                               : e->cause);
+        return systemic(PST_REACH_PENSTOCK, e->store_is_failing && e->cause != PST_CAUSE_DISK_FULL
+                                                ? PST_CAUSE_STORE
+                                                : e->cause);
     case REACH:
     case REFUSED:
         return judge_reach(e);

@@ -172,12 +172,13 @@ static pst_code read_updates(struct pst_db_conn *conn, struct pst_arena *arena,
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
     int64_t count = 0;
-    PST_TRY(pst_row_int(conn, PST_STR("SELECT count(*) FROM incident_update WHERE incident_pk = ?1"),
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT count(*) FROM incident_update WHERE incident_pk = ?1"),
                         &incident->pk, 1, &count, err));
     if (count > UPDATES_MAX)
         count = UPDATES_MAX;
-    PST_TRY(pst_arena_array(arena, &incident->updates, (size_t)count, sizeof(*incident->updates),
-                            err));
+    PST_TRY(
+        pst_arena_array(arena, &incident->updates, (size_t)count, sizeof(*incident->updates), err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("SELECT at, state, text, actor FROM incident_update"
                                 " WHERE incident_pk = ?1 ORDER BY pk LIMIT ?2"),

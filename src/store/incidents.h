@@ -72,8 +72,8 @@ pst_code pst_incidents_edit(struct pst_db_conn *conn, int64_t pk, pst_str title,
 pst_code pst_incidents_get(struct pst_db_conn *conn, pst_str id, struct pst_arena *arena,
                            struct pst_incident *out, struct pst_err *err);
 
-/* Newest first, before before_pk (0 = from the newest); those closed before `since` (none = all) are
- * left out. limit 1..500. */
+/* Newest first, before before_pk (0 = from the newest); those closed before `since` (none = all)
+ * are left out. limit 1..500. */
 pst_code pst_incidents_list(struct pst_db_conn *conn, bool open_only, pst_wall since,
                             int64_t before_pk, size_t limit, struct pst_arena *arena,
                             struct pst_incident **out, size_t *count, bool *more,

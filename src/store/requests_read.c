@@ -123,8 +123,8 @@ static pst_code seek(struct pst_db_conn *conn, pst_wall at, int64_t *out, struct
 
 static bool is_wanted(const struct pst_request_query *q, const struct pst_request_row *r)
 {
-    bool is_status = q->status == 0 || (q->status < 10 ? r->status / 100 == q->status
-                                                       : r->status == (int)q->status);
+    bool is_status = q->status == 0 ||
+                     (q->status < 10 ? r->status / 100 == q->status : r->status == (int)q->status);
     bool is_time = (pst_wall_is_none(q->since) || r->at.us >= q->since.us) &&
                    (pst_wall_is_none(q->until) || r->at.us < q->until.us);
     return is_status && is_time && (q->code.len == 0 || pst_str_is(q->code, r->code)) &&
@@ -147,8 +147,8 @@ static pst_code open_list(struct pst_db_conn *conn, const struct pst_request_que
                             st, err));
         pst_stmt_bind_i64(*st, 1, q->organization_pk);
     } else {
-        PST_TRY(pst_db_stmt(conn, PST_STR(REQUEST "WHERE pk < ?2 ORDER BY pk DESC LIMIT ?3"), st,
-                            err));
+        PST_TRY(
+            pst_db_stmt(conn, PST_STR(REQUEST "WHERE pk < ?2 ORDER BY pk DESC LIMIT ?3"), st, err));
     }
     return PST_OK;
 }
@@ -175,8 +175,7 @@ pst_code pst_requests_list(struct pst_db_conn *conn, const struct pst_request_qu
     while (row && *count < q->limit && looked < PST_REQUESTS_BUDGET) {
         read_request(st, &items[*count]);
         *last_pk = items[*count].pk;
-        bool is_over =
-            !pst_wall_is_none(q->since) && items[*count].at.us < q->since.us - SLOP_US;
+        bool is_over = !pst_wall_is_none(q->since) && items[*count].at.us < q->since.us - SLOP_US;
         *count += is_wanted(q, &items[*count]);
         looked++;
         PST_TRY(pst_stmt_step(st, &row, err));
@@ -399,7 +398,8 @@ pst_code pst_calls_organizations(struct pst_db_conn *conn, const int64_t *connec
     }
     if (!all)
         return PST_OK;
-    PST_TRY(pst_db_stmt(conn, PST_STR("SELECT pk FROM organization ORDER BY pk LIMIT ?1"), &st, err));
+    PST_TRY(
+        pst_db_stmt(conn, PST_STR("SELECT pk FROM organization ORDER BY pk LIMIT ?1"), &st, err));
     pst_stmt_bind_i64(st, 1, ORGANIZATIONS_MAX);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row) {

@@ -99,10 +99,11 @@ static pst_code write_policy(struct pst_web *web, struct pst_err *err)
     pst_sha256(digest, pst_str_from(pst_web_style));
     pst_base64_encode(&text, PST_BASE64, (pst_str){(const char *)digest, sizeof(digest)});
     PST_TRY(pst_buf_check(&text, err));
-    (void)snprintf(web->policy, sizeof(web->policy),
-                   "default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; "
-                   "frame-ancestors *",
-                   text.ptr);
+    (void)snprintf(
+        web->policy, sizeof(web->policy),
+        "default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors *",
+        text.ptr);
     return PST_OK;
 }
 
@@ -206,8 +207,8 @@ static pst_code read_board(struct pst_web *web, struct pst_db_conn *conn, pst_wa
     PST_TRY(pst_arena_new(&arena, ARENA_BYTES, err));
     PST_TRY(pst_incidents_list(conn, false, since, 0, INCIDENTS_MAX, arena, &incidents,
                                &incident_count, &more, err));
-    PST_TRY(pst_status_days_list(conn, today - PST_WEB_DAYS + 1, limit, arena, &days, &day_count,
-                                 err));
+    PST_TRY(
+        pst_status_days_list(conn, today - PST_WEB_DAYS + 1, limit, arena, &days, &day_count, err));
     b->today = today;
     b->incidents = incidents;
     b->incident_count = incident_count;

@@ -2,8 +2,8 @@
  *
  * What is shown is drawn from time to time by pst_web_refresh and kept as bytes, so that an answer
  * costs a copy, and the page is there when the store is not: then the last picture is drawn again,
- * with the store's trouble on it. It shows nothing of any organization: no names, ids, hosts, and no
- * numbers of connections.
+ * with the store's trouble on it. It shows nothing of any organization: no names, ids, hosts, and
+ * no numbers of connections.
  *
  *   /status        HTML, or JSON where Accept says so
  *   /status.json   JSON
