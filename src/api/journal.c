@@ -1,4 +1,6 @@
 /* api/journal.c: what is noted of every request when it has ended, and the trace it belongs to. */
+#include <stdio.h>
+
 #include "api/internal.h"
 #include "health/diagnose.h"
 
@@ -33,12 +35,47 @@ void pst_api_trace_id(char out[PST_TRACE_TEXT], const struct pst_api_call *call,
     pst_trace_format_id(out, id);
 }
 
+/* A word of ours: it stands in the description of the API. */
+static bool is_our_word(const struct pst_api *api, pst_str word)
+{
+    char quoted[48];
+    if (word.len == 0 || word.len + 3 > sizeof(quoted))
+        return false;
+    int n = snprintf(quoted, sizeof(quoted), "\"%.*s\"", PST_STR_ARG(word));
+    return memmem(api->openapi.ptr, api->openapi.len, quoted, (size_t)n) != NULL;
+}
+
+/* From the first quote to the last one, since a caller's text may have quotes in it; NULL: nothing is
+ * quoted, or one word of ours. */
+static pst_str find_said(const struct pst_api *api, pst_str text)
+{
+    const char *first = memchr(text.ptr, '\'', text.len);
+    const char *last = text.len ? memrchr(text.ptr, '\'', text.len) : NULL;
+    if (!first || first == last)
+        return (pst_str){first, first ? (size_t)(text.ptr + text.len - first) : 0};
+    pst_str inside = {first + 1, (size_t)(last - first - 1)};
+    return is_our_word(api, inside) ? (pst_str){NULL, 0} : inside;
+}
+
+/* What callers say may hold a secret that came into the wrong place: of the errors that quote it,
+ * only our own words are kept. */
 void pst_api_note_failure(struct pst_api_call *call, const struct pst_err *err)
 {
+    char *out = call->failure_text;
+    size_t size = sizeof(call->failure_text);
     pst_str text = pst_str_from(err->msg);
     call->failure = err->code;
-    (void)pst_str_copy(call->failure_text, sizeof(call->failure_text),
-                       pst_str_sub(text, 0, sizeof(call->failure_text) - 1));
+    pst_str said = pst_code_origin(err->code) == PST_ORIGIN_REQUEST && text.len
+                       ? find_said(call->api, text)
+                       : (pst_str){NULL, 0};
+    if (!said.ptr) {
+        (void)pst_str_copy(out, size, pst_str_sub(text, 0, size - 1));
+        return;
+    }
+    size_t head = (size_t)(said.ptr - text.ptr);
+    pst_str tail = pst_str_sub(text, head + said.len, text.len);
+    (void)snprintf(out, size, "%.*s...%.*s", PST_STR_ARG(pst_str_sub(text, 0, head)),
+                   PST_STR_ARG(tail));
 }
 
 /* Where there was no operation: the first code that is answered with that status. */
@@ -56,15 +93,17 @@ static void copy_text(char *out, size_t size, pst_str text)
     (void)pst_str_copy(out, size, pst_str_sub(text, 0, size - 1));
 }
 
-/* The sync that the path names, else the one that was started. What a thread of a pool has written
- * may be read when there was a success, since it has let go of the call by then. */
+/* The sync that the path names, else the one that was started; of a success, since then it is there
+ * and its caller's, and a thread of a pool has let go of the call. */
 static void copy_sync(struct pst_request_row *row, const struct pst_api_call *call,
                       const struct pst_server_outcome *outcome)
 {
+    if (outcome->status >= 400)
+        return;
     pst_str named = pst_request_param(call->req, "sync_id");
     if (pst_id_parse(NULL, "sync_", named))
         copy_text(row->sync_id.text, sizeof(row->sync_id.text), named);
-    else if (outcome->status < 400)
+    else
         row->sync_id = call->sync_id;
 }
 

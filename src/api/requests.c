@@ -6,19 +6,17 @@ enum { CALLS_MAX = 200 };
 /* ---- who may see what: the operator all, a key its organization's, a token its connection's ----
  */
 
-static int64_t visible_organization(const struct pst_api_call *call, bool is_list)
+/* 0: all. The operator may narrow it to one organization by naming it. */
+static int64_t visible_organization(const struct pst_api_call *call)
 {
     bool is_named = pst_request_header(call->req, "Penstock-Organization", NULL).len > 0;
-    if (call->caller == PST_CALLER_OPERATOR && !(is_list && is_named))
-        return 0;
-    return call->organization_pk;
+    return call->caller == PST_CALLER_OPERATOR && !is_named ? 0 : call->organization_pk;
 }
 
 static bool is_visible(const struct pst_api_call *call, const struct pst_request_row *row)
 {
-    if (call->caller == PST_CALLER_OPERATOR)
-        return true;
-    if (row->organization_pk != call->organization_pk)
+    int64_t organization_pk = visible_organization(call);
+    if (organization_pk && row->organization_pk != organization_pk)
         return false;
     return call->caller != PST_CALLER_TOKEN || row->connection_pk == call->access.connection_pk;
 }
@@ -108,7 +106,7 @@ static pst_code find_request(struct pst_api_call *call, struct pst_request_row *
     pst_str id = pst_request_param(call->req, "request_id");
     if (!j->find || !j->find(j->self, id, row)) {
         pst_code code =
-            pst_requests_get(call->reader, visible_organization(call, false), id, row, err);
+            pst_requests_get(call->reader, visible_organization(call), id, row, err);
         if (code == PST_E_NOT_FOUND)
             return no_such_request(call, err);
         PST_TRY(code);
@@ -174,7 +172,7 @@ static pst_code read_connection(struct pst_api_call *call, int64_t *pk, struct p
     *pk = call->caller == PST_CALLER_TOKEN ? call->access.connection_pk : 0;
     if (id.len == 0)
         return PST_OK;
-    pst_code code = pst_connections_get_deleted(call->reader, visible_organization(call, true), id,
+    pst_code code = pst_connections_get_deleted(call->reader, visible_organization(call), id,
                                                 call->arena, &connection, err);
     bool is_foreign = code == PST_OK && *pk && *pk != connection.pk;
     if (code == PST_E_NOT_FOUND || is_foreign)
@@ -192,7 +190,7 @@ pst_code pst_api_list_requests(struct pst_api_call *call, struct pst_err *err)
     int64_t last_pk = 0;
     bool more = false;
     struct pst_request_query q = {
-        .organization_pk = visible_organization(call, true),
+        .organization_pk = visible_organization(call),
         .code = pst_api_query(call, "code"),
         .status = pst_api_query_i64(call, "status"),
         .since = pst_api_query_wall(call, "since"),

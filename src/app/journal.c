@@ -309,40 +309,40 @@ void pst_journal_stats(void *self, struct pst_api_journal_stats *out)
 
 /* ---- storing ---- */
 
-static pst_code write_batch(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+/* One job for all rings, so that what came first is never stored last. */
+static pst_code write_taken(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
-    return pst_requests_add(conn, arg, err);
-}
-
-static bool store_ring(struct pst_journal *j, struct ring *r, const struct pst_request_batch *batch)
-{
-    struct pst_err err;
-    struct pst_request_batch copy = *batch;
-    if (pst_db_write(j->db, write_batch, &copy, &err) != PST_OK) {
-        PST_LOG(PST_LOG_DEBUG, "the request log waits for the store", PST_F_Z("error", err.msg));
-        return false;
+    const struct pst_journal *j = arg;
+    struct pst_request_batch batch = {.calls = (const void *)j->calls.spare,
+                                      .call_count = j->calls.spare_len};
+    PST_TRY(pst_requests_add(conn, &batch, err));
+    for (unsigned i = 0; i < j->loops; i++) {
+        const struct ring *r = &j->requests[i];
+        batch = (struct pst_request_batch){.requests = (const void *)r->spare,
+                                           .request_count = r->spare_len};
+        PST_TRY(pst_requests_add(conn, &batch, err));
     }
-    forget_taken(r);
-    return true;
+    return PST_OK;
 }
 
 void pst_journal_flush(struct pst_journal *j,
                        void (*seen)(void *self, const struct pst_call_row *call), void *self)
 {
-    bool is_taken = j->calls.spare_len > 0; /* before, and told of then */
+    struct pst_err err;
+    bool was_taken = j->calls.spare_len > 0; /* before, and told of then */
     size_t count = take_items(&j->calls);
     const struct pst_call_row *calls = (const void *)j->calls.spare;
-    for (size_t i = 0; i < count && !is_taken && seen; i++)
+    for (size_t i = 0; i < count && !was_taken && seen; i++)
         seen(self, &calls[i]);
-    if (count)
-        (void)store_ring(j, &j->calls,
-                         &(struct pst_request_batch){.calls = calls, .call_count = count});
-    for (unsigned i = 0; i < j->loops; i++) {
-        struct ring *r = &j->requests[i];
-        count = take_items(r);
-        if (count)
-            (void)store_ring(j, r,
-                             &(struct pst_request_batch){.requests = (const void *)r->spare,
-                                                         .request_count = count});
+    for (unsigned i = 0; i < j->loops; i++)
+        count += take_items(&j->requests[i]);
+    if (count == 0)
+        return;
+    if (pst_db_write(j->db, write_taken, j, &err) != PST_OK) {
+        PST_LOG(PST_LOG_DEBUG, "the request log waits for the store", PST_F_Z("error", err.msg));
+        return;
     }
+    forget_taken(&j->calls);
+    for (unsigned i = 0; i < j->loops; i++)
+        forget_taken(&j->requests[i]);
 }

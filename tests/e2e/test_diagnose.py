@@ -230,9 +230,10 @@ def test_one_query_that_fails(connected, sim, kind, cause):
 
 def test_an_invalid_parameter(connected):
     api, connection = connected
-    response = api.call("GET", f"/v1/connections/{connection}/suppliers?colour=red")
-    diagnosis = says(verdict_of(api, response), "request", "invalid_request")
-    assert any("colour" in line for line in diagnosis["because"])
+    for query, kept in (("limit=0", "'limit' is a number from 1 to 500"), ("colour=red", "no parameter '...' here")):
+        response = api.call("GET", f"/v1/connections/{connection}/suppliers?{query}")
+        diagnosis = says(verdict_of(api, response), "request", "invalid_request")
+        assert any(kept in line for line in diagnosis["because"]), "our own words, and none of the caller's"
 
 
 def test_an_id_that_is_not_ones_own(server, connected):
