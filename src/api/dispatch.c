@@ -17,7 +17,7 @@ static pst_code load_connection(struct pst_api_call *call, struct pst_err *err)
     if (!id.ptr)
         return PST_FAIL(err, PST_E_NOT_FOUND,
                         "short paths are for connection tokens; with an API key use "
-                        "'/v1/connections/{connection_id}%.*s'",
+                        "/v1/connections/{connection_id}%.*s",
                         PST_STR_ARG(pst_str_sub(call->req->path, 3, call->req->path.len)));
     bool is_brief = call->op->flags & PST_OP_BRIEF;
     if (!is_brief || !pst_api_recall_connection(call, id)) {

@@ -45,37 +45,40 @@ static bool is_our_word(const struct pst_api *api, pst_str word)
     return memmem(api->openapi.ptr, api->openapi.len, quoted, (size_t)n) != NULL;
 }
 
-/* From the first quote to the last one, since a caller's text may have quotes in it; NULL: nothing is
- * quoted, or one word of ours. */
-static pst_str find_said(const struct pst_api *api, pst_str text)
+/* The message's format with "..." for whatever was put into it. */
+static void add_format(struct pst_buf *out, const char *fmt)
 {
-    const char *first = memchr(text.ptr, '\'', text.len);
-    const char *last = text.len ? memrchr(text.ptr, '\'', text.len) : NULL;
-    if (!first || first == last)
-        return (pst_str){first, first ? (size_t)(text.ptr + text.len - first) : 0};
-    pst_str inside = {first + 1, (size_t)(last - first - 1)};
-    return is_our_word(api, inside) ? (pst_str){NULL, 0} : inside;
+    for (const char *p = fmt; *p; p++) {
+        if (*p != '%') {
+            pst_buf_add_char(out, *p);
+            continue;
+        }
+        p += 1 + strspn(p + 1, "-+ #0123456789.*hlzjt");
+        if (*p == '\0')
+            return;
+        if (*p == '%')
+            pst_buf_add_char(out, '%');
+        else
+            pst_buf_add_lit(out, "...");
+    }
 }
 
-/* What callers say may hold a secret that came into the wrong place: of the errors that quote it,
- * only our own words are kept. */
+/* What callers say may hold a secret that came into the wrong place, and errors quote it. Of those
+ * only our own words are kept: the name of the parameter, where it is one of ours, and the format.
+ */
 void pst_api_note_failure(struct pst_api_call *call, const struct pst_err *err)
 {
-    char *out = call->failure_text;
-    size_t size = sizeof(call->failure_text);
-    pst_str text = pst_str_from(err->msg);
+    PST_AUTO(buf) struct pst_buf text = {.max = 2 * sizeof(err->msg)};
+    bool is_callers = pst_code_origin(err->code) == PST_ORIGIN_REQUEST;
     call->failure = err->code;
-    pst_str said = pst_code_origin(err->code) == PST_ORIGIN_REQUEST && text.len
-                       ? find_said(call->api, text)
-                       : (pst_str){NULL, 0};
-    if (!said.ptr) {
-        (void)pst_str_copy(out, size, pst_str_sub(text, 0, size - 1));
-        return;
-    }
-    size_t head = (size_t)(said.ptr - text.ptr);
-    pst_str tail = pst_str_sub(text, head + said.len, text.len);
-    (void)snprintf(out, size, "%.*s...%.*s", PST_STR_ARG(pst_str_sub(text, 0, head)),
-                   PST_STR_ARG(tail));
+    if (!is_callers)
+        pst_buf_add_str(&text, pst_str_from(err->msg));
+    if (is_callers && is_our_word(call->api, pst_str_from(err->param)))
+        pst_buf_addf(&text, "%s: ", err->param);
+    if (is_callers && err->fmt)
+        add_format(&text, err->fmt);
+    pst_str cut = pst_str_sub(pst_buf_str(&text), 0, sizeof(call->failure_text) - 1);
+    (void)pst_str_copy(call->failure_text, sizeof(call->failure_text), cut);
 }
 
 /* Where there was no operation: the first code that is answered with that status. */

@@ -105,8 +105,7 @@ static pst_code find_request(struct pst_api_call *call, struct pst_request_row *
     const struct pst_api_journal *j = &call->api->options.journal;
     pst_str id = pst_request_param(call->req, "request_id");
     if (!j->find || !j->find(j->self, id, row)) {
-        pst_code code =
-            pst_requests_get(call->reader, visible_organization(call), id, row, err);
+        pst_code code = pst_requests_get(call->reader, visible_organization(call), id, row, err);
         if (code == PST_E_NOT_FOUND)
             return no_such_request(call, err);
         PST_TRY(code);

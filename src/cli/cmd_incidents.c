@@ -14,9 +14,9 @@ PST_CLI_TABLE(list_table, {.name = "open",
                            .help = "Only those that are not over."});
 
 static const struct pst_column columns[] = {
-    {"ID", "id", PST_COLUMN_TEXT, 40},          {"STATE", "state", PST_COLUMN_TEXT, 14},
-    {"IMPACT", "impact", PST_COLUMN_TEXT, 12},  {"KIND", "kind", PST_COLUMN_TEXT, 10},
-    {"OPENED", "opened_at", PST_COLUMN_AGO, 0}, {"CLOSED", "closed_at", PST_COLUMN_AGO, 0},
+    {"ID", "id", PST_COLUMN_TEXT, 40},           {"STATE", "state", PST_COLUMN_TEXT, 14},
+    {"IMPACT", "impact", PST_COLUMN_TEXT, 12},   {"KIND", "kind", PST_COLUMN_TEXT, 10},
+    {"OPENED", "opened_at", PST_COLUMN_AGO, 0},  {"CLOSED", "closed_at", PST_COLUMN_AGO, 0},
     {"SUBJECT", "subject", PST_COLUMN_TEXT, 40}, {"TITLE", "title", PST_COLUMN_TEXT, 60},
 };
 

@@ -1,5 +1,5 @@
-/* tests/unit/app/journal_test.c: the log between threads and store: sampling, room, look-ups, a store
- * that takes nothing for a while. */
+/* tests/unit/app/journal_test.c: the log between threads and store: sampling, room, look-ups, a
+ * store that takes nothing for a while. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -189,9 +189,8 @@ static void a_call_is_told_once_and_found_by_what_caused_it(void **state)
     assert_string_equal(rows[0].error, "no such host");
     assert_string_equal(rows[0].method, "GET");
     assert_int_equal(rows[0].total_us, 9);
-    assert_int_equal(pst_journal_calls(b.journal, PST_STR("conn_01m85gjr84fn2tvxyf0ejj4x3j"), rows,
-                                       4),
-                     1);
+    assert_int_equal(
+        pst_journal_calls(b.journal, PST_STR("conn_01m85gjr84fn2tvxyf0ejj4x3j"), rows, 4), 1);
     assert_int_equal(pst_journal_calls(b.journal, PST_STR("req_x"), rows, 4), 0);
     pst_journal_flush(b.journal, see, &s);
     pst_journal_flush(b.journal, see, &s);

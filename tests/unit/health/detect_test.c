@@ -1,5 +1,5 @@
-/* tests/unit/health/detect_test.c: the detector in virtual time: single stories, and random ones held
- * against a reference that keeps every contact and counts anew at each second. */
+/* tests/unit/health/detect_test.c: the detector in virtual time: single stories, and random ones
+ * held against a reference that keeps every contact and counts anew at each second. */
 #include "../test.h"
 
 #include <stdio.h>
@@ -195,8 +195,8 @@ static void what_was_open_before_a_restart_is_closed_and_not_opened_again(void *
                                   PST_STR("peoplesoft"), &err));
     assert_ok(pst_detector_resume(s->d, at(0), PST_REACH_CONNECTOR, PST_STR("sandbox"),
                                   PST_STR("sandbox"), &err));
-    assert_ok(pst_detector_resume(s->d, at(0), PST_REACH_PENSTOCK, PST_STR("store"), PST_STR(""),
-                                  &err));
+    assert_ok(
+        pst_detector_resume(s->d, at(0), PST_REACH_PENSTOCK, PST_STR("store"), PST_STR(""), &err));
     for (int i = 1; i <= 3; i++)
         contact(s, i, "https://a:443", true);
     pass(s, 5 * MINUTE);
@@ -247,7 +247,8 @@ static void count_group(const struct reference *r, int64_t now, int group, int *
     bool host_fails[HOSTS] = {false};
     *seen = *failing = *hosts = 0;
     for (int i = 0; i < CONNECTIONS; i++) {
-        if (r->seen_at[i] < 0 || now - r->seen_at[i] >= 600 || (group < HOSTS && i % HOSTS != group))
+        if (r->seen_at[i] < 0 || now - r->seen_at[i] >= 600 ||
+            (group < HOSTS && i % HOSTS != group))
             continue;
         *seen += 1;
         *failing += r->fails[i];

@@ -38,11 +38,11 @@ static void how_a_call_failed_tells_the_cause(void **state)
         const char *fault;
         const char *cause;
     } CASES[] = {
-        {0, "dns", "dns"},          {0, "connect", "connect"},  {0, "tls", "tls"},
-        {0, "timeout", "timeout"},  {0, "reset", "reset"},      {0, "truncated", "reset"},
-        {0, "protocol", "protocol"}, {0, NULL, "connect"},      {0, "what else", "connect"},
-        {502, NULL, "proxy"},       {503, "", "unavailable"},   {504, NULL, "proxy"},
-        {407, NULL, "proxy"},       {200, "truncated", "reset"},
+        {0, "dns", "dns"},           {0, "connect", "connect"},   {0, "tls", "tls"},
+        {0, "timeout", "timeout"},   {0, "reset", "reset"},       {0, "truncated", "reset"},
+        {0, "protocol", "protocol"}, {0, NULL, "connect"},        {0, "what else", "connect"},
+        {502, NULL, "proxy"},        {503, "", "unavailable"},    {504, NULL, "proxy"},
+        {407, NULL, "proxy"},        {200, "truncated", "reset"},
     };
     for (size_t i = 0; i < PST_COUNT(CASES); i++)
         assert_string_equal(
@@ -144,10 +144,8 @@ static void the_verdict_follows_from_the_evidence(void **state)
 static void a_connector_in_trouble_comes_before_its_hosts(void **state)
 {
     (void)state;
-    struct pst_evidence e = {.cause = PST_CAUSE_CONNECT,
-                             .host = {3, 3},
-                             .connector = {6, 6},
-                             .failing_hosts = 3};
+    struct pst_evidence e = {
+        .cause = PST_CAUSE_CONNECT, .host = {3, 3}, .connector = {6, 6}, .failing_hosts = 3};
     assert_string_equal(pst_reach_name(pst_diagnose(&e).reach), "connector");
     e.failing_hosts = 2;
     assert_string_equal(pst_reach_name(pst_diagnose(&e).reach), "host");

@@ -107,8 +107,8 @@ static void walk(struct world *w, struct pst_request_query q, char *out, size_t 
         struct pst_request_row *rows = NULL;
         size_t count = 0;
         int64_t last = 0;
-        assert_read(w, pst_requests_list(w->reader, &q, w->arena, &rows, &count, &last, &more,
-                                         &w->err));
+        assert_read(
+            w, pst_requests_list(w->reader, &q, w->arena, &rows, &count, &last, &more, &w->err));
         for (size_t i = 0; i < count; i++)
             len += (size_t)snprintf(out + len, size - len, "%s%lld", len ? " " : "",
                                     (long long)((rows[i].at.us - at(0).us) / 10000000));
@@ -125,10 +125,8 @@ static void lists_filter_and_page_newest_first(void **state)
         rows[i] = request(w, i + 1, i % 3 ? 404 : 500, i % 3 ? "NOT_FOUND" : "INTERNAL_ERROR");
     rows[7].organization_pk = 0;
     add(w, rows, 8, NULL, 0);
-    struct pst_request_query all = {.organization_pk = w->org.pk,
-                                    .since = PST_WALL_NONE,
-                                    .until = PST_WALL_NONE,
-                                    .limit = 2};
+    struct pst_request_query all = {
+        .organization_pk = w->org.pk, .since = PST_WALL_NONE, .until = PST_WALL_NONE, .limit = 2};
     struct pst_request_query q = all;
     walk(w, q, text, sizeof(text));
     assert_string_equal(text, "7 6 5 4 3 2 1");
@@ -160,9 +158,8 @@ static void lists_filter_and_page_newest_first(void **state)
     size_t count = 0;
     int64_t last = 0;
     bool more = false;
-    assert_code(
-        pst_requests_list(w->reader, &q, w->arena, &none, &count, &last, &more, &w->err),
-        PST_E_INVALID);
+    assert_code(pst_requests_list(w->reader, &q, w->arena, &none, &count, &last, &more, &w->err),
+                PST_E_INVALID);
 }
 
 static void a_range_of_time_far_back_is_found_at_once_and_ends(void **state)
@@ -197,8 +194,8 @@ static void calls_are_found_by_request_sync_and_connection(void **state)
     add(w, NULL, 0, &gone, 1);
     struct pst_id request_id = world_id("req_", 1);
     struct pst_id sync_id = world_id("sync_", 1);
-    assert_read(w, pst_calls_of(w->reader, pst_id_str(&request_id), 10, w->arena, &got, &count,
-                                &w->err));
+    assert_read(
+        w, pst_calls_of(w->reader, pst_id_str(&request_id), 10, w->arena, &got, &count, &w->err));
     assert_int_equal(count, 3);
     assert_int_equal(got[0].number, 1);
     assert_int_equal(got[1].class, PST_CALL_UNREACHABLE);
@@ -209,8 +206,8 @@ static void calls_are_found_by_request_sync_and_connection(void **state)
     assert_string_equal(got[1].cause, "dns");
     assert_int_equal(got[1].span_id[7], 2);
     assert_string_equal(got[1].request_id.text, request_id.text);
-    assert_read(w, pst_calls_of(w->reader, pst_id_str(&sync_id), 2, w->arena, &got, &count,
-                                &w->err));
+    assert_read(w,
+                pst_calls_of(w->reader, pst_id_str(&sync_id), 2, w->arena, &got, &count, &w->err));
     assert_int_equal(count, 2);
     assert_int_equal(got[0].number, 2); /* the last ones */
     assert_read(w, pst_calls_of(w->reader, PST_STR("conn_x"), 2, w->arena, &got, &count, &w->err));
@@ -219,8 +216,8 @@ static void calls_are_found_by_request_sync_and_connection(void **state)
                                            &count, &w->err));
     assert_int_equal(count, 2);
     assert_int_equal(got[0].number, 2);
-    assert_read(w, pst_calls_of_connection(w->reader, w->conn.pk, PST_WALL_NONE, 10, w->arena,
-                                           &got, &count, &w->err));
+    assert_read(w, pst_calls_of_connection(w->reader, w->conn.pk, PST_WALL_NONE, 10, w->arena, &got,
+                                           &count, &w->err));
     assert_int_equal(count, 3);
 }
 
@@ -269,8 +266,8 @@ static void owners_are_found(void **state)
     assert_read(w, pst_calls_owner(w->reader, PST_STR("conn_x"), &pk, connector, sizeof(connector),
                                    &w->err));
     assert_int_equal(pk, 0);
-    assert_read(w, pst_calls_organizations(w->reader, twice, 3, false, w->arena, &list, &count,
-                                           &w->err));
+    assert_read(
+        w, pst_calls_organizations(w->reader, twice, 3, false, w->arena, &list, &count, &w->err));
     assert_int_equal(count, 1);
     assert_int_equal(list[0], w->org.pk);
     assert_read(
