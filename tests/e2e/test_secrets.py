@@ -249,7 +249,7 @@ def exercise(watched, api, connection):
         api.call("GET", f"{path}/syncs/{sync['id']}/diagnosis")
     # Once this one is in the stored log, all before it are.
     mark = api.call("GET", "/v1/requests?limit=0").headers["X-Request-Id"]
-    wait_until(lambda: mark in [r["id"] for r in api.get("/v1/requests?status=400&limit=5")["data"]], "the log")
+    wait_until(lambda: mark in [r["id"] for r in api.get("/v1/requests?status=400&limit=500")["data"]], "the log")
     for request in api.get("/v1/requests?limit=200")["data"]:
         api.call("GET", f"/v1/requests/{request['id']}")
     for page in ("/status", "/status.json", "/status.atom"):

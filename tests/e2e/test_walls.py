@@ -484,7 +484,7 @@ def dump(w, name):
     w.counter += 1
     path = w.server.data / f"dump-{w.counter}.db"
     mark = w.operator.call("GET", "/v1/requests?limit=0").header("X-Request-Id")
-    wait_until(lambda: mark in w.operator.call("GET", "/v1/requests?status=400&limit=5").text(), "the log to be stored")
+    wait_until(lambda: mark in w.operator.call("GET", "/v1/requests?status=400&limit=500").text(), "the log to be stored")
     w.operator.json("POST", "/v1/backup", {"path": str(path)}, 201)
     with contextlib.closing(sqlite3.connect(path)) as db:
         org = db.execute("SELECT pk FROM organization WHERE name = ?", (f"org {MARK[name]}",)).fetchone()[0]
