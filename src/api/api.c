@@ -33,9 +33,9 @@ static pst_code short_path(const char *path, char **out, struct pst_err *err)
     return PST_OK;
 }
 
-static size_t count_routes(void)
+static size_t count_routes(size_t more)
 {
-    size_t n = pst_api_op_count;
+    size_t n = pst_api_op_count + more;
     for (size_t i = 0; i < pst_api_op_count; i++)
         n += (pst_api_ops[i].flags & PST_OP_SHORT) != 0;
     return n;
@@ -56,7 +56,8 @@ static pst_code build_routes(struct pst_api *api, struct pst_err *err)
 {
     void *routes = NULL;
     void *bound = NULL;
-    PST_TRY(pst_new(&routes, count_routes() * sizeof(*api->routes), err));
+    size_t more = api->options.more_route_count;
+    PST_TRY(pst_new(&routes, count_routes(more) * sizeof(*api->routes), err));
     api->routes = routes;
     PST_TRY(pst_new(&bound, pst_api_op_count * sizeof(*api->bound), err));
     api->bound = bound;
@@ -72,7 +73,11 @@ static pst_code build_routes(struct pst_api *api, struct pst_err *err)
         PST_TRY(short_path(pst_api_ops[i].path, &pattern, err));
         add_route(api, i, pattern);
     }
-    return pst_router_new(&api->router, api->routes, api->route_count, err);
+    /* Of others; behind the short patterns, which are this file's to free. */
+    if (more)
+        memcpy(api->routes + api->route_count, api->options.more_routes,
+               more * sizeof(*api->routes));
+    return pst_router_new(&api->router, api->routes, api->route_count + more, err);
 }
 
 static pst_code open_loops(struct pst_api *api, struct pst_err *err)
@@ -181,6 +186,8 @@ void pst_api_on_finished(void *self, const struct pst_request *req, const struct
 {
     struct pst_api *api = self;
     int digit = outcome->gone ? 0 : outcome->status / 100;
+    if (req && req->route && req->route->handler != pst_api_dispatch)
+        return; /* of others, who have their own figures */
     if (req && req->route) {
         struct pst_api_bound *bound = req->route->self;
         atomic_fetch_add_explicit(&bound->answers[digit > 5 ? 5 : digit], 1, memory_order_relaxed);
@@ -189,11 +196,15 @@ void pst_api_on_finished(void *self, const struct pst_request *req, const struct
     } else {
         atomic_fetch_add_explicit(&api->unrouted, 1, memory_order_relaxed);
     }
+    if (api->options.journal.request)
+        pst_api_log_request(api, req, request_id, outcome);
     if (!pst_log_enabled(PST_LOG_DEBUG))
         return;
+    char trace[PST_TRACE_TEXT];
     const struct pst_api_call *call = req ? req->user : NULL;
+    pst_api_trace_id(trace, call, request_id);
     PST_LOG(PST_LOG_DEBUG, "request", PST_F_ID("request_id", request_id),
-            PST_F_Z("method", req ? pst_method_name(req->method) : ""),
+            PST_F_Z("trace_id", trace), PST_F_Z("method", req ? pst_method_name(req->method) : ""),
             PST_F_STR("path", without_key(req ? req->path : PST_STR(""))),
             PST_F_INT("status", outcome->status), PST_F_INT("bytes", outcome->bytes),
             PST_F_INT("duration_us", outcome->duration_us),

@@ -30,6 +30,21 @@ struct pst_api;
  * pst_sync_systems.open. false when there is no room: fn will not be called. Never waits. */
 typedef bool pst_api_submit_fn(void *self, void (*fn)(void *arg, unsigned worker), void *arg);
 
+/* Where finished requests go, and what is known of those that are not stored yet. Any loop; none of
+ * these waits for the store. */
+struct pst_request_row; /* store/requests.h */
+struct pst_call_row;
+struct pst_api_journal_stats {
+    uint64_t logged, unlogged, dropped; /* unlogged: left out on purpose; dropped: no room */
+};
+struct pst_api_journal {
+    void (*request)(void *self, unsigned loop, bool is_routine, const struct pst_request_row *row);
+    bool (*find)(void *self, pst_str id, struct pst_request_row *out);
+    size_t (*calls)(void *self, pst_str id, struct pst_call_row *out, size_t max);
+    void (*stats)(void *self, struct pst_api_journal_stats *out);
+    void *self;
+};
+
 struct pst_api_options {
     struct pst_db *db;
     const struct pst_key *root; /* seals credentials */
@@ -51,6 +66,9 @@ struct pst_api_options {
     const struct pst_hooks *hooks; /* for their numbers in /metrics; NULL = none */
     int64_t request_ms; /* a WORK operation is answered 503 after this; 0 = 30,000 */
     int64_t call_ms; /* the same for CALL; 0 = 120,000 */
+    struct pst_api_journal journal; /* all NULL: nothing is logged */
+    const struct pst_route *more_routes; /* of others (the status page); their self is their own */
+    size_t more_route_count;
 };
 
 /* What options point to outlives the api. Errors: NO_MEMORY, IO (read connections), INVALID. */

@@ -180,6 +180,7 @@ pst_code pst_api_dispatch(void *self, struct pst_request *req, struct pst_respon
     call->now = req->wall;
     call->reader = bound->api->loops[req->loop].reader;
     req->user = call;
+    pst_api_read_trace(call);
     PST_TRY(prepare(call, err));
     pst_api_put_limits(call, res);
     pst_api_touch(call);

@@ -89,6 +89,21 @@ static void put_operations(struct pst_buf *b, const struct pst_api *api)
     }
 }
 
+static void put_journal(struct pst_buf *b, const struct pst_api *api)
+{
+    struct pst_api_journal_stats s = {0};
+    if (!api->options.journal.stats)
+        return;
+    api->options.journal.stats(api->options.journal.self, &s);
+    put_value(b, "penstock_request_log_requests", "counter", "Requests taken into the request log.",
+              s.logged);
+    put_value(b, "penstock_request_log_left_out", "counter",
+              "Requests that the option request_log left out.", s.unlogged);
+    put_value(b, "penstock_request_log_dropped", "counter",
+              "Requests and upstream calls that found no room before the store took them.",
+              s.dropped);
+}
+
 static void put_server(struct pst_buf *b, const struct pst_api *api)
 {
     struct pst_server_stats s = {0};
@@ -155,6 +170,7 @@ pst_code pst_api_metrics(struct pst_api_call *call, struct pst_err *err)
               (uint64_t)credits);
     put_server(b, call->api);
     put_webhooks(b, call->api);
+    put_journal(b, call->api);
     put_operations(b, call->api);
     pst_buf_add_lit(b, "# EOF\n");
     return PST_OK;

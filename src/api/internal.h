@@ -16,8 +16,10 @@
 #include "codec/zip.h"
 #include "event/event.h"
 #include "store/endpoints.h"
+#include "store/incidents.h"
 #include "store/records.h"
 #include "store/rejected.h"
+#include "store/requests.h"
 #include "store/store.h"
 #include "store/streams.h"
 
@@ -226,10 +228,23 @@ struct pst_api_call {
         pst_api_look_fn *look;
     } wait;
     int64_t after_pk; /* events: where a follower is */
+
+    const struct pst_trace *trace; /* the caller's, or NULL */
+    struct pst_id sync_id; /* that a success is about, where the path does not say so */
+    pst_code failure; /* of the answer; written by the loop alone, as is the text */
+    char failure_text[256];
 };
 
 /* dispatch.c: struct pst_route.handler; self is a struct pst_api_bound */
 pst_handler_fn pst_api_dispatch;
+
+/* journal.c: the log of requests */
+void pst_api_read_trace(struct pst_api_call *call);
+void pst_api_note_failure(struct pst_api_call *call, const struct pst_err *err);
+void pst_api_log_request(struct pst_api *api, const struct pst_request *req,
+                         const struct pst_id *request_id, const struct pst_server_outcome *outcome);
+void pst_api_trace_id(char out[PST_TRACE_TEXT], const struct pst_api_call *call,
+                      const struct pst_id *request_id);
 
 /* auth.c: fills caller .. actor; checks role and flags. Loop. */
 pst_code pst_api_authenticate(struct pst_api_call *call, struct pst_err *err);
@@ -382,6 +397,16 @@ pst_code pst_api_look_or_wait(struct pst_api_call *call, int64_t topic, int64_t 
 void pst_api_put_sample(struct pst_json_writer *w, const struct pst_event_type *type); /* a body */
 void pst_api_put_event_docs(struct pst_json_writer *w); /* OpenAPI's "webhooks" */
 
+/* diagnosis.c: member "diagnosis" of a request with its calls */
+pst_code pst_api_put_diagnosis(struct pst_json_writer *w, struct pst_api_call *call,
+                               const struct pst_request_row *row, const struct pst_call_row *calls,
+                               size_t count, struct pst_err *err);
+/* requests.c */
+void pst_api_put_call(struct pst_json_writer *w, const struct pst_call_row *c);
+/* Of a request or a sync, oldest first; those that are not stored yet, too. */
+pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_call_row **out,
+                            size_t *count, struct pst_err *err);
+
 /* problem.c */
 void pst_api_write_problem(struct pst_buf *out, const struct pst_err *err,
                            const struct pst_id *request_id, pst_str connection_id);
@@ -410,6 +435,10 @@ pst_api_fn pst_api_list_deliveries, pst_api_get_delivery, pst_api_resend_deliver
     pst_api_resend_range, pst_api_test_webhook; /* deliveries.c */
 pst_api_fn pst_api_list_events, pst_api_get_event, pst_api_list_event_types; /* events.c */
 pst_api_fn pst_api_create_backup; /* backup.c */
+pst_api_fn pst_api_list_requests, pst_api_get_request; /* requests.c */
+pst_api_fn pst_api_diagnose_connection, pst_api_diagnose_sync; /* diagnosis.c */
+pst_api_fn pst_api_list_incidents, pst_api_get_incident, pst_api_create_incident,
+    pst_api_update_incident, pst_api_add_incident_update; /* incidents.c */
 pst_api_fn pst_api_get_server; /* health.c */
 pst_api_fn pst_api_healthz, pst_api_readyz, pst_api_metrics; /* health.c */
 pst_api_fn pst_api_get_openapi; /* openapi.c */

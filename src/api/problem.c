@@ -71,14 +71,20 @@ void pst_api_on_error(void *self, const struct pst_request *req, const struct ps
                       const struct pst_err *err, struct pst_response *res)
 {
     (void)self;
-    const struct pst_api_call *call = req ? req->user : NULL;
+    struct pst_api_call *call =
+        req && req->route && req->route->handler == pst_api_dispatch ? req->user : NULL;
     pst_str connection_id = {NULL, 0};
+    char trace[PST_TRACE_TEXT];
     if (call && call->connection.pk)
         connection_id = pst_id_str(&call->connection.id);
+    if (call)
+        pst_api_note_failure(call, err);
+    pst_api_trace_id(trace, call, request_id);
     if (is_internal(err->code))
         pst_log_err(PST_LOG_ERROR, "request failed", err,
                     (const struct pst_log_field[]){
                         PST_F_ID("request_id", request_id),
+                        PST_F_Z("trace_id", trace),
                         PST_F_STR("connection_id", connection_id),
                         PST_F_Z("operation", call ? call->op->id : ""),
                         {0},

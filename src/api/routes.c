@@ -183,6 +183,38 @@ static const struct pst_api_param delete_params[] = {
     {0},
 };
 
+static const struct pst_api_param request_params[] = {
+    LIMIT_PARAM(500, "100"),
+    CURSOR_PARAM,
+    {.name = "connection_id",
+     .type = PST_PARAM_STRING,
+     .max = 40,
+     .description = "Only about this connection."},
+    {.name = "code",
+     .type = PST_PARAM_STRING,
+     .max = 60,
+     .description = "Only with this error code.",
+     .example = "SYSTEM_UNREACHABLE"},
+    {.name = "status",
+     .type = PST_PARAM_INTEGER,
+     .min = 1,
+     .max = 599,
+     .description = "Only with this HTTP status; `4` and `5` stand for 400 to 499 and 500 to 599."},
+    TIME_PARAM("since", "At or after this time."),
+    TIME_PARAM("until", "Before this time."),
+    {0},
+};
+
+static const struct pst_api_param incident_params[] = {
+    LIMIT_PARAM(500, "100"),
+    CURSOR_PARAM,
+    {.name = "open",
+     .type = PST_PARAM_BOOLEAN,
+     .fallback = "false",
+     .description = "Only those that are not over."},
+    {0},
+};
+
 #define CONNECTION "/v1/connections/{connection_id}"
 
 /* clang-format off */
@@ -386,6 +418,25 @@ const struct pst_api_op pst_api_ops[] = {
      PST_ROLE_VIEWER, PST_OP_ORGANIZATION, list_params, NULL, 200, "CreditEntryPage", {0}, "Access",
      "listCreditEntries", "List the ledger of credits",
      "Newest first; the sum of all amounts is what is used.", NULL},
+    /* ---- requests and diagnosis ---- */
+    {PST_METHOD_GET, "/v1/requests", pst_api_list_requests, PST_RUN_LOOP, PST_ROLE_VIEWER,
+     PST_OP_TOKEN, request_params, NULL, 200, "RequestPage", {PST_E_NOT_FOUND}, "Requests",
+     "listRequests", "List requests",
+     "What was asked of the API, newest first; of successful reads only a sample is kept (option "
+     "`request_log`). At most 10,000 requests are looked at for a page: it may be short and have "
+     "more behind it.", NULL},
+    {PST_METHOD_GET, "/v1/requests/{request_id}", pst_api_get_request, PST_RUN_LOOP,
+     PST_ROLE_VIEWER, PST_OP_TOKEN, NULL, NULL, 200, "RequestDetail", {PST_E_NOT_FOUND}, "Requests",
+     "getRequest", "Look up a request, with its diagnosis",
+     "By the id that every answer carries as `X-Request-Id`, and every error as `request_id`: what "
+     "it was, its calls of the connected system with their times, and whose trouble it is.", NULL},
+    {PST_METHOD_GET, CONNECTION "/diagnosis", pst_api_diagnose_connection, PST_RUN_LOOP,
+     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_TOKEN | PST_OP_SHORT, NULL, NULL, 200, "Diagnosis",
+     {PST_E_NOT_FOUND}, "Requests", "diagnoseConnection", "Diagnose a connection",
+     "How it is now: whose trouble it is, with the evidence, and what to do.", NULL},
+    {PST_METHOD_GET, CONNECTION "/syncs/{sync_id}/diagnosis", pst_api_diagnose_sync, PST_RUN_LOOP,
+     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_TOKEN | PST_OP_SHORT, NULL, NULL, 200, "Diagnosis",
+     {PST_E_NOT_FOUND}, "Requests", "diagnoseSync", "Diagnose a sync", NULL, NULL},
 
     /* ---- access ---- */
     {PST_METHOD_GET, CONNECTION "/tokens", pst_api_list_tokens, PST_RUN_LOOP, PST_ROLE_ADMIN,
@@ -433,6 +484,28 @@ const struct pst_api_op pst_api_ops[] = {
     {PST_METHOD_GET, "/v1/server", pst_api_get_server, PST_RUN_LOOP, PST_ROLE_ADMIN,
      PST_OP_OPERATOR, NULL, NULL, 200, "Server", {0}, "Operator", "getServer",
      "Get the server's own state", "Its version, and how its process is confined.", NULL},
+    {PST_METHOD_GET, "/v1/incidents", pst_api_list_incidents, PST_RUN_LOOP, PST_ROLE_ADMIN,
+     PST_OP_OPERATOR, incident_params, NULL, 200, "IncidentPage", {0}, "Operator", "listIncidents",
+     "List incidents", "Those of the detector and those of people, newest first.", NULL},
+    {PST_METHOD_POST, "/v1/incidents", pst_api_create_incident, PST_RUN_WORK, PST_ROLE_ADMIN,
+     PST_OP_OPERATOR | PST_OP_BODY, NULL, "NewIncident", 201, "Incident", {PST_E_INVALID},
+     "Operator", "createIncident", "Open an incident",
+     "It stands on the public status page at once: write nothing about any customer.",
+     "{\"title\":\"Slow answers\",\"text\":\"We are looking into it.\",\"impact\":\"degraded\","
+     "\"components\":[\"api\"]}"},
+    {PST_METHOD_GET, "/v1/incidents/{incident_id}", pst_api_get_incident, PST_RUN_LOOP,
+     PST_ROLE_ADMIN, PST_OP_OPERATOR, NULL, NULL, 200, "Incident", {PST_E_NOT_FOUND}, "Operator",
+     "getIncident", "Get an incident", NULL, NULL},
+    {PST_METHOD_PATCH, "/v1/incidents/{incident_id}", pst_api_update_incident, PST_RUN_WORK,
+     PST_ROLE_ADMIN, PST_OP_OPERATOR | PST_OP_BODY, NULL, "IncidentPatch", 200, "Incident",
+     {PST_E_INVALID, PST_E_NOT_FOUND}, "Operator", "updateIncident", "Change an incident",
+     "Title, impact and components.", "{\"title\":\"Slow answers of lists\"}"},
+    {PST_METHOD_POST, "/v1/incidents/{incident_id}/updates", pst_api_add_incident_update,
+     PST_RUN_WORK, PST_ROLE_ADMIN, PST_OP_OPERATOR | PST_OP_BODY, NULL, "NewIncidentUpdate", 201,
+     "Incident", {PST_E_INVALID, PST_E_NOT_FOUND}, "Operator", "addIncidentUpdate",
+     "Add an update to an incident",
+     "`resolved` closes it; any other state opens it again.",
+     "{\"state\":\"resolved\",\"text\":\"Answers are fast again.\"}"},
     {PST_METHOD_POST, "/v1/backup", pst_api_create_backup, PST_RUN_CALL, PST_ROLE_ADMIN,
      PST_OP_OPERATOR | PST_OP_BODY | PST_OP_UNHURRIED, NULL, "NewBackup", 201, "Backup",
      {PST_E_INVALID, PST_E_DENIED, PST_E_CONFLICT, PST_E_DISK_FULL}, "Operator", "createBackup",

@@ -43,6 +43,8 @@
     ",'bytes':" COUNT ",'upstream_calls':" COUNT ",'waiting_ms':" COUNT ",'working_ms':" COUNT     \
     "}}"
 
+#define IMPACT "{'enum':['degraded','down','maintenance']}"
+#define INCIDENT_STATE "{'enum':['investigating','identified','monitoring','resolved']}"
 /* clang-format off */
 #define DURATION(words)                                                                            \
     "{'type':'string','pattern':'^[0-9]+(ms|s|m|h|d)?$','description':'" words "'}"
@@ -67,6 +69,16 @@
 #define DELIVERY_MEMBERS                                                                           \
     "'id','webhook_id','event_id','type','connection_id','sequence','sample','status',"            \
     "'attempts_made','next_attempt_at','last_status','last_error','created_at','ended_at'"
+#define REQUEST_OBJECT(more)                                                                       \
+    "{'type':'object','required':['id','at','operation','method','route','status','code',"         \
+    "'detail','duration_us','bytes','caller','organization_id','connection_id','sync_id',"         \
+    "'trace_id'],'properties':{'id':" TEXT ",'at':" TIME ",'operation':{'type':['string','null'],"  \
+    "'description':'null: there is none at that path'},'method':" TEXT_OR_NULL ",'route':"         \
+    TEXT_OR_NULL ",'status':{'type':'integer'},'code':" TEXT_OR_NULL ",'detail':" TEXT_OR_NULL     \
+    ",'duration_us':" COUNT ",'bytes':" COUNT ",'caller':{'type':['string','null'],'description':" \
+    "'Id of the key or token, or operator.'},'organization_id':" TEXT_OR_NULL ",'connection_id':"  \
+    TEXT_OR_NULL ",'sync_id':" TEXT_OR_NULL ",'trace_id':{'type':'string','description':'W3C Trace" \
+    " Context.'}" more "}}"
 
 const struct pst_api_schema pst_api_schemas[] = {
     {"Problem",
@@ -282,6 +294,54 @@ const struct pst_api_schema pst_api_schemas[] = {
     {"Backup", "{'type':'object','required':['path','bytes'],'properties':{'path':" TEXT
      ",'bytes':{'type':'integer'},'schema':{'type':'integer'},'organizations':{'type':'integer'},"
      "'connections':{'type':'integer'},'records':{'type':'integer'},'newest_change':" TIME_OR_NULL "}}"},
+
+    /* ---- requests, diagnosis, incidents ---- */
+    {"Request", REQUEST_OBJECT("")},
+    {"RequestPage", PAGE("Request")},
+    {"RequestDetail", REQUEST_OBJECT(",'calls':{'type':'array','items':" REF("Call")
+     "},'diagnosis':" REF("Diagnosis"))},
+    {"Call", "{'description':'One call of the connected system.','type':'object','required':"
+     "['number','at','origin','method','path','status','bytes','fault','code','error','times_us'],"
+     "'properties':{'number':{'type':'integer','description':'Within its request or sync.'},'at':"
+     TIME ",'origin':" TEXT ",'method':" TEXT ",'path':{'type':'string','description':'Without the "
+     "query.'},'status':{'type':['integer','null'],'description':'null: there was no answer'},"
+     "'bytes':" COUNT ",'fault':{'type':['string','null'],'description':'The step that failed: "
+     "dns, connect, tls, timeout, reset, ...'},'code':" TEXT_OR_NULL ",'error':" TEXT_OR_NULL
+     ",'times_us':{'type':'object','description':'Microseconds spent in each step.','properties':{"
+     "'waiting':" COUNT ",'dns':" COUNT ",'connect':" COUNT ",'tls':" COUNT ",'first_byte':" COUNT
+     ",'total':" COUNT "}}}}"},
+    {"Peers", "{'type':'object','required':['connections','failing'],'properties':{'connections':"
+     COUNT ",'failing':" COUNT "}}"},
+    {"Diagnosis", "{'type':'object','required':['scope','reach','cause','summary','likely_cause',"
+     "'what_to_do','since','because','evidence'],'properties':{'scope':{'enum':['none','systemic',"
+     "'connection','request'],'description':'Whose trouble it is.'},'reach':{'enum':['host',"
+     "'connector','penstock',null],'description':'Of a systemic one.'},'cause':" TEXT ",'summary':"
+     TEXT ",'likely_cause':" TEXT ",'what_to_do':" TEXT ",'since':" TIME_OR_NULL ",'because':" NAMES
+     ",'evidence':{'type':'object','required':['connection','host','connector','elsewhere',"
+     "'operations'],'properties':{'connection':{'type':['object','null'],'properties':{'id':" TEXT
+     ",'status':" STATUS ",'status_since':" TIME_OR_NULL ",'good_calls':" COUNT ",'failed_calls':"
+     COUNT ",'refused_operations':" COUNT "}},'host':" REF("Peers") ",'connector':" REF("Peers")
+     ",'elsewhere':{'type':'boolean','description':'Connections of other organizations fail, "
+     "too.'},'operations':{'type':'array','items':{'type':'object','properties':{'method':" TEXT
+     ",'path':" TEXT ",'code':" TEXT "}}}}}}}"},
+    {"IncidentUpdate", "{'type':'object','required':['at','state','text','actor'],'properties':{"
+     "'at':" TIME ",'state':" INCIDENT_STATE ",'text':" TEXT ",'actor':" TEXT "}}"},
+    {"Incident", "{'type':'object','required':['id','kind','title','impact','state','components',"
+     "'subject','affected','opened_at','updated_at','closed_at','updates'],'properties':{'id':" ID
+     ",'kind':{'enum':['manual','host','connector','penstock']},'title':" TEXT ",'impact':" IMPACT
+     ",'state':" INCIDENT_STATE ",'components':" NAMES ",'subject':{'type':['string','null'],"
+     "'description':'Host or connector that the detector found.'},'affected':{'type':'integer',"
+     "'description':'Connections, when it began.'},'opened_at':" TIME ",'updated_at':" TIME
+     ",'closed_at':" TIME_OR_NULL ",'updates':{'type':'array','items':" REF("IncidentUpdate") "}}}"},
+    {"IncidentPage", PAGE("Incident")},
+    {"NewIncident", "{'type':'object','additionalProperties':false,'required':['title'],"
+     "'properties':{'title':{'type':'string','minLength':1,'maxLength':200},'text':{'type':'string',"
+     "'maxLength':4000},'impact':" IMPACT ",'state':" INCIDENT_STATE ",'components':" NAMES "}}"},
+    {"IncidentPatch", "{'type':'object','additionalProperties':false,'properties':{'title':{'type':"
+     "'string','minLength':1,'maxLength':200},'impact':" IMPACT ",'components':" NAMES "}}"},
+    {"NewIncidentUpdate", "{'type':'object','additionalProperties':false,'required':['state','text'],"
+     "'properties':{'state':" INCIDENT_STATE ",'text':{'type':'string','minLength':1,'maxLength':"
+     "4000}}}"},
     {NULL, NULL},
 };
 /* clang-format on */

@@ -150,6 +150,7 @@ pst_code pst_api_create_sync(struct pst_api_call *call, struct pst_err *err)
     if (code == PST_E_SYNC_IN_PROGRESS && s.busy.text[0])
         (void)pst_str_copy(err->param, sizeof(err->param), pst_id_str(&s.busy));
     PST_TRY(code);
+    call->sync_id = s.sync.id;
     pst_sync_work_added(call->api->options.sync);
     pst_str location = {NULL, 0};
     PST_TRY(pst_arena_printf(call->arena, &location, err, "/v1/connections/%s/syncs/%s",

@@ -53,6 +53,8 @@ pst_code pst_api_test_connection(struct pst_api_call *call, struct pst_err *err)
     const struct pst_sync_systems *systems = &call->api->options.systems;
     PST_TRY(pst_api_streams_of(call, &call->connection, &streams, err));
 
+    if (systems->set_trace)
+        systems->set_trace(systems->self, call->worker, call->trace);
     pst_code code = systems->open(systems->self, call->worker, &call->connection, PST_STR(""),
                                   pst_id_str(&call->req->id), NULL, &system, &why);
     if (code == PST_E_INVALID || code == PST_E_UNSUPPORTED) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/internal.h"
+#include "app/watch.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "connectors/peoplesoft/peoplesoft.h"
@@ -40,6 +41,8 @@ static pst_code build_files(struct pst_app *app, struct pst_err *err)
 static void committed(void *self, int64_t topic)
 {
     struct pst_app *app = self;
+    if (topic == PST_TOPIC_INCIDENTS && app->watch)
+        pst_watch_redraw(app->watch);
     if (app->api) /* set before the writer thread starts */
         pst_api_on_commit(app->api, topic);
     if (app->hooks)
@@ -71,6 +74,35 @@ static pst_code build_connectors(struct pst_app *app, struct pst_err *err)
     return PST_OK;
 }
 
+/* The request log, the status page, and the thread behind both. */
+static pst_code build_watch(struct pst_app *app, struct pst_err *err)
+{
+    const struct pst_config *c = app->config;
+    struct pst_journal_options journal = {
+        .db = app->db,
+        .loops = (unsigned)pst_config_int(c, PST_OPT_SERVER_THREADS),
+        .mode = (enum pst_journal_mode)pst_config_int(c, PST_OPT_REQUEST_LOG),
+    };
+    PST_TRY(pst_journal_new(&app->journal, &journal, err));
+    PST_TRY(pst_web_new(&app->web, &app->connectors, err));
+    struct pst_watch_options watch = {
+        .db = app->db,
+        .journal = app->journal,
+        .web = app->web,
+        .open_after_ms = pst_config_int(c, PST_OPT_INCIDENT_AFTER),
+        .close_after_ms = pst_config_int(c, PST_OPT_INCIDENT_QUIET),
+    };
+    return pst_watch_new(&app->watch, &watch, err);
+}
+
+/* Every call of a connected system is noted, then weighed. */
+static void observe(void *self, const struct pst_contact *contact)
+{
+    struct pst_app *app = self;
+    pst_journal_contact(app->journal, contact);
+    pst_contacts_observe(app->contacts, contact);
+}
+
 static pst_code build_gate(struct pst_app *app, struct pst_err *err)
 {
     unsigned workers = (unsigned)(pst_config_int(app->config, PST_OPT_SYNC_WORKERS) +
@@ -81,8 +113,9 @@ static pst_code build_gate(struct pst_app *app, struct pst_err *err)
         .limits = {.connect_ms = pst_config_int(app->config, PST_OPT_CONNECT_TIMEOUT),
                    .first_byte_ms = pst_config_int(app->config, PST_OPT_CALL_TIMEOUT),
                    .max_body_bytes = (size_t)pst_config_int(app->config, PST_OPT_MAX_RESPONSE)},
-        .observe = pst_contacts_observe,
-        .observe_self = app->contacts,
+        .observe = observe,
+        .observe_self = app,
+        .random = pst_rand_bytes,
     };
     PST_TRY(pst_gate_new(&app->gate, &gate, err));
     struct pst_systems_options systems = {.db = app->db,
@@ -196,7 +229,10 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .hook_allows = allows_receiver,
         .hook_allows_self = app,
         .hooks = app->hooks,
+        .journal = {pst_journal_request, pst_journal_find, pst_journal_calls, pst_journal_stats,
+                    app->journal},
     };
+    options.more_routes = pst_web_routes(app->web, &options.more_route_count);
     PST_TRY(pst_api_new(&app->api, &options, err));
     pst_app_set_limits(app, c);
     return PST_OK;
@@ -261,6 +297,7 @@ static pst_code build(struct pst_app *app, struct pst_err *err)
     PST_TRY(pst_http_init(err));
     PST_TRY(build_store(app, err));
     PST_TRY(build_connectors(app, err));
+    PST_TRY(build_watch(app, err));
     PST_TRY(build_gate(app, err));
     PST_TRY(build_sync(app, err));
     PST_TRY(build_hooks(app, err));
@@ -280,6 +317,9 @@ static void tear_down(struct pst_app *app)
     pst_systems_free(app->systems);
     pst_gate_free(app->gate);
     pst_contacts_free(app->contacts);
+    pst_watch_free(app->watch);
+    pst_web_free(app->web);
+    pst_journal_free(app->journal);
     for (size_t i = 0; i < PST_CONNECTORS; i++)
         pst_manifest_free(app->entries[i].manifest);
     pst_db_close(app->db);

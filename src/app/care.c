@@ -3,17 +3,21 @@
 #include "base/log.h"
 #include "os/clock.h"
 #include "store/events.h"
+#include "store/incidents.h"
+#include "store/requests.h"
 #include "store/store.h"
 
 enum { BATCH_ROWS = 2000 };
 
 /* Days; changes have an option of their own. */
-enum { SYNCS_DAYS = 90, HISTORY_DAYS = 400, AUDIT_DAYS = 400 };
+enum { SYNCS_DAYS = 90, HISTORY_DAYS = 400, AUDIT_DAYS = 400, INCIDENTS_DAYS = 400 };
 
 struct care_job {
     struct pst_retention keep;
     pst_wall events_before;
     int64_t events_max;
+    pst_wall requests_before, incidents_before;
+    int64_t requests_max;
     int64_t lost; /* events that were dropped before they were delivered, out */
     bool left; /* out */
 };
@@ -34,6 +38,19 @@ static pst_code retain_events(struct pst_db_conn *conn, void *arg, struct pst_er
     struct care_job *job = arg;
     return pst_events_retain(conn, job->events_before, job->events_max, BATCH_ROWS, &job->lost,
                              &job->left, err);
+}
+
+static pst_code retain_requests(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct care_job *job = arg;
+    return pst_requests_retain(conn, job->requests_before, job->requests_max, BATCH_ROWS,
+                               &job->left, err);
+}
+
+static pst_code retain_incidents(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct care_job *job = arg;
+    return pst_incidents_retain(conn, job->incidents_before, BATCH_ROWS, &job->left, err);
 }
 
 static pst_code purge(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -60,8 +77,12 @@ bool pst_care_step(struct pst_app *app)
     pst_wall now = pst_wall_now();
     int64_t changes_ms = pst_config_int(config, PST_OPT_CHANGES_RETENTION);
     int64_t events_ms = pst_config_int(config, PST_OPT_EVENTS_RETENTION);
+    int64_t requests_ms = pst_config_int(config, PST_OPT_REQUESTS_RETENTION);
     struct care_job job = {.events_before = {now.us - events_ms * 1000},
                            .events_max = pst_config_int(config, PST_OPT_EVENTS_MAX),
+                           .requests_before = {now.us - requests_ms * 1000},
+                           .requests_max = pst_config_int(config, PST_OPT_REQUESTS_MAX),
+                           .incidents_before = days_before(now, INCIDENTS_DAYS),
                            .keep = {
                                .changes = {now.us - changes_ms * 1000},
                                .syncs = days_before(now, SYNCS_DAYS),
@@ -71,6 +92,8 @@ bool pst_care_step(struct pst_app *app)
                            }};
     bool more = run_batch(app, retain, &job, "old rows could not be removed");
     more = run_batch(app, retain_events, &job, "old events could not be removed") || more;
+    more = run_batch(app, retain_requests, &job, "old requests could not be removed") || more;
+    more = run_batch(app, retain_incidents, &job, "old incidents could not be removed") || more;
     if (job.lost)
         PST_LOG(PST_LOG_WARN, "events were dropped before they were delivered",
                 PST_F_INT("count", job.lost));

@@ -83,6 +83,10 @@ void pst_contacts_set_sync(struct pst_contacts *c, struct pst_sync_engine *engin
 /* struct pst_gate_options.observe */
 void pst_contacts_observe(void *self, const struct pst_contact *contact);
 
+struct pst_journal; /* app/journal.h */
+struct pst_watch; /* app/watch.h */
+struct pst_web; /* web/web.h */
+
 /* ---- pool.c: work that API requests cause ---- */
 
 struct pst_pool;
@@ -146,6 +150,7 @@ struct pst_app_threads {
     struct pst_thread *writer;
     struct pst_thread *scheduler;
     struct pst_thread *webhooks;
+    struct pst_thread *watch;
     struct pst_thread **loops; /* loop_count of them */
     unsigned loop_count;
     struct pst_worker {
@@ -179,6 +184,9 @@ struct pst_app {
     struct pst_connector_entry entries[PST_CONNECTORS];
     struct pst_connectors connectors;
     struct pst_contacts *contacts;
+    struct pst_journal *journal;
+    struct pst_web *web;
+    struct pst_watch *watch;
     struct pst_gate *gate;
     struct pst_systems *systems;
     struct pst_host host;

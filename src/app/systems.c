@@ -14,6 +14,8 @@ enum { CONFIG_BYTES = 4 << 20 };
 struct worker_kit {
     struct pst_http *http;
     struct pst_db_conn *reader;
+    bool is_traced; /* trace is for what is opened next */
+    struct pst_trace trace;
 };
 
 struct pst_systems {
@@ -208,11 +210,13 @@ static pst_code open_system(void *self, unsigned worker, const struct pst_connec
         .sync_id = sync_id,
         .request_id = request_id,
         .credentials_mark = pst_connection_credentials_mark(c),
+        .trace = kit->is_traced ? &kit->trace : NULL,
         .connector = entry->ops,
         .http = kit->http,
         .cancel = cancel ? cancel : s->options.stopping,
     };
     PST_TRY(pst_gate_begin(&o->run, s->options.gate, &run, err));
+    kit->is_traced = false;
     system.ops = entry->ops;
     system.manifest = entry->manifest;
     system.connector = o->connector;
@@ -230,7 +234,18 @@ static void close_system(void *self, struct pst_sync_system *system)
     system->self = NULL;
 }
 
+static void set_trace(void *self, unsigned worker, const struct pst_trace *trace)
+{
+    struct pst_systems *s = self;
+    if (worker >= s->options.workers)
+        return;
+    s->kits[worker].is_traced = trace != NULL;
+    if (trace)
+        s->kits[worker].trace = *trace;
+}
+
 struct pst_sync_systems pst_systems_table(struct pst_systems *s)
 {
-    return (struct pst_sync_systems){.open = open_system, .close = close_system, .self = s};
+    return (struct pst_sync_systems){
+        .open = open_system, .close = close_system, .set_trace = set_trace, .self = s};
 }

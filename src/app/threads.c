@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "app/internal.h"
+#include "app/watch.h"
 #include "base/alloc.h"
 #include "base/log.h"
 
@@ -91,6 +92,7 @@ static pst_code start_all(struct pst_app *app, struct pst_err *err)
     unsigned workers = (unsigned)pst_config_int(app->config, PST_OPT_SYNC_WORKERS);
     unsigned loops = (unsigned)pst_config_int(app->config, PST_OPT_SERVER_THREADS);
     PST_TRY(pst_thread_start(&t->writer, "writer", run_writer, app, err));
+    PST_TRY(pst_thread_start(&t->watch, "watch", pst_watch_run, app->watch, err));
     PST_TRY(pst_sync_recover(app->sync, err));
     PST_TRY(start_workers(app, workers, err));
     PST_TRY(pst_pool_start(app->work, err));
@@ -143,6 +145,9 @@ void pst_threads_stop(struct pst_app *app)
     pst_thread_join(t->scheduler);
     join_workers(t);
     pst_thread_join(t->webhooks);
+    /* It stores what the others have noted last. */
+    pst_watch_stop(app->watch);
+    pst_thread_join(t->watch);
     if (t->writer) {
         pst_db_writer_stop(app->db);
         pst_thread_join(t->writer);

@@ -33,7 +33,8 @@ static void mark_cut(char *text, size_t size)
 pst_code pst_err_set(struct pst_err *err, pst_code code, int os_errno, const char *param,
                      const char *file, int line, const char *fmt, ...)
 {
-    *err = (struct pst_err){.code = code, .os_errno = os_errno, .file = file, .line = line};
+    *err = (struct pst_err){
+        .code = code, .os_errno = os_errno, .file = file, .line = line, .fmt = fmt};
     if (param)
         (void)snprintf(err->param, sizeof(err->param), "%s", param);
 

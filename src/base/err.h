@@ -47,6 +47,7 @@ struct pst_err {
     int retry_after_s; /* seconds the peer or we ask to wait, 0 = not said */
     const char *file; /* where the error was raised; static storage */
     int line;
+    const char *fmt; /* the message without what was put into it; static storage */
     char param[64]; /* name of the parameter, field or option at fault, or "" */
     char msg[512]; /* NUL-terminated; an overlong text ends in "..." */
 };

@@ -2,8 +2,9 @@
 #include "gate/gate.h"
 
 #include "base/alloc.h"
+#include "gate/echo.h"
 
-enum { PER_ORIGIN = 4, PER_CONNECTION = 2 };
+enum { PER_ORIGIN = 4, PER_CONNECTION = 2, PATH_TEXT = 160 };
 
 struct pst_gate {
     struct pst_gate_options options;
@@ -15,6 +16,10 @@ struct pst_gate_run {
     struct pst_gate_run_options options;
     struct pst_id connection_id, request_id, sync_id;
     struct pst_gate_counters counters;
+    bool is_traced;
+    struct pst_trace trace;
+    uint8_t span_id[PST_SPAN_ID]; /* of the call in hand */
+    char traceparent[PST_TRACEPARENT_TEXT];
 };
 
 pst_code pst_gate_new(struct pst_gate **out, const struct pst_gate_options *options,
@@ -46,6 +51,19 @@ static pst_code copy_id(struct pst_id *out, pst_str text, struct pst_err *err)
     return PST_OK;
 }
 
+static void begin_trace(struct pst_gate_run *run, const struct pst_trace *given)
+{
+    uint8_t id[PST_TRACE_ID];
+    run->is_traced = run->gate->options.random != NULL;
+    if (given)
+        run->trace = *given;
+    else if (pst_id_parse(id, "sync_", pst_id_str(&run->sync_id)) ||
+             pst_id_parse(id, "req_", pst_id_str(&run->request_id)))
+        pst_trace_begin(&run->trace, id);
+    else
+        run->is_traced = false;
+}
+
 pst_code pst_gate_begin(struct pst_gate_run **out, struct pst_gate *gate,
                         const struct pst_gate_run_options *options, struct pst_err *err)
 {
@@ -57,6 +75,7 @@ pst_code pst_gate_begin(struct pst_gate_run **out, struct pst_gate *gate,
     PST_TRY(copy_id(&run->connection_id, options->connection_id, err));
     PST_TRY(copy_id(&run->request_id, options->request_id, err));
     PST_TRY(copy_id(&run->sync_id, options->sync_id, err));
+    begin_trace(run, options->trace);
     pst_http_reset(options->http);
     *out = PST_TAKE(run);
     return PST_OK;
@@ -103,6 +122,42 @@ static struct pst_http_request complete(const struct pst_gate_run *run,
     return r;
 }
 
+/* Each call is a span of its own. */
+static pst_code add_trace(struct pst_gate_run *run, struct pst_http_request *r,
+                          struct pst_arena *arena, struct pst_err *err)
+{
+    struct pst_http_header *headers = NULL;
+    size_t n = r->header_count;
+    if (!run->is_traced)
+        return PST_OK;
+    PST_TRY(pst_arena_array(arena, &headers, n + 2, sizeof(*headers), err));
+    if (n)
+        memcpy(headers, r->headers, n * sizeof(*headers));
+    run->gate->options.random(run->span_id, sizeof(run->span_id));
+    pst_trace_format(run->traceparent, &run->trace, run->span_id);
+    headers[n++] = (struct pst_http_header){PST_STR("traceparent"), pst_str_from(run->traceparent)};
+    if (run->trace.state[0])
+        headers[n++] =
+            (struct pst_http_header){PST_STR("tracestate"), pst_str_from(run->trace.state)};
+    r->headers = headers;
+    r->header_count = n;
+    return PST_OK;
+}
+
+/* The URL's path; "..." in the place of one that has the password in it. */
+static void write_path(char out[PATH_TEXT], const struct pst_http_request *request)
+{
+    pst_str url = request->url;
+    size_t scheme = pst_str_index(url, ':');
+    pst_str rest = pst_str_sub(url, scheme + 3, url.len);
+    pst_str path = pst_str_sub(rest, pst_str_index(rest, '/'), rest.len);
+    path = pst_str_sub(path, 0, pst_str_index(path, '#'));
+    path = pst_str_sub(path, 0, pst_str_index(path, '?'));
+    if (pst_gate_echoes(request, path))
+        path = PST_STR("...");
+    (void)pst_str_copy(out, PATH_TEXT, pst_str_sub(path, 0, PATH_TEXT - 1));
+}
+
 static void read_retry_after(const struct pst_http_response *response, struct pst_err *err)
 {
     pst_wall now;
@@ -114,14 +169,16 @@ static void read_retry_after(const struct pst_http_response *response, struct ps
         err->retry_after_s = seconds;
 }
 
-static void observe(const struct pst_gate_run *run, const char *origin,
+static void observe(const struct pst_gate_run *run, const char *origin, int64_t waited_us,
                     const struct pst_http_request *request,
                     const struct pst_http_response *response, pst_code code,
                     const struct pst_err *err)
 {
     const struct pst_gate_options *o = &run->gate->options;
+    char path[PATH_TEXT];
     if (!o->observe)
         return;
+    write_path(path, request);
     const struct pst_contact contact = {
         .connection_id = pst_id_str(&run->connection_id),
         .request_id = pst_id_str(&run->request_id),
@@ -133,6 +190,10 @@ static void observe(const struct pst_gate_run *run, const char *origin,
         .code = code,
         .klass = pst_contact_classify(code, response->status),
         .err = code == PST_OK ? NULL : err,
+        .number = run->counters.calls,
+        .waited_us = waited_us,
+        .path = path,
+        .span_id = run->span_id,
     };
     o->observe(o->observe_self, &contact);
 }
@@ -149,6 +210,7 @@ pst_code pst_gate_call(void *self, const struct pst_http_request *request, struc
     PST_TRY(pst_http_origin(origin, full.url, err));
     if (full.cancel && atomic_load_explicit(full.cancel, memory_order_relaxed))
         return PST_FAIL(err, PST_E_CANCELLED, "cancelled");
+    PST_TRY(add_trace(run, &full, arena, err));
 
     const struct pst_http_wait wait = {.origin = origin,
                                        .owner = pst_id_str(&run->connection_id),
@@ -170,6 +232,6 @@ pst_code pst_gate_call(void *self, const struct pst_http_request *request, struc
     /* A deadline that was over before anything was sent says nothing about the system. */
     bool was_made = code != PST_E_TIMEOUT || response->timing.total_us > 0;
     if (was_made)
-        observe(run, origin, &full, response, code, err);
+        observe(run, origin, waited_us, &full, response, code, err);
     return code;
 }

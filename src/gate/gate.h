@@ -26,6 +26,7 @@
 #define PST_GATE_GATE_H
 
 #include "base/id.h"
+#include "base/trace.h"
 #include "connector/connector.h"
 #include "health/health.h"
 #include "http/http.h"
@@ -43,6 +44,10 @@ struct pst_contact {
     pst_code code; /* PST_OK or the classification */
     enum pst_contact_class klass;
     const struct pst_err *err; /* NULL when code is PST_OK */
+    unsigned number; /* of the call in its run: 1, 2, ... */
+    int64_t waited_us; /* for a free slot of the origin */
+    const char *path; /* of the URL, without its query and anything secret; cut */
+    const uint8_t *span_id; /* PST_SPAN_ID bytes: what traceparent named as the parent */
 };
 
 struct pst_gate_options {
@@ -51,6 +56,7 @@ struct pst_gate_options {
     struct pst_http_limits limits; /* of every call that does not set its own */
     void (*observe)(void *self, const struct pst_contact *contact); /* any thread; may be NULL */
     void *observe_self;
+    void (*random)(void *out, size_t len); /* for spans; NULL: no trace is sent upstream */
 };
 
 pst_code pst_gate_new(struct pst_gate **out, const struct pst_gate_options *options,
@@ -62,6 +68,8 @@ PST_DEFINE_AUTO(gate, struct pst_gate, pst_gate_free);
 struct pst_gate_run_options {
     pst_str connection_id, request_id, sync_id;
     uint64_t credentials_mark; /* which credentials it goes by; handed on to the observer */
+    const struct pst_trace *trace; /* that it belongs to, copied; NULL: one of its own, with the
+                                      bits of the sync's id, else of the request's */
     const struct pst_connector_ops *connector; /* its words for refusals; may be NULL */
     struct pst_http *http; /* this thread's client; its cookies are forgotten at both ends */
     const atomic_bool *cancel; /* may be NULL */

@@ -144,7 +144,7 @@ static void compose_head(struct pst_exchange *ex)
         pst_buf_add_lit(b, "Connection: close\r\n");
     else if (ex->http_1_0)
         pst_buf_add_lit(b, "Connection: keep-alive\r\n");
-    if (ex->loop->server->common_headers)
+    if (ex->loop->server->common_headers && !res->bare)
         pst_buf_add_str(b, pst_str_from(ex->loop->server->common_headers));
     pst_buf_add_str(b, pst_buf_str(&res->head));
     pst_buf_add_lit(b, "\r\n");

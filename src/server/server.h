@@ -138,6 +138,7 @@ struct pst_response {
     void *pull_self;
     void (*pull_done)(void *self); /* called once when the stream ends or is given up; or NULL */
     bool close; /* close the connection after this answer */
+    bool bare; /* without the server's common_headers: the handler has set what it wants */
     enum pst_cut cut;
     size_t cut_after;
     bool cut_head; /* with cut_after 0: not even the head is sent */

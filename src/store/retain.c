@@ -55,6 +55,10 @@ static const pst_str purge_steps[] = {
                  " WHERE connection_pk = ?1 LIMIT ?2)"),
     PST_STR_INIT("DELETE FROM endpoint_choice WHERE connection_pk = ?1 AND endpoint_pk IN (SELECT"
                  " endpoint_pk FROM endpoint_choice WHERE connection_pk = ?1 LIMIT ?2)"),
+    PST_STR_INIT("DELETE FROM upstream_call WHERE pk IN (SELECT pk FROM upstream_call"
+                 " WHERE connection_pk = ?1 LIMIT ?2)"),
+    PST_STR_INIT("DELETE FROM request WHERE pk IN (SELECT pk FROM request"
+                 " WHERE connection_pk = ?1 AND connection_pk > 0 LIMIT ?2)"),
     PST_STR_INIT("DELETE FROM connection WHERE pk IN (SELECT ?1 LIMIT ?2)"),
 };
 

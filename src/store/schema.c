@@ -341,6 +341,90 @@ static const char credits[] =
     " FROM connection WHERE credits > 0 ORDER BY pk;"
     "UPDATE organization SET credits_used = (SELECT coalesce(sum(c.credits), 0) FROM connection c"
     " WHERE c.organization_pk = organization.pk);";
+
+static const char requests[] =
+    "CREATE TABLE request (" /* what the API was asked; bounded by requests_max */
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " at INTEGER NOT NULL,"
+    " organization_pk INTEGER NOT NULL," /* 0: of nobody, or of the operator alone */
+    " connection_pk INTEGER NOT NULL," /* 0: none */
+    " status INTEGER NOT NULL,"
+    " duration_us INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL,"
+    " id BLOB NOT NULL,"
+    " trace_id BLOB NOT NULL,"
+    " sync_id BLOB,"
+    " operation TEXT NOT NULL,"
+    " method TEXT NOT NULL,"
+    " code TEXT NOT NULL," /* '': it went well */
+    " cause TEXT NOT NULL,"
+    " actor TEXT NOT NULL,"
+    " detail TEXT NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX request_by_id ON request (id);"
+    "CREATE INDEX request_by_organization ON request (organization_pk, pk);"
+    "CREATE INDEX request_by_connection ON request (connection_pk, pk) WHERE connection_pk > 0;"
+
+    "CREATE TABLE upstream_call (" /* one call of a connected system, and how it ended */
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " at INTEGER NOT NULL," /* its end */
+    " connection_pk INTEGER NOT NULL,"
+    " class INTEGER NOT NULL," /* enum pst_call_class */
+    " origin TEXT NOT NULL,"
+    " request_id BLOB,"
+    " sync_id BLOB,"
+    " number INTEGER NOT NULL,"
+    " status INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL,"
+    " waited_us INTEGER NOT NULL,"
+    " dns_us INTEGER NOT NULL,"
+    " connect_us INTEGER NOT NULL,"
+    " tls_us INTEGER NOT NULL,"
+    " first_byte_us INTEGER NOT NULL,"
+    " total_us INTEGER NOT NULL,"
+    " span_id BLOB NOT NULL,"
+    " method TEXT NOT NULL,"
+    " path TEXT NOT NULL,"
+    " fault TEXT NOT NULL,"
+    " code TEXT NOT NULL,"
+    " cause TEXT NOT NULL,"
+    " error TEXT NOT NULL) STRICT;"
+    "CREATE INDEX upstream_call_by_request ON upstream_call (request_id, pk)"
+    " WHERE request_id IS NOT NULL;"
+    "CREATE INDEX upstream_call_by_sync ON upstream_call (sync_id, pk) WHERE sync_id IS NOT NULL;"
+    "CREATE INDEX upstream_call_by_connection ON upstream_call (connection_pk, pk);"
+    "CREATE INDEX upstream_call_seen ON upstream_call (at, connection_pk, class, origin);"
+
+    "CREATE TABLE incident ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " id BLOB NOT NULL UNIQUE,"
+    " kind TEXT NOT NULL," /* host, connector, penstock: the detector's; manual */
+    " subject TEXT NOT NULL," /* origin or connector; never shown in public */
+    " components TEXT NOT NULL," /* names, separated by commas */
+    " impact TEXT NOT NULL,"
+    " state TEXT NOT NULL,"
+    " title TEXT NOT NULL,"
+    " affected INTEGER NOT NULL,"
+    " opened_at INTEGER NOT NULL,"
+    " updated_at INTEGER NOT NULL,"
+    " closed_at INTEGER) STRICT;"
+    "CREATE INDEX incident_open ON incident (pk) WHERE closed_at IS NULL;"
+
+    "CREATE TABLE incident_update ("
+    " pk INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " incident_pk INTEGER NOT NULL REFERENCES incident,"
+    " at INTEGER NOT NULL,"
+    " state TEXT NOT NULL,"
+    " text TEXT NOT NULL,"
+    " actor TEXT NOT NULL) STRICT;"
+    "CREATE INDEX incident_update_by_incident ON incident_update (incident_pk, pk);"
+
+    "CREATE TABLE status_day (" /* seconds of a day (UTC) a component was watched, and unwell */
+    " day INTEGER NOT NULL," /* since 1970 */
+    " component TEXT NOT NULL,"
+    " watched_s INTEGER NOT NULL,"
+    " degraded_s INTEGER NOT NULL,"
+    " down_s INTEGER NOT NULL,"
+    " PRIMARY KEY (day, component)) STRICT, WITHOUT ROWID;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -348,6 +432,7 @@ static const struct pst_migration migrations[] = {
     {2, "streams, runs and changes", {runs, sizeof(runs) - 1}},
     {3, "events, endpoints and deliveries", {webhooks, sizeof(webhooks) - 1}},
     {4, "credits", {credits, sizeof(credits) - 1}},
+    {5, "requests, upstream calls, incidents", {requests, sizeof(requests) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

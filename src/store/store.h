@@ -18,6 +18,7 @@ enum {
     PST_TOPIC_CONNECTIONS = -2, /* a connection came, changed or went */
     PST_TOPIC_EVENTS = -3, /* an event was written (store/events.h) */
     PST_TOPIC_ENDPOINTS = -4, /* an endpoint came, changed or went; deliveries were re-sent */
+    PST_TOPIC_INCIDENTS = -5, /* an incident was opened, changed or closed */
 };
 
 /* pst_db_open and every migration. Errors: as pst_db_open and pst_db_migrate. */

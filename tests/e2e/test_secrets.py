@@ -243,10 +243,18 @@ def exercise(watched, api, connection):
     """Everything that reads what is known about a connection."""
     path = f"/v1/connections/{connection}"
     for target in ("", "/sync-status", "/syncs", "/history", "/entities", "/rejected", "/changes", "/tokens",
-                   "/suppliers?include=source"):
+                   "/suppliers?include=source", "/diagnosis"):
         api.call("GET", path + target)
     for sync in api.get(path + "/syncs")["data"]:
         api.call("GET", f"{path}/syncs/{sync['id']}")
+        api.call("GET", f"{path}/syncs/{sync['id']}/diagnosis")
+    # Once this one is in the stored log, all before it are.
+    mark = api.call("GET", "/v1/requests?limit=0").headers["X-Request-Id"]
+    wait_until(lambda: mark in [r["id"] for r in api.get("/v1/requests?status=400&limit=500")["data"]], "the log")
+    for request in api.get("/v1/requests?limit=200")["data"]:
+        api.call("GET", f"/v1/requests/{request['id']}")
+    for page in ("/status", "/status.json", "/status.atom"):
+        watched.answers.append(api.session.get(api.base + page, timeout=20).content)
     api.call("GET", "/v1/audit")
     api.call("GET", "/v1/connections")
 

@@ -15,17 +15,18 @@ import urllib.parse
 
 import pytest
 
-from harness import Server, Simulator, programs
+from harness import Server, Simulator, programs, wait_until
 from harness.programs import sanitizer_reports, slowness
 from harness.setup import connection_body, new_organization, synced, wait_sync
 
 ROUTES = programs.ROOT / "src/api/routes.c"
-ID = re.compile(r"\b(?:org|conn|sync|key|rec|whk|dlv|evt)_[0-9a-z]{26}\b")
+ID = re.compile(r"\b(?:org|conn|sync|key|rec|whk|dlv|evt|req|inc)_[0-9a-z]{26}\b")
 KEY = re.compile(r"\b(?:psk|pct)_[0-9a-z]{30,}|\bwhs(?:ec|k)_")
 MARK = {"a": "quartz-otter-5kd81", "b": "velvet-heron-93xq7"}
 ABSENT = "01m85gjr84fn2tvxyf0ejj4x3j"
 PREFIX = {"connection_id": "conn_", "sync_id": "sync_", "record_id": "rec_", "key_id": "key_",
-          "organization_id": "org_", "webhook_id": "whk_", "delivery_id": "dlv_", "event_id": "evt_"}
+          "organization_id": "org_", "webhook_id": "whk_", "delivery_id": "dlv_", "event_id": "evt_",
+          "request_id": "req_", "incident_id": "inc_"}
 MALFORMED = ["nothing", "{prefix}", "{prefix}" + ABSENT[:-1], "{prefix}" + ABSENT + "0", "{prefix}" + "u" * 26,
              "%27%20OR%201%3D1--", "..%2f..", "%F0%9F%A6%93", "1", "x" * 2000]
 RANKS = ["viewer", "developer", "admin"]
@@ -141,6 +142,15 @@ EXPECTED = {
     "listEventTypes": Expect("viewer"),
     "getCredits": Expect("viewer"),
     "listCreditEntries": Expect("viewer"),
+    "listRequests": Expect("viewer", token=True),
+    "getRequest": Expect("viewer", token=True),
+    "diagnoseConnection": Expect("viewer", token=True),
+    "diagnoseSync": Expect("viewer", token=True),
+    "listIncidents": Expect("operator"),
+    "createIncident": Expect("operator", 201, body={"title": "made"}),
+    "getIncident": Expect("operator"),
+    "updateIncident": Expect("operator", body={"title": "changed"}),
+    "addIncidentUpdate": Expect("operator", 201, body={"state": "monitoring", "text": "looked at"}),
     "listTokens": Expect("admin"),
     "createToken": Expect("admin", 201, body={"name": "made"}),
     "revokeToken": Expect("admin", 204, own=deletable_token),
@@ -177,7 +187,7 @@ def routes():
         flags = set(re.findall(r"PST_OP_(\w+)", entry))
         words = re.findall(r'"([^"]*)"', entry)
         tag = next(i for i, word in enumerate(words) if word in ("Records", "Connections", "Syncs", "Webhooks",
-                                                                 "Access", "Operator", "Service"))
+                                                                 "Access", "Requests", "Operator", "Service"))
         found[head[1], (prefix if head[2] else "") + (head[3] or "")] = (words[tag + 1], flags)
     assert len(found) == len(entries)
     return found
@@ -321,6 +331,7 @@ def organization(w, name, sim):
     for entity in w.entities:
         rows = admin.json("GET", f"/v1/connections/{o.connection}/{entity}?limit=500")["data"]
         o.records[entity] = rows[0]["id"]
+    o.request = admin.call("GET", f"/v1/connections/{o.connection}/suppliers?limit=0").header("X-Request-Id")
     o.key, o.token = o.keys["viewer"]["id"], o.tokens["connection"]["id"]
     webhooks(o, mark)
     o.id = next(each["id"] for each in w.operator.json("GET", "/v1/organizations")["data"] if mark in each["name"])
@@ -366,8 +377,10 @@ def world(tmp_path_factory):
         w.spec = json.loads(Caller(w, "anyone").call("GET", "/v1/openapi.json").body)
         w.operations = list(operations(w.spec))
         w.entities = sorted({op.entity for op in w.operations if op.entity})
+        incident = w.operator.json("POST", "/v1/incidents", {"title": "walls"}, 201)["id"]
         for name in ("a", "b"):
             organization(w, name, sims[name])
+            w.orgs[name].incident = incident
         w.nobody = [Caller(w, "nobody")] + w.orgs["a"].dead + w.orgs["b"].dead + [
             Caller(w, f"malformed {i}", headers=headers) for i, headers in enumerate((
                 bearer(""), bearer("psk_short"), bearer("psk_" + "0" * 55), bearer(w.orgs["a"].keys["admin"]["key"][:-1]),
@@ -415,7 +428,7 @@ def ids_of(o, op):
     hook = o.connection_hook if "{connection_id}" in op.path else o.hook
     return {"connection_id": o.connection, "sync_id": o.sync, "record_id": o.records.get(op.entity), "key_id": key,
             "organization_id": o.id, "code": "not-found", "webhook_id": hook, "delivery_id": o.delivery,
-            "event_id": o.event}
+            "event_id": o.event, "request_id": o.request, "incident_id": o.incident}
 
 
 def id_sets(w, op, org):
@@ -468,6 +481,8 @@ def expected_status(w, op, caller, kind):
     if op.short and not caller.connection:
         return 404
     if kind != "own" and (op.expect.who != "public" or "{code}" in op.path):
+        return 404
+    if kind == "own" and op.name == "getRequest" and caller.connection == w.orgs[caller.org or "a"].sibling:
         return 404
     if kind == "own" and caller.connection and not op.short and caller.connection != w.orgs[caller.org].connection:
         return 404 if "{connection_id}" in op.path else op.expect.status
@@ -527,6 +542,8 @@ def dump(w, name):
     """Every row of the store that belongs to the organization, by table."""
     w.counter += 1
     path = w.server.data / f"dump-{w.counter}.db"
+    mark = w.operator.call("GET", "/v1/requests?limit=0").header("X-Request-Id")
+    wait_until(lambda: mark in w.operator.call("GET", "/v1/requests?status=400&limit=500").text(), "the log to be stored")
     w.operator.json("POST", "/v1/backup", {"path": str(path)}, 201)
     with contextlib.closing(sqlite3.connect(path)) as db:
         org = db.execute("SELECT pk FROM organization WHERE name = ?", (f"org {MARK[name]}",)).fetchone()[0]
@@ -545,7 +562,8 @@ def dump(w, name):
             if owner:
                 rows[table] = sorted(map(repr, db.execute(f"SELECT * FROM {table} WHERE {owner} {owners[owner]}")))
             else:
-                assert table in ("meta", "organization", "schema_migration", "sqlite_sequence", "outbox"), f"whose is {table}?"
+                assert table in ("meta", "organization", "schema_migration", "sqlite_sequence", "outbox", "incident",
+                                 "incident_update", "status_day"), f"whose is {table}?"
     path.unlink()
     return rows
 
@@ -577,8 +595,9 @@ def test_the_operator_reaches_everything_once_and_one_organization_when_it_is_na
     named = Caller(world, "operator of a", operator=True, headers={"Penstock-Organization": world.orgs["a"].id})
     for op in world.operations:
         for kind, ids in id_sets(world, op, "a"):
-            if op.name in ("getOrganization", "updateOrganization", "listConnectors") and kind == "foreign":
-                continue  # organizations are all the operator's
+            if op.name in ("getOrganization", "updateOrganization", "listConnectors", "getIncident", "updateIncident",
+                           "addIncidentUpdate") and kind == "foreign":
+                continue  # organizations and incidents are all the operator's
             status = expected_status(world, op, named, kind)
             world.entity = op.entity
             body, more = op.expect.body, {}
