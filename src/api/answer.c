@@ -29,6 +29,14 @@ pst_code pst_api_audit(struct pst_db_conn *conn, const struct pst_api_call *call
     return pst_audit_add(conn, &entry, err);
 }
 
+void pst_api_put_text(struct pst_json_writer *w, const char *name, pst_str text)
+{
+    if (text.len)
+        pst_json_add_str(w, name, text);
+    else
+        pst_json_add_null(w, name);
+}
+
 void pst_api_put_error(struct pst_json_writer *w, pst_str code, pst_str message)
 {
     if (code.len == 0) {
@@ -120,10 +128,7 @@ void pst_api_put_sync(struct pst_json_writer *w, const struct pst_api_call *call
     pst_json_add_wall(w, "started_at", sync->started_at);
     pst_json_add_wall(w, "ended_at", sync->ended_at);
     pst_api_put_error(w, sync->error_code, sync->error_message);
-    if (sync->request_id.len)
-        pst_json_add_str(w, "request_id", sync->request_id);
-    else
-        pst_json_add_null(w, "request_id");
+    pst_api_put_text(w, "request_id", sync->request_id);
     put_counts(w, &sync->counts);
     put_progress(w, progress);
     pst_json_add_array(w, "entities");
@@ -205,10 +210,7 @@ void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call
     pst_json_add_bool(w, "enabled", c->status != PST_CONNECTION_INACTIVE);
     pst_json_add_z(w, "status", pst_connection_status_name(c->status));
     pst_json_add_wall(w, "status_since", c->status_since);
-    if (c->status_reason.len)
-        pst_json_add_str(w, "status_reason", c->status_reason);
-    else
-        pst_json_add_null(w, "status_reason");
+    pst_api_put_text(w, "status_reason", c->status_reason);
     pst_json_add_bool(w, "syncing", syncing);
     pst_json_add_bool(w, "initial_sync_done", c->initial_sync_done);
     pst_json_add_wall(w, "next_run_at", pst_api_next_run_at(call, c));

@@ -151,11 +151,13 @@ static pst_code no_such_type(const char *param, pst_str name, struct pst_err *er
                        PST_STR_ARG(pst_str_sub(name, 0, 100)));
 }
 
-/* A type, or what stands for several: "*", "flow.*". */
+/* A type, or what stands for several: "*", "connection.*", "flow.*". */
 static bool is_type(pst_str name)
 {
-    for (size_t i = 0; i < pst_event_type_count; i++)
-        if (pst_str_is(name, pst_event_types[i].name))
+    bool is_group = name.len > 2 && pst_str_ends(name, PST_STR(".*"));
+    pst_str prefix = pst_str_sub(name, 0, name.len - 1);
+    for (size_t i = 0; is_group && i < pst_event_type_count; i++)
+        if (pst_str_starts(pst_str_from(pst_event_types[i].name), prefix))
             return true;
     return pst_str_is(name, "*") || (name.len <= PST_HOOK_TYPE_MAX && pst_event_type_find(name));
 }

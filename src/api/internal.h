@@ -30,7 +30,7 @@ enum pst_api_class {
 
 enum pst_api_flags {
     PST_OP_PUBLIC = 1U << 0, /* no authentication */
-    PST_OP_UNHURRIED = 1U << 12, /* CALL: takes as long as it takes */
+    PST_OP_UNHURRIED = 1U << 12, /* CALL, WORK: takes as long as it takes */
     PST_OP_OPERATOR = 1U << 1, /* the operator only, through the local socket */
     PST_OP_TOKEN = 1U << 2, /* connection tokens may, for their own connection */
     PST_OP_SHORT = 1U << 3, /* also without "/connections/{connection_id}", for tokens */
@@ -140,7 +140,7 @@ struct pst_api_seen {
 struct pst_api_loop {
     struct pst_db_conn *reader;
     struct pst_zip *zip;
-    struct pst_arena *scratch; /* of one record */
+    struct pst_arena *scratch; /* of one record, or one page of events */
     struct pst_api_seen *seen;
     struct {
         int64_t id;
@@ -263,6 +263,7 @@ void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call
                             const struct pst_connection *c, bool syncing);
 /* When its schedule runs it next; none while nothing may run. */
 pst_wall pst_api_next_run_at(const struct pst_api_call *call, const struct pst_connection *c);
+void pst_api_put_text(struct pst_json_writer *w, const char *name, pst_str text); /* "": null */
 void pst_api_put_error(struct pst_json_writer *w, pst_str code, pst_str message); /* "error" */
 void pst_api_put_schedule(struct pst_json_writer *w, pst_str schedule); /* "schedule" */
 

@@ -125,7 +125,8 @@ static const struct pst_api_param rejected_params[] = {
     {.name = (param),                                                                              \
      .type = PST_PARAM_LIST,                                                                       \
      .max = 2000,                                                                                  \
-     .description = "Only of these types, separated by commas; `flow.*` takes all flows.",         \
+     .description =                                                                                \
+         "Only of these types, separated by commas; `connection.*` takes all that begin so.",      \
      .example = "sync.completed,sync.failed"}
 
 static const struct pst_api_param webhook_params[] = {

@@ -39,22 +39,21 @@
     ",'bytes':" COUNT ",'upstream_calls':" COUNT ",'waiting_ms':" COUNT ",'working_ms':" COUNT     \
     "}}"
 
+/* clang-format off */
 #define DURATION(words)                                                                            \
     "{'type':'string','pattern':'^[0-9]+(ms|s|m|h|d)?$','description':'" words "'}"
+#define EVENT_NAMES                                                                                \
+    "{'type':'array','maxItems':50,'items':{'type':'string'},'description':'Types of events; "     \
+    "\\'sync.*\\' is all that begin so, \\'*\\' all there are'}"
+/* Without the end of `headers`, whose members differ. */
 #define HOOK_SETTINGS                                                                              \
     "'url':{'type':'string','maxLength':2000,'description':'https:// (http:// only where the "     \
     "server allows it)'},'description':{'type':'string','maxLength':1000},'events':" EVENT_NAMES   \
     ",'enabled':" FLAG ",'ordered':{'type':'boolean','description':'One delivery at a time per "   \
     "connection, in the order of events'},'rate_limit':{'type':['integer','null'],'minimum':1,"    \
-    "'maximum':10000,'description':'Deliveries a second'},'timeout':" DURATION(                    \
-        "1s to 30s") ",'retry_for':" DURATION("1h to 7d") ",'headers':{'type':'object','"          \
-                                                          "maxProperties':20,"                     \
-                                                          "'description':'Sent with every "        \
-                                                          "delivery; values are never shown "      \
-                                                          "again'"
-#define EVENT_NAMES                                                                                \
-    "{'type':'array','maxItems':50,'items':{'type':'string'},'description':'Types of events, "     \
-    "\\'flow.*\\', \\'*\\''}"
+    "'maximum':10000,'description':'Deliveries a second'},'timeout':" DURATION("1s to 30s")        \
+    ",'retry_for':" DURATION("1h to 7d") ",'headers':{'type':'object','maxProperties':20,"         \
+    "'description':'Sent with every delivery; values are never shown again'"
 #define SIGNING "{'type':'string','enum':['hmac','ed25519']}"
 #define WEBHOOK_MEMBERS                                                                            \
     "'id','organization_id','connection_id','url','description','events','enabled','ordered',"     \
@@ -65,7 +64,6 @@
     "'id','webhook_id','event_id','type','connection_id','sequence','sample','status',"            \
     "'attempts_made','next_attempt_at','last_status','last_error','created_at','ended_at'"
 
-/* clang-format off */
 const struct pst_api_schema pst_api_schemas[] = {
     {"Problem",
      "{'description':'RFC 9457','type':'object','required':['type','title','status','detail',"

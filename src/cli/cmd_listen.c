@@ -252,6 +252,10 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
         code = check_secret(&l, err);
     if (code == PST_OK)
         code = pst_receiver_new(&l.receiver, &options, err);
+    if (code == PST_E_CONFLICT)
+        code = PST_FAIL(err, PST_E_CONFLICT,
+                        "another program listens on 127.0.0.1:%d: choose another --port",
+                        options.port);
     if (code == PST_OK)
         code = pst_service_signals(&signals, err);
     if (code == PST_OK)

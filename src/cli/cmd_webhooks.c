@@ -173,7 +173,13 @@ enum { SIGNING = PST_WEBHOOK_END, CREATE_SECRET_FILE, CREATE_SECRET };
          .group = "Webhook",                                                                       \
          .help = "The same from the environment."}
 
-PST_CLI_TABLE(create_table, PST_WEBHOOK_OPTIONS("yes", "yes|no"),
+PST_CLI_TABLE(create_table,
+              PST_WEBHOOK_OPTIONS("yes", "yes|no",
+                                  "Only events of this connection, instead of the whole "
+                                  "organization's.",
+                                  "Which types of events; sync.* is all that begin so. Without "
+                                  "it: all.",
+                                  "no: make it, but send nothing yet."),
               {.name = "signing",
                .type = PST_CONFIG_ENUM,
                .value = "hmac",
@@ -263,7 +269,15 @@ const struct pst_command pst_command_webhooks_create = {
 /* ---- update ---- */
 
 enum { NEW_URL = PST_WEBHOOK_END };
-PST_CLI_TABLE(update_table, PST_WEBHOOK_OPTIONS("unchanged", "unchanged|yes|no"),
+PST_CLI_TABLE(update_table,
+              PST_WEBHOOK_OPTIONS("unchanged", "unchanged|yes|no",
+                                  "As it is for this connection. Of a webhook of the whole "
+                                  "organization only --events can be chosen so.",
+                                  "Which types of events; sync.* is all that begin so, `none` is "
+                                  "nothing. With --connection, `default` takes the choice back.",
+                                  "no: what happens is not sent, and not kept for later; yes: on "
+                                  "again, also after Penstock disabled it, and what was held goes "
+                                  "on."),
               PST_WEBHOOK_FLAG("to", 0, PST_CONFIG_STRING, 2000, "URL", "Another address."));
 
 static pst_code write_update(struct pst_cli *cli, struct pst_buf *body, struct pst_err *err)

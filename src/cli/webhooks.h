@@ -51,30 +51,27 @@ enum {
 #define PST_WEBHOOK_SWITCH(name_, default_, choices_, help_)                                       \
     {.name = (name_), .type = PST_CONFIG_ENUM, .value = (default_), .choices = (choices_),         \
      .flags = PST_CONFIG_FLAG_ONLY, .arg = "YES", .group = "Webhook", .help = (help_)}
-/* The switches' default and choices: "yes", "yes|no" to create, "unchanged", ... to change. */
-#define PST_WEBHOOK_OPTIONS(default_, choices_)                                                    \
-    PST_WEBHOOK_FLAG("connection", 'c', PST_CONFIG_STRING, 200, "CONNECTION",                      \
-                     "Only about this connection, instead of the whole organization."),            \
-    PST_WEBHOOK_FLAG("events", 'e', PST_CONFIG_LIST, 50, "TYPE,...",                               \
-                     "Which types of events; flow.* is all flows. Without it: all."),              \
+/* The switches' default and choices ("yes", "yes|no" to create, "unchanged", ... to change), and
+ * words that differ. */
+#define PST_WEBHOOK_OPTIONS(default_, choices_, connection_, events_, enabled_)                    \
+    PST_WEBHOOK_FLAG("connection", 'c', PST_CONFIG_STRING, 200, "CONNECTION", connection_),        \
+    PST_WEBHOOK_FLAG("events", 'e', PST_CONFIG_LIST, 50, "TYPE,...", events_),                     \
     PST_WEBHOOK_FLAG("description", 'd', PST_CONFIG_STRING, 1000, "TEXT",                          \
                      "What it is for, to recognise it in lists."),                                 \
-    PST_WEBHOOK_SWITCH("enabled", default_, choices_,                                              \
-                       "no: what happens is not sent, and not kept for later; yes: on again, also " \
-                       "after Penstock disabled it."),                                              \
+    PST_WEBHOOK_SWITCH("enabled", default_, choices_, enabled_),                                   \
     PST_WEBHOOK_SWITCH("ordered", default_, choices_,                                              \
                        "yes: in the order of events, one at a time per connection; no: each for "  \
                        "itself, side by side."),                                                   \
     PST_WEBHOOK_FLAG("rate_limit", 0, PST_CONFIG_STRING, 8, "N",                                   \
-                     "At most so many deliveries a second; none lifts the limit."),                \
+                     "At most so many deliveries a second; `none` lifts the limit."),              \
     PST_WEBHOOK_FLAG("timeout", 0, PST_CONFIG_STRING, 16, "TIME",                                  \
                      "How long the receiver may take for its answer: 1s to 30s. At first: 10s."),  \
     PST_WEBHOOK_FLAG("retry_for", 0, PST_CONFIG_STRING, 16, "TIME",                                \
                      "How long an event is tried: 1h to 7d. At first: 24h."),                      \
     {.name = "header", .letter = 'H', .type = PST_CONFIG_LIST, .max = 20, .arg = "NAME=VALUE",     \
      .flags = PST_CONFIG_FLAG_ONLY | PST_CONFIG_WHOLE, .group = "Webhook",                         \
-     .help = "A header to send along; NAME=@FILE takes the first line of a file, NAME= removes "   \
-             "it. May be repeated."}
+     .help = "A header to send along; NAME=@FILE takes the first line of a file, so that nobody "  \
+             "sees it here, NAME= removes it. May be repeated."}
 /* clang-format on */
 
 /* Members of the request's object for what was given; with is_choice `--events default` is null. */

@@ -13,13 +13,24 @@ enum { COPY_PAGES = 1024, KEPT_MAX = 100 };
 
 /* ---- checks ---- */
 
-/* A page that could not be read says nothing about the file. Its words end in SQLite's code. */
+/* Where `words` end in the finding, or NULL. */
+static const char *behind(pst_str finding, pst_str words)
+{
+    for (size_t i = 0; i + words.len < finding.len; i++)
+        if (memcmp(finding.ptr + i, words.ptr, words.len) == 0)
+            return finding.ptr + i + words.len;
+    return NULL;
+}
+
+/* A page that could not be read says nothing about the file. Some of its words end in SQLite's
+ * code; those of a page of a long value end in the page's number. */
 static pst_code code_of_finding(pst_str finding)
 {
-    static const pst_str unread = PST_STR_INIT("unable to get the page. error code=");
-    for (size_t i = 0; i + unread.len < finding.len; i++)
-        if (memcmp(finding.ptr + i, unread.ptr, unread.len) == 0)
-            return pst_db_code_of((int)strtol(finding.ptr + i + unread.len, NULL, 10));
+    const char *code = behind(finding, PST_STR("unable to get the page. error code="));
+    if (code)
+        return pst_db_code_of((int)strtol(code, NULL, 10));
+    if (behind(finding, PST_STR("failed to get page ")))
+        return pst_db_code_of(SQLITE_IOERR);
     return PST_E_CORRUPT;
 }
 

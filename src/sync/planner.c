@@ -333,8 +333,8 @@ static void run_planner(struct planner *p)
             atomic_store(&p->e->notes_lost, true);
         else if (p->actions.wake.ns != PST_MONO_NEVER.ns)
             ms = pst_mono_ms_until(pst_sync_mono(p->e), p->actions.wake);
-        /* The ring of a note may have been taken while runs were queued. */
-        if (ms > 0 && atomic_load(&p->e->notes) == NULL)
+        /* The ring of a note, or of a stop, may have been taken while runs were queued. */
+        if (ms > 0 && atomic_load(&p->e->notes) == NULL && !atomic_load(&p->e->stopping))
             host->await(host->self, PST_SYNC_BELL_SCHEDULER, ms);
     }
 }

@@ -316,4 +316,9 @@ void pst_hook_signal(struct pst_hooks *h, unsigned what);
 /* Look at all lanes of an endpoint in the store. */
 void pst_hook_scan(struct pst_hooks *h, struct pst_hook_endpoint *e);
 
+/* ---- redact.c ---- */
+
+/* The beginning of an answer's body, without the values of the endpoint's custom headers. */
+pst_str pst_hook_redact(char out[PST_FLEET_KEPT], const struct pst_hook_endpoint *e, pst_str body);
+
 #endif

@@ -180,6 +180,7 @@ static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *an
     const struct pst_delivery *d = a->delivery;
     struct pst_err err;
     char text[PST_HOOK_TEXT];
+    char kept[PST_FLEET_KEPT];
     pst_wall now = h->options.wall();
     struct pst_hook_outcome o = outcome_of(answer, now, text);
     struct pst_delivery_result r = {.pk = d->pk, .tries = d->tries};
@@ -192,7 +193,7 @@ static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *an
                                      .duration_us = answer->duration_us,
                                      .status = o.status,
                                      .error = o.error,
-                                     .response = answer->body};
+                                     .response = pst_hook_redact(kept, e, answer->body)};
     is_forgotten = is_forgotten || pst_hook_lot_add(h, lane, d->is_loose, &r, &err) != PST_OK;
     if (is_forgotten)
         forget_attempt(h, lane, d);

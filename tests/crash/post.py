@@ -67,8 +67,6 @@ class Post:
         }[mood]
 
     def going(self, _):
-        if self.closed_at:
-            raise Lost("a delivery came to an endpoint that is disabled")
         if not self.is_calm and not self.gone_since and self.rng.random() < 0.05:
             self.gone_since = time.time()
         return Answer(410 if self.gone_since else 204)

@@ -28,7 +28,7 @@ def pytest_configure(config):
 
 
 # Files all of whose tests have syncs, the scheduler, long-polls and requests run side by side.
-THREADED_FILES = {"test_changes.py", "test_operation.py", "test_properties.py", "test_sync.py"}
+THREADED_FILES = {"test_changes.py", "test_operation.py", "test_properties.py", "test_sync.py", "test_webhooks.py"}
 
 
 def pytest_collection_modifyitems(items):

@@ -18,6 +18,7 @@ import pytest
 
 from harness import Server, wait_until
 from harness.programs import slowness
+from harness.receiver import Answer
 from harness.setup import wait_sync
 
 WINDOW = 10  # so many characters of a secret in a row are a leak, too
@@ -419,3 +420,53 @@ def test_the_password_is_gone_when_the_connection_is(watched, place, hostile):
     wait_sync(api, connection, seconds=60)
     api.delete(f"/v1/connections/{connection}")
     look_everywhere(watched, place, Search(password=PLAIN))
+
+
+# ---- webhooks ----
+
+def echoing(delivery):
+    """A receiver that says again whatever it was sent."""
+    body = json.dumps({**delivery.headers, "body": delivery.body.decode()}).encode()
+    return Answer(500, headers={"X-Echo": delivery.headers["authorization"][:200], "Content-Type": "text/plain"}, body=body)
+
+
+def test_secrets_and_headers_of_webhooks_are_shown_once_or_never(watched, place, hooks):
+    server = watched.server
+    speaker = server.api(key_of(server))  # these answers show a secret, once
+    api = watched.api(speaker.token)
+    hooks.on("/echo", echoing)
+    own = "whsec_" + base64.b64encode(secrets.token_bytes(40)).decode()
+    body = {"url": hooks.url("/echo"), "headers": {"Authorization": "Bearer " + PLAIN, "X-Other": PLAIN[::-1]}}
+    made = speaker.post("/v1/webhooks", json=body, status=201)
+    pair = speaker.post("/v1/webhooks", json={**body, "signing": "ed25519"}, status=201)
+    shown = [made["secret"], pair["secret"], own]
+    shown.append(speaker.post(f"/v1/webhooks/{made['id']}/rotate-secret")["secret"])
+    speaker.post(f"/v1/webhooks/{made['id']}/rotate-secret", json={"secret": own})
+    for each in (made, pair):
+        path = f"/v1/webhooks/{each['id']}"
+        delivery = api.post(path + "/test", json={}, status=202)["id"]
+        wait_until(lambda path=path, delivery=delivery: api.get(f"{path}/deliveries/{delivery}")["status"] == "failed",
+                   "the delivery to fail", 30 * slowness())
+        for method, target, change in (("GET", "", None), ("PATCH", "", {"headers": {"X-Third": PLAIN}}),
+                                       ("GET", "/deliveries", None), ("GET", f"/deliveries/{delivery}", None),
+                                       ("POST", f"/deliveries/{delivery}/resend", None),
+                                       ("PATCH", "", {"headers": {"X-Third": None}})):
+            api.call(method, path + target, json=change)
+        watched.commands(["webhooks"], ["webhooks", "show", each["id"]], ["webhooks", "deliveries", each["id"]],
+                         ["webhooks", "attempts", each["id"], delivery], ["webhooks", "test", each["id"]],
+                         ["webhooks", "--json"], ["status"], ["doctor"])
+    for target in ("/v1/webhooks", "/v1/events", "/v1/audit"):
+        api.call("GET", target)
+    # What is wrong is not said again, but to whom said it.
+    for wrong in ({"headers": {"X": PLAIN + "\n"}}, {"headers": {PLAIN + " ": "x"}}, {"secret": PLAIN}, {"secret": own[:-4]},
+                  {"events": [PLAIN]}, {"url": f"https://{PLAIN}:x@example.com/"}, {"headers": [PLAIN]}):
+        speaker.call("POST", "/v1/webhooks", json={**body, **wrong})
+        speaker.call("PATCH", f"/v1/webhooks/{made['id']}", json=wrong)
+    sent = hooks.of("/echo")
+    assert sent and all(d.headers["authorization"] == "Bearer " + PLAIN for d in sent)
+    named = {f"secret {i}": text.partition("_")[2] for i, text in enumerate(shown)}
+    look_everywhere(watched, place, Search(header=PLAIN, other=PLAIN[::-1], **named))
+    # Deleted, they are gone from the store as well.
+    for each in (made, pair):
+        api.delete(f"/v1/webhooks/{each['id']}")
+    look_everywhere(watched, place, Search(header=PLAIN, **named))

@@ -180,7 +180,7 @@ class Receiver:
             self.deliveries.append(delivery)
         self.examine(delivery, secrets)
         if callable(answer):
-            answer = answer(delivery)
+            answer = self.asked(answer, delivery)
         delivery.answered = answer
         try:
             return self.say(plain, client, delivery, answer)
@@ -188,6 +188,13 @@ class Receiver:
             delivery.ended_at = time.time()
             with self.lock:
                 self.busy[path] -= 1
+
+    def asked(self, answer, delivery):
+        try:
+            return answer(delivery)
+        except Exception as error:  # pylint: disable=broad-except; told by check()
+            self.problem(delivery.path, repr(error))
+            return Answer(how="close")
 
     def choose(self, path):
         answers = self.answers.get(path)

@@ -163,6 +163,12 @@ static void switching_on_forgets_failures_but_not_how_long_it_was_open(void **st
     assert_read(w, pst_endpoints_totals(w->reader, &totals, &w->err));
     assert_true(totals.endpoints == 1 && totals.disabled == 1 && totals.failing == 0);
 
+    /* Another change leaves it disabled; who switches it on takes that back. */
+    assert_write(w, pst_endpoints_update(w->writer, &got, at(55), &w->err));
+    got = get(w, &e);
+    assert_int_equal(got.health.failures, 12);
+    assert_true(got.health.disabled_at.us == at(50).us);
+    got.health.disabled_at = PST_WALL_NONE;
     assert_write(w, pst_endpoints_update(w->writer, &got, at(60), &w->err));
     got = get(w, &e);
     assert_int_equal(got.health.failures, 0);
