@@ -1,4 +1,5 @@
-/* crypto/crypto.h: the one door to libsodium: record ids, digests, signatures, tokens, sealed secrets.
+/* crypto/crypto.h: the one door to libsodium: record ids, digests, signatures, tokens, sealed
+ * secrets.
  *
  * Secrets. `struct pst_secret` and `struct pst_key` are opaque and live in guarded memory that
  * is wiped on release; no formatter takes them, and pst_secret_expose() is the only way to see

@@ -151,8 +151,8 @@ static pst_code prepare_headers(struct prepared *p, const struct pst_http_reques
     for (size_t i = 0; i < request->header_count; i++) {
         const struct pst_http_header *h = &request->headers[i];
         pst_str line;
-        if (h->name.len == 0 || !pst_handle_is_header_text(h->name) || !pst_handle_is_header_text(h->value) ||
-            pst_str_index(h->name, ':') != h->name.len)
+        if (h->name.len == 0 || !pst_handle_is_header_text(h->name) ||
+            !pst_handle_is_header_text(h->value) || pst_str_index(h->name, ':') != h->name.len)
             return PST_FAIL(err, PST_E_INVALID, "a request header has characters it may not have");
         has_type = has_type || pst_str_eq_nocase(h->name, PST_STR("content-type"));
         PST_TRY(pst_arena_printf(arena, &line, err, h->value.len ? "%.*s: %.*s" : "%.*s;",

@@ -19,12 +19,14 @@ enum {
     EVENTS = 256,
     CURL_BUFFER = 4 << 10, /* made for each transfer */
     OWN_LINES = 2, /* beside the caller's: Expect, Accept */
+    CHECK_MS = 1000,
 };
 
 struct flight {
     struct pst_fleet *fleet;
     struct flight *prev, *next; /* among those in the air; next also among the idle ones */
     CURL *easy;
+    pst_mono overdue; /* curl should have ended it by then */
     struct pst_guard guard;
     struct pst_buf url; /* NUL-terminated; the handle has it */
     struct pst_buf text; /* header lines, each with a NUL */
@@ -46,6 +48,7 @@ struct pst_fleet {
     struct flight *flying, *idle;
     int epoll, wake;
     pst_mono timer; /* when curl wants to be called; NEVER = not */
+    pst_mono check; /* when to look for flights that curl has lost */
 };
 
 /* ---- curl's callbacks --------------------------------------------------------------------- */
@@ -246,6 +249,7 @@ static void prepare(struct flight *l, const struct pst_fleet_request *r)
     l->guard = (struct pst_guard){.allows = o->allows, .allows_self = o->allows_self};
     l->done = r->done;
     l->self = r->self;
+    l->overdue = pst_mono_after_ms(pst_mono_now(), r->timeout_ms + CHECK_MS);
     l->head_bytes = l->body_bytes = l->retry_after_len = 0;
     l->is_enough = false;
     l->message[0] = '\0';
@@ -258,8 +262,7 @@ pst_code pst_fleet_add(struct pst_fleet *f, const struct pst_fleet_request *requ
     struct pst_url url;
     PST_TRY(pst_url_split(&url, request->url, err));
     if (!url.is_tls && !f->options.allow_http)
-        return PST_FAIL(err, PST_E_INVALID, "'%.*s': only https is allowed",
-                        PST_STR_ARG(url.host));
+        return PST_FAIL(err, PST_E_INVALID, "'%.*s': only https is allowed", PST_STR_ARG(url.host));
     PST_TRY(take_flight(f, &l, err));
     PST_TRY(set_lines(l, request, err));
     prepare(l, request);
@@ -297,8 +300,7 @@ static void land(struct flight *l, CURLcode rc)
     bool is_good = l->guard.stop == PST_OK && (rc == CURLE_OK || l->is_enough);
     if (!is_good) {
         (void)pst_url_split(&url, pst_buf_str(&l->url), &err);
-        a.code =
-            pst_handle_fail(&l->guard, rc, url.host, l->message, a.status, &a.fault, &err);
+        a.code = pst_handle_fail(&l->guard, rc, url.host, l->message, a.status, &a.fault, &err);
         a.error = pst_str_from(err.msg);
     }
     (void)curl_multi_remove_handle(f->multi, l->easy);
@@ -324,6 +326,19 @@ static void land_ended(struct pst_fleet *f)
     }
 }
 
+/* curl forgets a transfer's timer when there is no memory for it. */
+static void land_lost(struct pst_fleet *f, pst_mono now)
+{
+    if (now.ns < f->check.ns)
+        return;
+    f->check = pst_mono_after_ms(now, CHECK_MS);
+    for (struct flight *l = f->flying, *next = NULL; l; l = next) {
+        next = l->next;
+        if (now.ns >= l->overdue.ns)
+            land(l, CURLE_OPERATION_TIMEDOUT);
+    }
+}
+
 void pst_fleet_cancel(struct pst_fleet *f)
 {
     while (f->flying) {
@@ -338,7 +353,8 @@ static pst_code act(struct pst_fleet *f, curl_socket_t fd, int mask, struct pst_
 {
     int running = 0;
     CURLMcode rc = curl_multi_socket_action(f->multi, fd, mask, &running);
-    if (rc != CURLM_OK && rc != CURLM_BAD_SOCKET)
+    /* Without memory a transfer stands still until its time is over; the others go on. */
+    if (rc != CURLM_OK && rc != CURLM_BAD_SOCKET && rc != CURLM_OUT_OF_MEMORY)
         return PST_FAIL(err, PST_E_INTERNAL, "the HTTP library failed: %s",
                         curl_multi_strerror(rc));
     return PST_OK;
@@ -362,24 +378,35 @@ static pst_code handle_event(struct pst_fleet *f, const struct epoll_event *even
     return act(f, event->data.fd, mask, err);
 }
 
+static int wait_ms(const struct pst_fleet *f, int64_t timeout_ms)
+{
+    pst_mono now = pst_mono_now();
+    pst_mono until = timeout_ms < 0 ? PST_MONO_NEVER : pst_mono_after_ms(now, timeout_ms);
+    if (f->timer.ns < until.ns)
+        until = f->timer;
+    if (f->flying && f->check.ns < until.ns)
+        until = f->check;
+    int64_t ms = pst_mono_ms_until(now, until);
+    if (until.ns == INT64_MAX)
+        return -1;
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
 pst_code pst_fleet_run(struct pst_fleet *f, int64_t timeout_ms, struct pst_err *err)
 {
     struct epoll_event events[EVENTS];
-    pst_mono now = pst_mono_now();
-    int64_t timer_ms = f->timer.ns == INT64_MAX ? -1 : pst_mono_ms_until(now, f->timer);
-    if (timer_ms >= 0 && (timeout_ms < 0 || timer_ms < timeout_ms))
-        timeout_ms = timer_ms;
-    int wait_ms = timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
-    int count = epoll_wait(f->epoll, events, EVENTS, wait_ms);
+    int count = epoll_wait(f->epoll, events, EVENTS, wait_ms(f, timeout_ms));
     if (count < 0 && errno != EINTR)
         return PST_FAIL_OS(err, PST_E_INTERNAL, "waiting for receivers failed");
     for (int i = 0; i < count; i++)
         PST_TRY(handle_event(f, &events[i], err));
-    if (f->timer.ns != INT64_MAX && pst_mono_now().ns >= f->timer.ns) {
+    pst_mono now = pst_mono_now();
+    if (now.ns >= f->timer.ns) {
         f->timer = PST_MONO_NEVER;
         PST_TRY(act(f, CURL_SOCKET_TIMEOUT, 0, err));
     }
     land_ended(f);
+    land_lost(f, now);
     return PST_OK;
 }
 
@@ -405,8 +432,7 @@ static pst_code open_multi(struct pst_fleet *f, struct pst_err *err)
 {
     f->multi = curl_multi_init();
     uint32_t keep = f->options.keep ? f->options.keep : KEEP;
-    if (!f->multi ||
-        curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, set_socket) != CURLM_OK ||
+    if (!f->multi || curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, set_socket) != CURLM_OK ||
         curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f) != CURLM_OK ||
         curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, set_timer) != CURLM_OK ||
         curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f) != CURLM_OK ||

@@ -204,7 +204,8 @@ static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_deliv
     pst_stmt_bind_wall(st, 10, t->refused_count ? t->refused_since : PST_WALL_NONE);
     pst_stmt_bind_i64(st, 11, r->attempt.status);
     pst_stmt_bind_str(st, 12, r->attempt.error);
-    pst_stmt_bind_wall(st, 13, has_ended ? (pst_wall){r->attempt.at.us + r->attempt.duration_us} : PST_WALL_NONE);
+    pst_stmt_bind_wall(
+        st, 13, has_ended ? (pst_wall){r->attempt.at.us + r->attempt.duration_us} : PST_WALL_NONE);
     return pst_stmt_run(st, changed, err);
 }
 

@@ -40,9 +40,9 @@ void pst_hooks_stop(struct pst_hooks *h, int64_t grace_ms)
 void pst_hooks_stats(const struct pst_hooks *h, struct pst_hooks_stats *out)
 {
 #define READ(name) .name = atomic_load_explicit(&h->stats.name, memory_order_relaxed)
-    *out = (struct pst_hooks_stats){READ(attempts),    READ(delivered),   READ(refused),
-                                    READ(unreachable), READ(given_up),    READ(in_flight),
-                                    READ(endpoints),   READ(lanes),       READ(duration_us)};
+    *out = (struct pst_hooks_stats){READ(attempts),    READ(delivered), READ(refused),
+                                    READ(unreachable), READ(given_up),  READ(in_flight),
+                                    READ(endpoints),   READ(lanes),     READ(duration_us)};
 #undef READ
 }
 

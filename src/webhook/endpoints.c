@@ -126,8 +126,8 @@ static void keep_error(struct pst_hook_endpoint *e)
 void pst_hook_endpoint_set_held(struct pst_hooks *h, struct pst_hook_endpoint *e)
 {
     const struct pst_endpoint *s = &e->settings;
-    e->is_held = !s->enabled || !pst_wall_is_none(s->deleted_at) ||
-                 !pst_wall_is_none(s->health.disabled_at);
+    e->is_held =
+        !s->enabled || !pst_wall_is_none(s->deleted_at) || !pst_wall_is_none(s->health.disabled_at);
     if (e->is_held) {
         drop_keys(e);
         pst_hook_lanes_drop(h, e);
@@ -152,8 +152,7 @@ static void take_settings(struct pst_hook_endpoint *e, const struct pst_endpoint
         e->window = 1;
 }
 
-static pst_code read_settings(struct pst_hooks *h, struct pst_hook_endpoint *e,
-                              struct pst_err *err)
+static pst_code read_settings(struct pst_hooks *h, struct pst_hook_endpoint *e, struct pst_err *err)
 {
     struct pst_endpoint fresh;
     PST_AUTO(arena) struct pst_arena *arena = NULL;
@@ -171,9 +170,9 @@ static pst_code read_settings(struct pst_hooks *h, struct pst_hook_endpoint *e,
     if (pst_wall_is_none(e->settings.health.disabled_at))
         e->settings.health.disabled_reason = (pst_str){0};
     else
-        e->settings.health.disabled_reason =
-            pst_str_is(e->settings.health.disabled_reason, "gone") ? PST_STR("gone")
-                                                                   : PST_STR("failing");
+        e->settings.health.disabled_reason = pst_str_is(e->settings.health.disabled_reason, "gone")
+                                                 ? PST_STR("gone")
+                                                 : PST_STR("failing");
     pst_arena_free(e->arena);
     e->arena = PST_TAKE(arena);
     e->epoch = epoch;

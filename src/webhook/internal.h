@@ -177,7 +177,7 @@ struct pst_hook_lot {
             struct pst_delivery_result result;
             struct pst_hook_lane *lane;
             bool is_loose;
-        } * items;
+        } *items;
         size_t len, cap;
     } rows;
     struct {
@@ -190,7 +190,7 @@ struct pst_hook_lot {
             int64_t hasten_after; /* PST_HOOK_NO_HASTE = none */
             int64_t hasten_next; /* where it goes on, -1 = done */
             int64_t spread_ms;
-        } * items;
+        } *items;
         size_t len, cap;
     } healths;
     pst_wall now;

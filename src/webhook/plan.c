@@ -128,7 +128,8 @@ static void begin_try(struct pst_delivery_tries *tries, const struct pst_endpoin
     }
 }
 
-/* 4xx says that the request is wrong, but for those that say "not now". 410 is about the endpoint. */
+/* 4xx says that the request is wrong, but for those that say "not now". 410 is about the endpoint.
+ */
 static bool is_refusal(int status)
 {
     return status >= 400 && status < 500 && status != 408 && status != 410 && status != 425 &&

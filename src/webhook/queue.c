@@ -85,8 +85,7 @@ pst_code pst_hook_heap_reserve(struct pst_hook_heap *heap, size_t count, struct 
     size_t cap = heap->cap ? heap->cap * 2 : FIRST_TIMERS;
     while (cap < count)
         cap *= 2;
-    struct pst_hook_timer **items =
-        pst_realloc((void *)heap->items, cap * sizeof(*items));
+    struct pst_hook_timer **items = pst_realloc((void *)heap->items, cap * sizeof(*items));
     if (!items)
         return PST_FAIL(err, PST_E_NO_MEMORY, "no memory for %zu timers", cap);
     heap->items = items;

@@ -81,8 +81,8 @@ static struct pst_hook_outcome outcome_of(const struct pst_fleet_answer *answer,
     const char *more = "";
     if (o.status >= 300 && o.status < 400)
         more = "; redirects are not followed";
-    int len = snprintf(text, PST_HOOK_TEXT, "the receiver answered with status %d%s", o.status,
-                       more);
+    int len =
+        snprintf(text, PST_HOOK_TEXT, "the receiver answered with status %d%s", o.status, more);
     o.error = (pst_str){text, (size_t)len};
     return o;
 }

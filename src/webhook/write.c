@@ -30,8 +30,9 @@ static pst_code tell_disabled(struct pst_db_conn *conn, const struct pst_hook_he
     struct pst_event_trouble trouble = {
         .organization_pk = row->organization_pk,
         .code = PST_E_WEBHOOK_DISABLED,
-        .message = is_gone ? PST_STR("the webhook was disabled: its receiver answered 410 Gone")
-                           : PST_STR("the webhook was disabled: every delivery of three days failed"),
+        .message = is_gone
+                       ? PST_STR("the webhook was disabled: its receiver answered 410 Gone")
+                       : PST_STR("the webhook was disabled: every delivery of three days failed"),
         .webhook_id = pst_id_str(&row->id),
     };
     pst_code code = pst_event_tell_trouble(conn, &trouble, now, err);
@@ -170,8 +171,7 @@ static void hand_on(struct pst_hooks *h)
     struct pst_hook_lot *lot = h->sent_lot;
     struct pst_err err;
     lot->now = h->wall;
-    lot->job = (struct pst_db_job){
-        .fn = write_lot, .arg = lot, .done = written, .done_arg = lot};
+    lot->job = (struct pst_db_job){.fn = write_lot, .arg = lot, .done = written, .done_arg = lot};
     h->is_with_writer = pst_db_write_async(h->options.db, &lot->job, &err) == PST_OK;
     if (!h->is_with_writer)
         h->retry_at = pst_mono_after_ms(h->now, BUSY_MS);

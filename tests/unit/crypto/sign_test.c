@@ -14,9 +14,8 @@ static const uint8_t key[PST_ED25519_SECRET] = {
     0x5b, 0x8a, 0x31, 0x9f, 0x35, 0xab, 0xa6, 0x24, 0xda, 0x8c, 0xf6, 0xed, 0x4f, 0xb8, 0xa6, 0xfb,
     0x3d, 0x40, 0x17, 0xc3, 0xe8, 0x43, 0x89, 0x5a, 0x92, 0xb7, 0x0a, 0xa7, 0x4d, 0x1b, 0x7e, 0xbc,
     0x9c, 0x98, 0x2c, 0xcf, 0x2e, 0xc4, 0x96, 0x8c, 0xc0, 0xcd, 0x55, 0xf1, 0x2a, 0xf4, 0x66, 0x0c};
-static const char signature[] =
-    "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-    "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
+static const char signature[] = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+                                "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
 
 static void a_known_message_gets_its_signature(void **state)
 {
@@ -85,8 +84,14 @@ static void text_and_bytes_are_each_others_base64(void **state)
     static const struct {
         const char *plain, *text;
     } rows[] = {
-        {"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},         {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff", "+/8="},
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\xfb\xff", "+/8="},
     };
     struct pst_err err;
     for (size_t i = 0; i < PST_COUNT(rows); i++) {
@@ -107,9 +112,9 @@ static void what_is_no_base64_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "Z",     "Zg",       "Zg=",      "=",        "==",   "===",  "====",     "Zh==", "Zm9=",
-        "Zm9 v", "Zm9vYg= =", "Zm9v\n",   "Zm9v=",    "Zg==Zg==", "Zm-v", "Zm_v", "Zm9v Zm9v", "Zm9vé",
-        "Zm9vZ===",
+        "Z",    "Zg",   "Zg=",       "=",         "==",       "===",   "====",
+        "Zh==", "Zm9=", "Zm9 v",     "Zm9vYg= =", "Zm9v\n",   "Zm9v=", "Zg==Zg==",
+        "Zm-v", "Zm_v", "Zm9v Zm9v", "Zm9vé",     "Zm9vZ===",
     };
     struct pst_err err;
     for (size_t i = 0; i < PST_COUNT(texts); i++) {
@@ -129,9 +134,10 @@ static void no_memory_is_a_result(void **state)
         PST_AUTO(secret) struct pst_secret *two = NULL;
         PST_AUTO(secret) struct pst_secret *three = NULL;
         PST_AUTO(secret) struct pst_secret *four = NULL;
-        pst_code codes[] = {
-            pst_secret_random(&one, 16, &err), pst_secret_encode(&two, PST_STR("a"), PST_STR("b"), &err),
-            pst_secret_decode(&three, PST_STR("Zm9v"), &err), pst_ed25519_new(&four, &err)};
+        pst_code codes[] = {pst_secret_random(&one, 16, &err),
+                            pst_secret_encode(&two, PST_STR("a"), PST_STR("b"), &err),
+                            pst_secret_decode(&three, PST_STR("Zm9v"), &err),
+                            pst_ed25519_new(&four, &err)};
         for (size_t k = 0; k < PST_COUNT(codes); k++)
             assert_true(codes[k] == PST_OK || codes[k] == PST_E_NO_MEMORY);
     }

@@ -305,7 +305,8 @@ static void an_event_is_put_aside_and_the_lane_goes_on(void **state)
     stage_skip(s, 7200);
     stage_until(delivered(s) == 1);
     assert_int_equal(number(s, 0, count(s, 0) - 1), 2);
-    assert_int_equal(stage_ask(s, PST_STR("SELECT last_status FROM delivery WHERE status = 2")), 422);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT last_status FROM delivery WHERE status = 2")),
+                     422);
 }
 
 /* ---- tests and re-sends ---- */

@@ -35,8 +35,9 @@ static struct pst_delivery_tries fresh(void)
 
 static struct pst_hook_outcome status(int code)
 {
-    return (struct pst_hook_outcome){
-        .status = code, .retry_after_s = -1, .error = pst_str_from(code < 300 && code >= 200 ? "" : "no")};
+    return (struct pst_hook_outcome){.status = code,
+                                     .retry_after_s = -1,
+                                     .error = pst_str_from(code < 300 && code >= 200 ? "" : "no")};
 }
 
 static pst_wall after(pst_wall t, double seconds)
@@ -155,12 +156,12 @@ static void receivers_are_given_the_time_they_ask_for(void **state)
         bool is_timeout;
         double least, most; /* of the first wait, which is 24 to 36 s by itself */
     } rows[] = {
-        {503, -1, false, 24, 36},       {503, 10, false, 24, 36},
-        {503, 0, false, 24, 36},        {503, 100, false, 100, 100},
-        {503, 7200, false, 7200, 7200}, {503, 7201, false, 7200, 7200},
+        {503, -1, false, 24, 36},        {503, 10, false, 24, 36},
+        {503, 0, false, 24, 36},         {503, 100, false, 100, 100},
+        {503, 7200, false, 7200, 7200},  {503, 7201, false, 7200, 7200},
         {503, 86400, false, 7200, 7200}, {429, -1, false, 60, 60},
-        {429, 30, false, 60, 60},       {429, 90, false, 90, 90},
-        {0, -1, true, 60, 60},          {302, 300, false, 300, 300},
+        {429, 30, false, 60, 60},        {429, 90, false, 90, 90},
+        {0, -1, true, 60, 60},           {302, 300, false, 300, 300},
     };
     uint64_t seed = 2;
     for (size_t i = 0; i < PST_COUNT(rows); i++) {
@@ -336,8 +337,7 @@ static void days_without_a_try_are_not_days_of_failures(void **state)
     struct pst_delivery_tries t = fresh();
     const struct pst_hook_outcome bad = status(500);
     (void)pst_hook_step(&h, &t, HORIZON_MS, &bad, T0, 0);
-    struct pst_hook_decision d =
-        pst_hook_step(&h, &t, HORIZON_MS, &bad, after(T0, 5 * DAY_S), 0);
+    struct pst_hook_decision d = pst_hook_step(&h, &t, HORIZON_MS, &bad, after(T0, 5 * DAY_S), 0);
     assert_false(d.disabled);
     assert_true(h.failing_since.us == after(T0, 5 * DAY_S).us);
     (void)pst_hook_step(&h, &t, HORIZON_MS, &bad, after(T0, 6 * DAY_S), 0);

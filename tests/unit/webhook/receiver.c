@@ -60,10 +60,10 @@ static bool answer(struct receiver *r, struct receiver_connection *c, int path)
     c->hangs = status == 0 ? path : -1;
     if (status == 0)
         return true;
-    int len = snprintf(head, sizeof(head), "HTTP/1.1 %d Whatever\r\n%s", status,
-                       headers ? headers : "");
-    len += snprintf(head + len, sizeof(head) - (size_t)len, status == 204 ? "\r\n"
-                    : "Content-Length: %zu\r\n\r\n", body);
+    int len =
+        snprintf(head, sizeof(head), "HTTP/1.1 %d Whatever\r\n%s", status, headers ? headers : "");
+    len += snprintf(head + len, sizeof(head) - (size_t)len,
+                    status == 204 ? "\r\n" : "Content-Length: %zu\r\n\r\n", body);
     bool is_sent = send_all(c->fd, head, (size_t)len);
     memset(block, 'x', sizeof(block));
     while (is_sent && body > 0) {

@@ -1,5 +1,5 @@
-/* tests/unit/webhook/stage.h: a store with a writer thread, a dispatcher with its thread, receivers,
- * and clocks that can be put forward.
+/* tests/unit/webhook/stage.h: a store with a writer thread, a dispatcher with its thread,
+ * receivers, and clocks that can be put forward.
  *
  * Thread-safety: the test's thread.
  */

@@ -202,7 +202,8 @@ static void retry_after_is_kept(void **state)
     (void)stage_event(s, 0, 1);
     stage_until(attempts(s) == 1);
     int64_t due = stage_ask(s, PST_STR("SELECT due_at FROM delivery"));
-    assert_true(due - before.us >= 600 * PST_US_PER_S && due <= stage_now(s).us + 600 * PST_US_PER_S);
+    assert_true(due - before.us >= 600 * PST_US_PER_S &&
+                due <= stage_now(s).us + 600 * PST_US_PER_S);
 }
 
 static void shorten_timeout(struct pst_endpoint *e)
