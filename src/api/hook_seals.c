@@ -129,7 +129,10 @@ pst_code pst_hook_headers_show(struct pst_db_conn *conn, const struct pst_api_ca
     PST_TRY(open_sealed(conn, call, e, PST_STR("headers"), e->headers, &headers, err));
     pst_json_init(&w, &b);
     pst_json_begin_object(&w);
-    yyjson_obj_foreach(headers, i, n, key, value) pst_json_add_z(&w, yyjson_get_str(key), "***");
+    yyjson_obj_foreach(headers, i, n, key, value)
+    {
+        pst_json_add_z(&w, yyjson_get_str(key), "***");
+    }
     pst_json_end_object(&w);
     PST_TRY(pst_json_finish(&w, err));
     return pst_arena_dup(call->arena, out, pst_buf_str(&b), err);

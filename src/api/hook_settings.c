@@ -236,7 +236,7 @@ static bool is_token_char(char c)
 
 static bool is_token(pst_str s)
 {
-    for (size_t i = 0; i < s.len; i++)
+    for (size_t i = 0; s.ptr && i < s.len; i++)
         if (!is_token_char(s.ptr[i]))
             return false;
     return s.len > 0;

@@ -101,7 +101,10 @@ static pst_code read_page(struct tail *t, struct pst_err *err)
     pst_target_query(&target, "wait", pst_str_from(number));
     PST_TRY(pst_client_get(t->cli, &target, &reply, err));
     t->is_connected = true;
-    yyjson_arr_foreach(pst_value_at(reply.root, "data"), i, n, event) print_event(t, event);
+    yyjson_arr_foreach(pst_value_at(reply.root, "data"), i, n, event)
+    {
+        print_event(t, event);
+    }
     pst_str next = pst_value_str(reply.root, "next_after");
     /* null: there is no event yet, so whatever comes is new. */
     (void)pst_str_copy(t->after, sizeof(t->after), next.len ? next : PST_STR("oldest"));
