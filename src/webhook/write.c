@@ -101,6 +101,8 @@ pst_code pst_hook_lot_add(struct pst_hooks *h, struct pst_hook_lane *lane, bool 
     lane->endpoint->refs++;
     if (lot->rows.len == 1)
         h->first_at = h->now;
+    if (lane->uncommitted >= PST_HOOK_AHEAD / 2) /* it is about to stand still for this lot */
+        h->first_at = (pst_mono){0};
     return PST_OK;
 }
 
