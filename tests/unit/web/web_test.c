@@ -4,8 +4,9 @@
 
 #include "tests/unit/test.h"
 
-static const struct pst_incident_update UPDATES[] = {
-    {.at = {1796054400000000}, .text = PST_STR_INIT("<script>\x01&\"'"), .actor = PST_STR_INIT("me")}};
+static const struct pst_incident_update UPDATES[] = {{.at = {1796054400000000},
+                                                      .text = PST_STR_INIT("<script>\x01&\"'"),
+                                                      .actor = PST_STR_INIT("me")}};
 
 static struct pst_board board_with(const struct pst_incident *incident)
 {
@@ -29,9 +30,12 @@ static void days_have_the_worst_of_their_levels(void **state)
         bool known;
         enum pst_web_level level;
     } CASES[] = {
-        {{0, 0, 0}, false, PST_WEB_OK},           {{86400, 0, 0}, true, PST_WEB_OK},
-        {{86400, 1, 0}, true, PST_WEB_DEGRADED},  {{86400, 0, 1}, true, PST_WEB_DEGRADED},
-        {{86400, 0, 863}, true, PST_WEB_DEGRADED}, {{86400, 0, 864}, true, PST_WEB_DOWN},
+        {{0, 0, 0}, false, PST_WEB_OK},
+        {{86400, 0, 0}, true, PST_WEB_OK},
+        {{86400, 1, 0}, true, PST_WEB_DEGRADED},
+        {{86400, 0, 1}, true, PST_WEB_DEGRADED},
+        {{86400, 0, 863}, true, PST_WEB_DEGRADED},
+        {{86400, 0, 864}, true, PST_WEB_DOWN},
     };
     for (size_t i = 0; i < PST_COUNT(CASES); i++) {
         bool known = false;
