@@ -200,8 +200,8 @@ struct pst_verdict pst_diagnose(const struct pst_evidence *e)
         v.scope = PST_SCOPE_CONNECTION;
         return v;
     case REQUEST:
+    default:
         v.scope = PST_SCOPE_REQUEST;
-        break;
+        return v;
     }
-    return v;
 }

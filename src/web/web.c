@@ -41,8 +41,10 @@ struct pst_web {
 static bool wants_json(const struct pst_request *req)
 {
     pst_str accept = pst_request_header(req, "Accept", NULL);
-    bool has_json = accept.len && memmem(accept.ptr, accept.len, "application/json", 16);
-    return has_json && !memmem(accept.ptr, accept.len, "text/html", 9);
+    if (!accept.ptr)
+        return false;
+    return memmem(accept.ptr, accept.len, "application/json", 16) &&
+           !memmem(accept.ptr, accept.len, "text/html", 9);
 }
 
 static bool is_known_to(const struct pst_request *req, const char *tag)

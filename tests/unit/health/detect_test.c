@@ -339,23 +339,51 @@ static void random_stories_agree_with_the_reference(void **state)
     assert_true(changes > 20);
 }
 
+static pst_code some_of_everything(struct pst_detector **out, struct pst_err *err)
+{
+    PST_AUTO(detector) struct pst_detector *d = NULL;
+    const struct pst_detector_options defaults = {.open_after_ms = 1, .close_after_ms = 1};
+    PST_TRY(pst_detector_new(&d, &defaults, err));
+    PST_TRY(pst_detector_resume(d, at(0), PST_REACH_HOST, PST_STR("https://a:443"), PST_STR("one"),
+                                err));
+    for (int i = 0; i < 3; i++)
+        PST_TRY(pst_detector_contact(d, at(0), i, PST_STR("peoplesoft"), PST_STR("https://a:443"),
+                                     true, err));
+    PST_TRY(pst_detector_contact(d, at(0), 1, PST_STR("two"), PST_STR("https://b:443"), true, err));
+    *out = PST_TAKE(d);
+    return PST_OK;
+}
+
 static void a_failing_allocation_leaves_it_whole(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_detector *d = NULL;
+        struct pst_detection found[FOUND];
+        if (some_of_everything(&d, &err) == PST_OK)
+            (void)pst_detector_step(d, at(1), found, FOUND);
+        pst_detector_free(d);
+    }
+}
+
+static void those_affected_fail_at_that_host_of_that_connector(void **state)
 {
     struct story *s = *state;
     struct pst_err err;
-    int64_t pk = 0;
-    FOR_EACH_ALLOC_FAULT(i)
-    {
-        pk++;
-        (void)pst_detector_contact(s->d, at(s->now), pk, PST_STR("peoplesoft"),
-                                   PST_STR("https://a:443"), true, &err);
-        (void)pst_detector_contact(s->d, at(s->now), pk, PST_STR("peoplesoft"),
-                                   PST_STR("https://a:443"), false, &err);
-    }
+    int64_t pks[8];
     for (int i = 1; i <= 3; i++)
-        contact(s, 100 + i, "https://b:443", true);
+        contact(s, i, "https://a:443", true);
+    contact(s, 4, "https://a:443", false);
+    contact(s, 5, "https://b:443", true);
+    assert_ok(pst_detector_contact(s->d, at(s->now), 6, PST_STR("other"), PST_STR("https://a:443"),
+                                   true, &err));
     pass(s, 31);
     assert_int_equal(s->opened, 1);
+    assert_int_equal(pst_detector_affected(s->d, &s->found[0], pks, 8), 3);
+    for (int i = 0; i < 3; i++)
+        assert_true(pks[i] >= 1 && pks[i] <= 3);
 }
 
 static void what_was_seen_longest_ago_makes_room(void **state)
@@ -384,7 +412,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(more_than_there_is_room_for_comes_with_the_next_step, begin,
                                         end),
         cmocka_unit_test_setup_teardown(random_stories_agree_with_the_reference, begin, end),
-        cmocka_unit_test_setup_teardown(a_failing_allocation_leaves_it_whole, begin, end),
+        cmocka_unit_test(a_failing_allocation_leaves_it_whole),
+        cmocka_unit_test_setup_teardown(those_affected_fail_at_that_host_of_that_connector, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(what_was_seen_longest_ago_makes_room, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

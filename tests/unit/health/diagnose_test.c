@@ -141,6 +141,16 @@ static void the_verdict_follows_from_the_evidence(void **state)
     assert_int_equal(looked, (long)PST_COUNT(CAUSES) << 13);
 }
 
+static void scopes_have_the_names_of_the_api(void **state)
+{
+    (void)state;
+    assert_string_equal(pst_scope_name(PST_SCOPE_NONE), "none");
+    assert_string_equal(pst_scope_name(PST_SCOPE_SYSTEMIC), "systemic");
+    assert_string_equal(pst_scope_name(PST_SCOPE_CONNECTION), "connection");
+    assert_string_equal(pst_scope_name(PST_SCOPE_REQUEST), "request");
+    assert_string_equal(pst_reach_name(PST_REACH_PENSTOCK), "penstock");
+}
+
 static void a_connector_in_trouble_comes_before_its_hosts(void **state)
 {
     (void)state;
@@ -170,6 +180,7 @@ int main(void)
         cmocka_unit_test(every_cause_has_words_and_is_found_by_its_name),
         cmocka_unit_test(many_begins_where_it_says),
         cmocka_unit_test(the_verdict_follows_from_the_evidence),
+        cmocka_unit_test(scopes_have_the_names_of_the_api),
         cmocka_unit_test(a_connector_in_trouble_comes_before_its_hosts),
         cmocka_unit_test(a_store_that_fails_is_the_cause_of_what_fails_meanwhile),
     };

@@ -1,0 +1,146 @@
+/* tests/unit/web/web_test.c: what the status page makes of days and incidents, and that texts of
+ * people cannot break out of it. */
+#include "web/internal.h"
+
+#include "tests/unit/test.h"
+
+static const struct pst_incident_update UPDATES[] = {{.at = {1796054400000000},
+                                                      .text = PST_STR_INIT("<script>\x01&\"'"),
+                                                      .actor = PST_STR_INIT("me")}};
+
+static struct pst_board board_with(const struct pst_incident *incident)
+{
+    struct pst_board b = {
+        .components = {{.name = "api", .title = "API"},
+                       {.name = "connector:x", .title = "<X> & \"Y\""}},
+        .component_count = 2,
+        .today = 20785,
+        .drawn_at = {1796054400000000},
+        .incidents = incident,
+        .incident_count = incident ? 1 : 0,
+    };
+    return b;
+}
+
+static void days_have_the_worst_of_their_levels(void **state)
+{
+    (void)state;
+    static const struct {
+        struct pst_board_day day;
+        bool known;
+        enum pst_web_level level;
+    } CASES[] = {
+        {{0, 0, 0}, false, PST_WEB_OK},
+        {{86400, 0, 0}, true, PST_WEB_OK},
+        {{86400, 1, 0}, true, PST_WEB_DEGRADED},
+        {{86400, 0, 1}, true, PST_WEB_DEGRADED},
+        {{86400, 0, 863}, true, PST_WEB_DEGRADED},
+        {{86400, 0, 864}, true, PST_WEB_DOWN},
+    };
+    for (size_t i = 0; i < PST_COUNT(CASES); i++) {
+        bool known = false;
+        assert_int_equal(pst_web_day_level(&CASES[i].day, &known), CASES[i].level);
+        assert_int_equal(known, CASES[i].known);
+    }
+}
+
+static void uptime_is_rounded_down(void **state)
+{
+    (void)state;
+    char text[16];
+    struct pst_board_component c = {.name = "api"};
+    assert_false(pst_web_uptime(&c, text));
+    c.days[89] = (struct pst_board_day){86400, 5000, 0};
+    assert_true(pst_web_uptime(&c, text));
+    assert_string_equal(text, "100.00");
+    c.days[0] = (struct pst_board_day){86400, 0, 1};
+    assert_true(pst_web_uptime(&c, text));
+    assert_string_equal(text, "99.99");
+}
+
+static void the_worst_component_is_the_headline(void **state)
+{
+    (void)state;
+    static const struct {
+        enum pst_web_level first, second, worst;
+    } CASES[] = {
+        {PST_WEB_OK, PST_WEB_OK, PST_WEB_OK},
+        {PST_WEB_MAINTENANCE, PST_WEB_OK, PST_WEB_MAINTENANCE},
+        {PST_WEB_MAINTENANCE, PST_WEB_DEGRADED, PST_WEB_DEGRADED},
+        {PST_WEB_DOWN, PST_WEB_DEGRADED, PST_WEB_DOWN},
+    };
+    for (size_t i = 0; i < PST_COUNT(CASES); i++) {
+        struct pst_board b = board_with(NULL);
+        b.components[0].level = CASES[i].first;
+        b.components[1].level = CASES[i].second;
+        assert_int_equal(pst_web_overall(&b), CASES[i].worst);
+    }
+}
+
+static bool has(const struct pst_buf *b, const char *text)
+{
+    return memmem(b->ptr, b->len, text, strlen(text)) != NULL;
+}
+
+static void texts_of_people_stay_texts(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_incident incident = {
+        .id = {"inc_01m85gjr84fn2tvxyf0ejj4x3j"},
+        .components = PST_STR("api,connector:x,gone"),
+        .title = PST_STR("</title><b>\"&"),
+        .opened_at = {1796054400000000},
+        .updated_at = {1796054400000000},
+        .closed_at = PST_WALL_NONE,
+        .updates = (struct pst_incident_update *)(uintptr_t)UPDATES,
+        .update_count = 1,
+        .subject = PST_STR("https://secret.example.com"),
+    };
+    struct pst_board b = board_with(&incident);
+    PST_AUTO(buf) struct pst_buf html = {.max = 1 << 20};
+    PST_AUTO(buf) struct pst_buf json = {.max = 1 << 20};
+    PST_AUTO(buf) struct pst_buf atom = {.max = 1 << 20};
+    pst_web_draw_html(&html, &b);
+    pst_web_draw_json(&json, &b);
+    pst_web_draw_atom(&atom, &b);
+    const struct pst_buf *const pages[] = {&html, &json, &atom};
+    for (size_t i = 0; i < PST_COUNT(pages); i++) {
+        assert_ok(pst_buf_check(pages[i], &err));
+        assert_false(has(pages[i], "secret.example.com"));
+        assert_false(has(pages[i], "\"me\""));
+    }
+    assert_false(has(&html, "<script>") || has(&html, "</title><b>") || has(&html, "<X>"));
+    assert_true(has(&html, "&lt;script&gt;") && has(&html, "&lt;X&gt; &amp; &quot;Y&quot;"));
+    assert_false(has(&atom, "<script>") || has(&atom, "\x01"));
+    assert_true(has(&json, "\\u0001"));
+    assert_true(has(&html, "Going on now") && has(&html, "None in the last 90 days."));
+    incident.closed_at = incident.opened_at;
+    pst_buf_reset(&html);
+    b.store_is_failing = true;
+    pst_web_draw_html(&html, &b);
+    assert_false(has(&html, "Going on now") || has(&html, "None in the last 90 days."));
+    assert_true(has(&html, "store cannot be written"));
+}
+
+static void a_page_without_room_says_so(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_board b = board_with(NULL);
+    PST_AUTO(buf) struct pst_buf small = {.max = 100};
+    pst_web_draw_json(&small, &b);
+    assert_code(pst_buf_check(&small, &err), PST_E_LIMIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(days_have_the_worst_of_their_levels),
+        cmocka_unit_test(uptime_is_rounded_down),
+        cmocka_unit_test(the_worst_component_is_the_headline),
+        cmocka_unit_test(texts_of_people_stay_texts),
+        cmocka_unit_test(a_page_without_room_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
