@@ -42,6 +42,11 @@ struct pst_api_options {
     unsigned loops; /* of the server: as many read connections are made */
     uint32_t operator_uid; /* who is the operator when coming through the local socket */
     bool dev; /* schedules from 1 s */
+    pst_mono (*mono)(void); /* os/clock.h's pst_mono_now; NULL stands still (tests) */
+    /* Milliseconds until an offline connection is probed, -1 = not known; any thread. May be NULL.
+     */
+    int64_t (*probe_in_ms)(void *self, int64_t connection_pk);
+    void *probe_self;
     int64_t request_ms; /* a WORK operation is answered 503 after this; 0 = 30,000 */
     int64_t call_ms; /* the same for CALL; 0 = 120,000 */
 };

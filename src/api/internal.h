@@ -14,6 +14,7 @@
 #include "codec/tz.h"
 #include "codec/zip.h"
 #include "event/event.h"
+#include "health/health.h"
 #include "store/records.h"
 #include "store/rejected.h"
 #include "store/store.h"
@@ -40,6 +41,7 @@ enum pst_api_flags {
     PST_OP_BODY = 1U << 8, /* takes a JSON object */
     PST_OP_BODY_OPTIONAL = 1U << 9, /* the body may be left out */
     PST_OP_ORGANIZATION = 1U << 10, /* the operator has to say which organization */
+    PST_OP_LIVE = 1U << 13, /* 503 while the system is away, unless the caller takes a stale copy */
     PST_OP_BRIEF = 1U << 11, /* of call->connection and call->access no text is needed: they may
                                 come from what the loop remembers */
 };
@@ -244,8 +246,10 @@ pst_code pst_api_audit(struct pst_db_conn *conn, const struct pst_api_call *call
                        const char *action, pst_str object, pst_str detail, struct pst_err *err);
 void pst_api_put_sync(struct pst_json_writer *w, const struct pst_api_call *call,
                       const struct pst_sync *sync, const struct pst_sync_progress *progress);
+/* health: of a connection that is offline, else not looked at. */
 void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call *call,
-                            const struct pst_connection *c, bool syncing);
+                            const struct pst_connection *c, const struct pst_health *health,
+                            bool syncing);
 /* When its schedule runs it next; none while nothing may run. */
 pst_wall pst_api_next_run_at(const struct pst_api_call *call, const struct pst_connection *c);
 void pst_api_put_error(struct pst_json_writer *w, pst_str code, pst_str message); /* "error" */
@@ -309,6 +313,17 @@ pst_code pst_api_shape_init(struct pst_api_shape *s, struct pst_api_call *call,
 /* Append one record as JSON to the answer's body (behind a comma, unless it is the first).
  * Errors: LIMIT when the page is full, which then is as it was before; NO_MEMORY. */
 pst_code pst_api_write_record(void *shape, const struct pst_record_row *row, struct pst_err *err);
+
+/* outage.c */
+struct pst_health_time pst_api_health_time(const struct pst_api_call *call);
+pst_code pst_api_load_health(struct pst_db_conn *conn, const struct pst_api_call *call,
+                             const struct pst_connection *c, struct pst_health *out,
+                             struct pst_err *err);
+void pst_api_put_outage(struct pst_json_writer *w, const struct pst_api_call *call,
+                        const struct pst_connection *c, const struct pst_health *health);
+/* For PST_OP_LIVE, on the loop. PST_OK: the system is there, or the stored copy may be given, whose
+ * headers are set. Errors: UNREACHABLE, with retry_after_s. */
+pst_code pst_api_meet_outage(struct pst_api_call *call, struct pst_err *err);
 
 /* waiters.c: requests that wait for changes of a connection */
 pst_code pst_api_wait(struct pst_api_call *call, struct pst_err *err);

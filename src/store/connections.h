@@ -89,6 +89,7 @@ struct pst_connection_plan {
     pst_str schedule;
     enum pst_connection_status status;
     bool initial_sync_done;
+    bool owed; /* it is back, and a run has to catch up (store/outages.h) */
     int64_t version;
     pst_wall created_at, next_run_at, last_tick_at;
 };

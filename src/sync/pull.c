@@ -205,9 +205,13 @@ static pst_code take_page(struct pst_pull *p, struct pst_lot *lot, struct pst_er
         p->pending.calls++;
         *err = lot->err;
         /* Broken off for a run that is no longer the one of this slot: not a failure. */
-        int64_t ms = lot->code == PST_E_CANCELLED
-                         ? 0
-                         : pst_plan_retry_ms(&lot->err, ++failures, pst_run_random(p->run));
+        int64_t ms = 0;
+        if (lot->code == PST_E_TIMEOUT)
+            return pst_run_listen(p->run, err);
+        if (lot->code != PST_E_CANCELLED)
+            ms = pst_run_may_retry(p->run)
+                     ? pst_plan_retry_ms(&lot->err, ++failures, pst_run_random(p->run))
+                     : -1;
         if (ms < 0)
             return lot->code;
         p->pending.wait_us += ms * 1000;

@@ -95,6 +95,43 @@ static pst_code wait_for_turn(struct pst_run *run, struct pst_err *err)
     return PST_OK;
 }
 
+bool pst_run_may_retry(const struct pst_run *run)
+{
+    return run->connection.status != PST_CONNECTION_OFFLINE ||
+           atomic_load(&run->w->slot->contacted);
+}
+
+static pst_code ask_for_life(struct pst_run *run, struct pst_err *err)
+{
+    struct pst_connector_ctx ctx = run->system.ctx;
+    ctx.deadline = pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.probe_ms);
+    PST_TRY(pst_run_check(run, err));
+    run->counts.calls++;
+    return run->system.ops->probe(run->system.connector, &ctx, err);
+}
+
+pst_code pst_run_listen(struct pst_run *run, struct pst_err *err)
+{
+    struct pst_err silence = *err;
+    struct pst_err last = *err;
+    for (unsigned failures = 1; pst_run_may_retry(run); failures++) {
+        int64_t ms = pst_plan_retry_ms(&last, failures, pst_run_random(run));
+        if (ms < 0)
+            break;
+        PST_TRY(pst_run_sleep(run, ms, err));
+        pst_code rc = ask_for_life(run, &last);
+        if (rc == PST_E_CANCELLED || rc == PST_E_REAUTH) {
+            *err = last;
+            return rc;
+        }
+        if (rc == PST_OK || rc == PST_E_SYSTEM_BUSY || pst_code_retry(rc) == PST_RETRY_NEVER)
+            return PST_FAIL(err, PST_E_SYSTEM, "%s; other requests the system answers",
+                            silence.msg);
+    }
+    *err = silence;
+    return silence.code;
+}
+
 /* The source's own time, asked once, and the first request of the run: alone. */
 static pst_code ask_source_now(struct pst_run *run, pst_wall *out, struct pst_err *err)
 {
@@ -112,7 +149,10 @@ static pst_code ask_source_now(struct pst_run *run, pst_wall *out, struct pst_er
         struct pst_err check;
         if (rc == PST_E_CANCELLED && pst_run_check(run, &check) == PST_OK)
             continue;
-        int64_t ms = pst_plan_retry_ms(err, ++failures, pst_run_random(run));
+        if (rc == PST_E_TIMEOUT)
+            return pst_run_listen(run, err);
+        int64_t ms =
+            pst_run_may_retry(run) ? pst_plan_retry_ms(err, ++failures, pst_run_random(run)) : -1;
         if (ms < 0)
             return rc;
         PST_TRY(pst_run_sleep(run, ms, err));
