@@ -89,7 +89,7 @@ def break_down(sim, how):
     if how == "refused":
         sim.stop()
     elif how == "silence":
-        fault(sim, "stall", bytes=0)
+        fault(sim, "slow", ms=60000)
     else:
         fault(sim, how)
 
@@ -153,7 +153,7 @@ def test_a_moment_of_weakness_is_no_outage(connected, server, sim):
 
 def test_one_slow_query_is_no_outage(connected, server, sim):
     api, connection = connected
-    fault(sim, "stall", bytes=0, query="PST_ITEMS", service="ExecuteQuery")
+    fault(sim, "slow", ms=60000, query="PST_ITEMS", service="ExecuteQuery")
     before = sim.control("GET", "/sim/stats")["queries"].get("PST_ITEMS", {}).get("calls", 0)
     sync = synced(api, connection, seconds=60)
     entities = {e["entity"]: e for e in sync["entities"]}
