@@ -26,6 +26,8 @@ BENCHES = {
     "api": "lists, records and changes from 100,000 orders, beside nginx with the same bytes as files",
     "start": "from exec to ready with stores of several sizes; the binary; memory at rest",
     "scale": "what a record and a page cost from 10,000 to 1,000,000 records (10,000,000 with --max)",
+    "storm": "10,000 connections of one host that dies and comes back",
+    "idle": "100,000 connections on a schedule of one day",
 }
 DOCUMENT = common.ROOT / "docs/performance.md"
 

@@ -190,6 +190,18 @@ pst_code pst_connections_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst
     return read_connection(st, arena, out, err);
 }
 
+pst_code pst_connections_is_read(struct pst_db_conn *conn, int64_t pk, bool *out,
+                                 struct pst_err *err)
+{
+    int64_t unread = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT initial_sync_done = 0 FROM connection WHERE pk = ?1"
+                                " AND deleted_at IS NULL"),
+                        &pk, 1, &unread, err));
+    *out = unread == 0;
+    return PST_OK;
+}
+
 pst_code pst_connections_list(struct pst_db_conn *conn, int64_t organization_pk, int64_t after_pk,
                               size_t limit, struct pst_arena *arena, struct pst_connection **out,
                               size_t *count, bool *more, struct pst_err *err)

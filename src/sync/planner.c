@@ -182,6 +182,9 @@ static pst_code queue_run(struct pst_db_conn *conn, void *arg, struct pst_err *e
     struct run_job *job = arg;
     bool is_busy = false;
     PST_TRY(has_own_run(conn, job->request.connection_pk, &is_busy, err));
+    /* The one that the API queued may have come to its end since the connection was looked at. */
+    if (!is_busy && job->request.trigger == PST_SYNC_INITIAL)
+        PST_TRY(pst_connections_is_read(conn, job->request.connection_pk, &is_busy, err));
     pst_code rc = is_busy ? PST_E_SYNC_IN_PROGRESS
                           : pst_syncs_create(conn, &job->request, &job->pk, NULL, err);
     /* Held by another run, or switched off meanwhile: nothing was written, and nothing is
