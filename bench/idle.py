@@ -15,6 +15,7 @@ from harness import Server, Simulator
 from harness.setup import new_organization
 
 RUNS = 1
+DOCUMENT = "docs/outages.md"
 
 
 def add_options(parser):

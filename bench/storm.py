@@ -20,6 +20,7 @@ from harness import Server, Simulator
 from harness.setup import connection_body, new_organization
 
 RUNS = 1
+DOCUMENT = "docs/outages.md"
 STATUS_EVENTS = ("connection.online", "connection.offline")
 
 

@@ -26,7 +26,9 @@ static enum pst_admission admit(struct pst_breakers *b, const char *connection, 
 
 static void ended(struct pst_breakers *b, const char *connection, enum pst_trial trial, int outcome)
 {
-    pst_breakers_ended(b, HOST, pst_str_from(connection), trial, outcome<0, outcome> 0);
+    bool is_down = outcome < 0;
+    bool is_up = outcome > 0;
+    pst_breakers_ended(b, HOST, pst_str_from(connection), trial, is_down, is_up);
 }
 
 static void an_origin_is_away_when_several_connections_found_it_so(void **state)
