@@ -10,6 +10,7 @@
 #include "account/internal.h"
 #include "base/num.h"
 #include "store/connections.h"
+#include "store/endpoints.h"
 
 enum { ARENA_BYTES = 256 << 20, BATCH = 100, ORGANIZATIONS = 100 };
 
@@ -27,6 +28,8 @@ static const struct sealed_column {
                        struct pst_err *err);
 } columns[] = {
     {PST_STR_INIT("credentials"), pst_connections_sealed, pst_connections_reseal},
+    {PST_STR_INIT("secrets"), pst_endpoints_sealed_secrets, pst_endpoints_reseal_secrets},
+    {PST_STR_INIT("headers"), pst_endpoints_sealed_headers, pst_endpoints_reseal_headers},
 };
 
 struct rotation {

@@ -8,7 +8,7 @@
 enum { BATCH_ROWS = 2000 };
 
 /* Days; changes have an option of their own. */
-enum { SYNCS_DAYS = 90, HISTORY_DAYS = 400, AUDIT_DAYS = 400, REJECTED_DAYS = 90 };
+enum { SYNCS_DAYS = 90, HISTORY_DAYS = 400, AUDIT_DAYS = 400 };
 
 struct care_job {
     struct pst_retention keep;
@@ -68,7 +68,6 @@ bool pst_care_step(struct pst_app *app)
                                .history = days_before(now, HISTORY_DAYS),
                                .audit = days_before(now, AUDIT_DAYS),
                                .deleted_records = PST_WALL_NONE,
-                               .rejected = days_before(now, REJECTED_DAYS),
                            }};
     bool more = run_batch(app, retain, &job, "old rows could not be removed");
     more = run_batch(app, retain_events, &job, "old events could not be removed") || more;

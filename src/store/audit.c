@@ -174,6 +174,10 @@ pst_code pst_data_keys_remove(struct pst_db_conn *conn, int64_t pk, struct pst_e
                         PST_STR("SELECT k.retired_at IS NULL, EXISTS (SELECT 1 FROM connection c"
                                 " WHERE c.organization_pk = k.organization_pk"
                                 " AND lower(hex(substr(c.credentials, 2, 16))) = k.key_id)"
+                                " OR EXISTS (SELECT 1 FROM endpoint p"
+                                " WHERE p.organization_pk = k.organization_pk"
+                                " AND k.key_id IN (lower(hex(substr(p.secrets, 2, 16))),"
+                                " lower(hex(substr(p.headers, 2, 16)))))"
                                 " FROM data_key k WHERE k.pk = ?1"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, pk);

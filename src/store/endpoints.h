@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/id.h"
 #include "db/db.h"
+#include "store/sealed.h"
 
 /* How the endpoint fares; pst_hook_step (webhook/plan.h) decides, the dispatcher writes. */
 struct pst_endpoint_health {
@@ -92,10 +93,21 @@ pst_code pst_endpoints_delete(struct pst_db_conn *conn, int64_t pk, pst_wall now
 pst_code pst_endpoints_set_health(struct pst_db_conn *conn, int64_t pk,
                                   const struct pst_endpoint_health *health, struct pst_err *err);
 
-/* Replace sealed bytes without raising version (a rotation of keys). Errors: CONFLICT when they
- * are no longer `before`. field: "secrets" or "headers". */
-pst_code pst_endpoints_reseal(struct pst_db_conn *conn, int64_t pk, pst_str field, pst_str before,
-                              pst_str after, struct pst_err *err);
+/* For a rotation of keys: sealed secrets (headers) of an organization that another key than key_id
+ * sealed, by pk, behind after_pk; and replacing them without raising version: CONFLICT when they
+ * are no longer `before`. */
+pst_code pst_endpoints_sealed_secrets(struct pst_db_conn *conn, int64_t organization_pk,
+                                      pst_str key_id, int64_t after_pk, size_t limit,
+                                      struct pst_arena *arena, struct pst_sealed **out,
+                                      size_t *count, struct pst_err *err);
+pst_code pst_endpoints_sealed_headers(struct pst_db_conn *conn, int64_t organization_pk,
+                                      pst_str key_id, int64_t after_pk, size_t limit,
+                                      struct pst_arena *arena, struct pst_sealed **out,
+                                      size_t *count, struct pst_err *err);
+pst_code pst_endpoints_reseal_secrets(struct pst_db_conn *conn, int64_t pk, pst_str before,
+                                      pst_str after, struct pst_err *err);
+pst_code pst_endpoints_reseal_headers(struct pst_db_conn *conn, int64_t pk, pst_str before,
+                                      pst_str after, struct pst_err *err);
 
 /* ---- what a connection chose of an organization-wide endpoint ---- */
 

@@ -1,4 +1,4 @@
-/* store/rejected.c: reading the rows that were kept aside. */
+/* store/rejected.c: reading the rows that were kept aside, and forgetting what is gone. */
 #include "store/rejected.h"
 
 #include "store/rows.h"
@@ -42,4 +42,19 @@ pst_code pst_rejected_list(struct pst_db_conn *conn, int64_t connection_pk,
     *count = n;
     *more = row;
     return PST_OK;
+}
+
+pst_code pst_rejected_drop_unseen(struct pst_db_conn *conn, int64_t stream_pk, int64_t sync_pk,
+                                  struct pst_err *err)
+{
+    const int64_t values[] = {stream_pk, sync_pk};
+    /* A read that a run took over from one that broke off has the same as_of in both. */
+    return pst_row_run(
+        conn,
+        PST_STR("DELETE FROM rejected WHERE stream_pk = ?1"
+                " AND coalesce(sync_pk, 0) NOT IN (SELECT t.sync_pk FROM sync_stream t"
+                " JOIN sync_stream o ON o.stream_pk = t.stream_pk"
+                " AND (t.sync_pk = o.sync_pk OR t.as_of = o.as_of)"
+                " WHERE o.sync_pk = ?2 AND o.stream_pk = ?1)"),
+        values, PST_COUNT(values), NULL, err);
 }

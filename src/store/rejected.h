@@ -28,4 +28,9 @@ pst_code pst_rejected_list(struct pst_db_conn *conn, int64_t connection_pk,
                            struct pst_arena *arena, struct pst_rejected_row **out, size_t *count,
                            bool *more, struct pst_err *err);
 
+/* A full read of the stream by that run has come to its end: what it did not reject is not there
+ * any more, or was accepted. Nothing else forgets a rejected row. Inside a writer job. */
+pst_code pst_rejected_drop_unseen(struct pst_db_conn *conn, int64_t stream_pk, int64_t sync_pk,
+                                  struct pst_err *err);
+
 #endif

@@ -235,8 +235,6 @@ pst_code pst_store_retain(struct pst_db_conn *conn, const struct pst_retention *
                                 " FROM connection_history ORDER BY pk LIMIT ?2)")},
         {keep->audit, PST_STR("DELETE FROM audit WHERE at < ?1 AND pk IN (SELECT pk FROM audit"
                               " ORDER BY pk LIMIT ?2)")},
-        {keep->rejected, PST_STR("DELETE FROM rejected WHERE pk IN (SELECT pk FROM rejected"
-                                 " WHERE last_at < ?1 LIMIT ?2)")},
     };
     *left = false;
     if (!pst_wall_is_none(keep->changes))

@@ -57,7 +57,6 @@ struct pst_retention {
     pst_wall history;
     pst_wall audit;
     pst_wall deleted_records; /* records marked deleted before this */
-    pst_wall rejected; /* last rejected before this */
 };
 /* One bounded batch inside a writer job: at most `limit` rows in all; *left tells whether more
  * is due. */

@@ -14,6 +14,7 @@
 
 #include "codec/zip.h"
 #include "store/records.h"
+#include "store/rejected.h"
 #include "store/streams.h"
 #include "sync/merge.h"
 #include "sync/plan.h"
@@ -170,7 +171,7 @@ struct pst_pull {
     bool lacks_index; /* the table is filled without some indexes, to be built before the end */
     int64_t created; /* records, by this pull */
     bool is_disordered; /* keys do not ascend: what is missing cannot be told */
-    bool gap_open; /* the last document had no key */
+    bool gap_open; /* the last document had no key, or may have had none */
     struct pst_buf last_key; /* largest sort key so far */
     struct pst_buf checkpoint; /* resume key of the last page mapped */
     bool checkpoint_moved; /* it is not committed yet */

@@ -256,6 +256,7 @@ struct end_job {
     struct pst_page_commit commit; /* what is still to be counted */
     struct pst_sync_outcome outcome;
     pst_wall now;
+    bool is_whole; /* everything there is was read */
 };
 
 static pst_code end_stream(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -264,6 +265,8 @@ static pst_code end_stream(struct pst_db_conn *conn, void *arg, struct pst_err *
     const struct pst_sync_counts *c = &job->commit.counts;
     if (c->read > 0 || c->calls > 0 || c->pages > 0)
         PST_TRY(pst_records_commit_page(conn, &job->commit, err));
+    if (job->is_whole)
+        PST_TRY(pst_rejected_drop_unseen(conn, job->commit.stream_pk, job->commit.sync_pk, err));
     return pst_syncs_end_stream(conn, job->commit.sync_pk, job->commit.stream_pk, &job->outcome,
                                 job->now, err);
 }
@@ -289,6 +292,7 @@ static pst_code end_with(struct pst_pull *p, enum pst_sync_status status,
                     .failure = failure,
                     .mapping_version = p->binding ? pst_mapping_version(p->binding->mapping) : 0},
         .now = pst_sync_wall(p->run->w->e),
+        .is_whole = status == PST_SYNC_COMPLETED && p->window.mode == PST_FETCH_FULL,
     };
     PST_TRY(pst_run_write(p->run, end_stream, &job, err));
     p->stream->status = status;
@@ -403,6 +407,8 @@ static pst_code prepare(struct pst_pull *p, struct pst_err *err)
     p->is_remapped = state.mapping_version != pst_mapping_version(p->binding->mapping);
     pst_buf_add_str(&p->last_key, p->stream->sort_key);
     p->is_disordered = pst_str_eq(p->stream->sort_key, PST_KEY_DISORDERED);
+    /* The last document before the checkpoint may have come without a key. */
+    p->gap_open = p->has_rejected && p->stream->sort_key.len > 0;
     p->last_commit = pst_sync_mono(run->w->e);
     return pst_buf_check(&p->last_key, err);
 }

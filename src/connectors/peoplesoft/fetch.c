@@ -251,7 +251,12 @@ pst_code pst_ps_fetch(struct pst_connector *self, const struct pst_connector_ctx
     PST_TRY(pst_ps_stream_find(self, fetch->stream, &w.stream, err));
     PST_TRY(pst_ps_after_decode(&w.after, w.stream, fetch->after_key, arena, err));
     w.limit = fetch->limit < self->page_size ? fetch->limit : self->page_size;
-    w.rows = (struct pst_ps_rows){.arena = arena, .stream = w.stream};
+    /* Of a full read they would be taken for what is missing. */
+    w.rows = (struct pst_ps_rows){
+        .arena = arena,
+        .stream = w.stream,
+        .disorder = fetch->mode == PST_FETCH_FULL ? PST_E_DELETE_GUARD : PST_E_SYSTEM,
+    };
     PST_TRY(collect(&w, &page, err));
     size_t keep = w.rows.row_count;
     if (!w.is_whole) {

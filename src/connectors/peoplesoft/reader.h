@@ -27,6 +27,7 @@ struct pst_ps_rows {
     size_t row_count;
     size_t row_cap;
     pst_str *faults; /* per row; NULL while no row has one */
+    pst_code disorder; /* what rows out of their order are reported as */
     /* private: names in the order in which the source writes them */
     struct pst_ps_seen {
         pst_str name; /* as the source wrote it */

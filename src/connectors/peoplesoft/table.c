@@ -130,7 +130,7 @@ struct builder {
 
 static pst_code fail_order(const struct builder *b, struct pst_err *err)
 {
-    return PST_FAIL(err, PST_E_SYSTEM,
+    return PST_FAIL(err, b->rows->disorder,
                     "the rows of query '%.*s' do not come in the order of its key: the query must "
                     "be ordered by all key columns, ascending, with a binary sort",
                     PST_STR_ARG(b->rows->stream->query));

@@ -11,6 +11,7 @@
 #include "account/account.h"
 #include "os/rand.h"
 #include "store/connections.h"
+#include "store/endpoints.h"
 #include "store/store.h"
 
 enum { STOPPED = 77, ORGANIZATIONS = 3, SYNCS_MIN = 10 };
@@ -46,6 +47,25 @@ struct world {
     struct pst_organization orgs[ORGANIZATIONS];
 };
 
+/* With secrets and headers that say its id. */
+static pst_code add_endpoint(struct pst_db_conn *conn, struct world *w,
+                             const struct pst_organization *o, struct pst_err *err)
+{
+    struct pst_endpoint e = {.id = pst_rand_id("whk_"),
+                             .organization_pk = o->pk,
+                             .events = PST_STR("*"),
+                             .public_keys = PST_STR("[]"),
+                             .created_at = {1}};
+    struct pst_vault_place place = {o->pk, pst_id_str(&o->id), pst_id_str(&e.id),
+                                    PST_STR("secrets")};
+    PST_TRY(pst_vault_seal(conn, w->root, &place, pst_id_str(&e.id), (pst_wall){1}, w->arena,
+                           &e.secrets, err));
+    place.field = PST_STR("headers");
+    PST_TRY(pst_vault_seal(conn, w->root, &place, pst_id_str(&e.id), (pst_wall){1}, w->arena,
+                           &e.headers, err));
+    return pst_endpoints_create(conn, &e, err);
+}
+
 static pst_code fill(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct world *w = arg;
@@ -65,6 +85,8 @@ static pst_code fill(struct pst_db_conn *conn, void *arg, struct pst_err *err)
                                    w->arena, &c.credentials, err));
             PST_TRY(pst_connections_create(conn, &c, PST_STR(""), err));
         }
+        if (secrets[i])
+            PST_TRY(add_endpoint(conn, w, o, err));
     }
     return PST_OK;
 }
@@ -116,6 +138,29 @@ struct seen {
     size_t opened, keys, new_keys;
 };
 
+static void look_at_endpoints(struct world *w, struct pst_db_conn *reader)
+{
+    struct pst_err err;
+    for (size_t i = 0; i < ORGANIZATIONS; i++) {
+        struct pst_endpoint *list = NULL;
+        size_t count = 0;
+        bool more = false;
+        assert_ok(pst_endpoints_list(reader, w->orgs[i].pk, -1, 0, 10, w->arena, &list, &count,
+                                     &more, &err));
+        assert_int_equal(count, secrets[i] > 0);
+        for (size_t k = 0; k < count * 2; k++) {
+            PST_AUTO(secret) struct pst_secret *plain = NULL;
+            const struct pst_endpoint *e = &list[k / 2];
+            const struct pst_vault_place place = {
+                e->organization_pk, pst_id_str(&e->organization_id), pst_id_str(&e->id),
+                k % 2 ? PST_STR("headers") : PST_STR("secrets")};
+            assert_ok(pst_vault_unseal(reader, w->root, &place, k % 2 ? e->headers : e->secrets,
+                                       &plain, &err));
+            assert_str(pst_secret_expose(plain), e->id.text);
+        }
+    }
+}
+
 /* Every secret opens and says its connection's id; how many data keys there are, and how many of
  * them were made at or after `since`. */
 static struct seen look(struct world *w, struct pst_db *db, pst_wall since)
@@ -141,6 +186,7 @@ static struct seen look(struct world *w, struct pst_db *db, pst_wall since)
             after = list[i].pk;
         }
     }
+    look_at_endpoints(w, reader);
     struct pst_data_key *keys = NULL;
     assert_ok(pst_data_keys_list(reader, 0, 100, w->arena, &keys, &seen.keys, &more, &err));
     for (size_t i = 0; i < seen.keys; i++)
@@ -189,7 +235,7 @@ static void every_organization_gets_another_key_and_loses_the_old_one(void **sta
     assert_ok(open_store(w->path, &db, &err));
     assert_ok(pst_vault_rotate_data(db, w->root, PST_STR(""), (pst_wall){10}, &done, &err));
     assert_int_equal(done.organizations, 2);
-    assert_int_equal(done.secrets, 231);
+    assert_int_equal(done.secrets, 235);
     assert_false(done.was_resumed);
     struct seen seen = look(w, db, (pst_wall){10});
     assert_int_equal(seen.opened, 231);
@@ -197,7 +243,7 @@ static void every_organization_gets_another_key_and_loses_the_old_one(void **sta
     assert_int_equal(seen.new_keys, 2);
     /* Again is another rotation, not what is left of one. */
     assert_ok(pst_vault_rotate_data(db, w->root, PST_STR(""), (pst_wall){20}, &done, &err));
-    assert_int_equal(done.secrets, 231);
+    assert_int_equal(done.secrets, 235);
     assert_false(done.was_resumed);
     assert_int_equal(look(w, db, (pst_wall){20}).new_keys, 2);
 }
@@ -211,7 +257,7 @@ static void one_organization_is_named_by_its_id(void **state)
     assert_ok(open_store(w->path, &db, &err));
     assert_ok(pst_vault_rotate_data(db, w->root, pst_id_str(&w->orgs[0].id), (pst_wall){10}, &done,
                                     &err));
-    assert_int_equal(done.secrets, 1);
+    assert_int_equal(done.secrets, 3);
     assert_int_equal(look(w, db, (pst_wall){10}).new_keys, 1);
     assert_code(pst_vault_rotate_data(db, w->root, PST_STR("nobody"), (pst_wall){10}, &done, &err),
                 PST_E_NOT_FOUND);

@@ -12,8 +12,8 @@ static const struct order three[] = {
     {"C", "draft", NULL, "2026-11-03", {0}, "1"},
 };
 
-static const struct pst_retention keep_all = {{INT64_MIN}, {INT64_MIN}, {INT64_MIN},
-                                              {INT64_MIN}, {INT64_MIN}, {INT64_MIN}};
+static const struct pst_retention keep_all = {
+    {INT64_MIN}, {INT64_MIN}, {INT64_MIN}, {INT64_MIN}, {INT64_MIN}};
 
 static int64_t number(struct world *w, pst_str sql)
 {

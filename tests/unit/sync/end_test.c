@@ -170,8 +170,8 @@ static pst_code retain(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     (void)arg;
     bool left = false;
-    const struct pst_retention keep = {PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE,
-                                       PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE};
+    const struct pst_retention keep = {PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE,
+                                       PST_WALL_NONE};
     return pst_store_retain(conn, &keep, 10000, &left, err);
 }
 

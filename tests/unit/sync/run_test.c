@@ -316,6 +316,43 @@ static void rows_that_cannot_be_mapped_are_kept_aside(void **state)
     toy_check_equal(w, TOY_SUPPLIERS);
 }
 
+static void a_rejected_row_is_forgotten_when_a_whole_read_does_not_see_it(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 200, w->toy.now_s - 1000);
+    w->toy.rows[TOY_SUPPLIERS][3].name[0] = 0;
+    w->toy.rows[TOY_SUPPLIERS][150].name[0] = 0;
+    (void)toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rejected"), 2);
+    w->toy.rows[TOY_SUPPLIERS][150].exists = false;
+    move_on(w, 200LL * TOY_DAY_S);
+    (void)toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rejected"), 2); /* whatever its age */
+    w->toy.fail[2] = PST_E_SYSTEM;
+    assert_int_equal(toy_sync(w, PST_SYNC_FULL, SUPPLIERS).status, PST_SYNC_FAILED);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rejected"), 2);
+    w->toy.fail[2] = PST_OK;
+    (void)toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rejected WHERE source_id = 'S00003'"), 1);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rejected"), 1);
+}
+
+/* The first part of the read belongs to the run that broke off. */
+static void a_row_that_a_broken_read_rejected_is_kept_when_another_run_ends_it(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 250, w->toy.now_s - 1000);
+    w->toy.rows[TOY_SUPPLIERS][3].name[0] = 0;
+    for (size_t i = 2; i < 5; i++)
+        w->toy.fail[i] = PST_E_UNREACHABLE;
+    assert_int_equal(toy_sync(w, PST_SYNC_FULL, SUPPLIERS).status, PST_SYNC_FAILED);
+    memset(w->toy.fail, 0, sizeof w->toy.fail);
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.counts.read, 150);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rejected"), 1);
+}
+
 static void a_record_that_can_no_longer_be_mapped_stays_as_it_was(void **state)
 {
     struct toy_world *w = *state;
@@ -896,6 +933,8 @@ int main(void)
         T(keys_in_another_order_are_stored_but_nothing_is_deleted),
         T(a_document_that_comes_twice_is_taken_once),
         T(rows_that_cannot_be_mapped_are_kept_aside),
+        T(a_rejected_row_is_forgotten_when_a_whole_read_does_not_see_it),
+        T(a_row_that_a_broken_read_rejected_is_kept_when_another_run_ends_it),
         T(a_record_that_can_no_longer_be_mapped_stays_as_it_was),
         T(rows_that_change_between_pages_are_not_missed),
         T(connectivity_failures_are_tried_three_times),
@@ -906,8 +945,7 @@ int main(void)
         T(a_busy_system_is_waited_for),
         T(refused_credentials_are_not_tried_twice),
         T(a_refusal_of_credentials_that_were_replaced_meanwhile_is_no_verdict),
-        cmocka_unit_test_setup_teardown(
-            credentials_that_came_during_a_run_are_tried_after_it_however_it_ends, setup, teardown),
+        T(credentials_that_came_during_a_run_are_tried_after_it_however_it_ends),
         T(an_entitys_own_failure_leaves_the_others_their_result),
         T(a_missing_column_is_the_streams_failure),
         T(a_cancelled_run_ends_and_keeps_what_it_read),
