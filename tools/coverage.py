@@ -29,7 +29,8 @@ EXCUSES = ROOT / "tools/uncovered.txt"
 
 # 100 % of lines and branches: what decides without doing I/O.
 STRICT = ("src/base/", "src/codec/", "src/crypto/", "src/model/",
-          "src/sync/sched.", "src/sync/schedule.", "src/sync/plan.", "src/sync/merge.")
+          "src/sync/sched.", "src/sync/schedule.", "src/sync/plan.", "src/sync/merge.",
+          "src/health/backoff.", "src/health/breaker.", "src/health/health.", "src/health/probes.", "src/health/telling.")
 # Percent of lines of every other module by itself; --report prints where each stands.
 LINES = 90
 # Modules that are not there yet, with their floor and why.

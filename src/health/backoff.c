@@ -1,12 +1,12 @@
 /* health/backoff.c: exponential backoff with full jitter. */
 #include "health/health.h"
 
-enum { FLOOR_MS = 1000, STEPS_MAX = 30 };
+enum { FLOOR_MS = 1000 };
 
 int64_t pst_backoff_range_ms(const struct pst_backoff *b, int64_t step)
 {
     int64_t range = b->first_ms;
-    for (int64_t i = 0; i < step && i < STEPS_MAX && range < b->max_ms; i++)
+    for (int64_t i = 0; i < step && range < b->max_ms; i++)
         range *= 2;
     range = range < b->max_ms ? range : b->max_ms;
     return range > FLOOR_MS ? range : FLOOR_MS;

@@ -11,7 +11,6 @@ enum {
     CONFIRM_NEXT_MS = 3000, /* and after each further one */
     CONFIRM_OTHERS_MS = 15000, /* when whoever called was to confirm it, and did not */
     DETECT_MS = 45000, /* that all confirming probes may take together */
-    PROBE_MIN_MS = 1000,
     PROBE_MAX_MS = 10000,
 };
 
@@ -123,7 +122,7 @@ static void move_to(struct pst_health *state, const struct pst_health_options *o
     actions->from = before;
     actions->has_changed = true;
     actions->must_save = true;
-    state->owed = status == PST_CONN_ONLINE && (state->owed || before == PST_CONN_OFFLINE);
+    state->owed = status == PST_CONN_ONLINE && before == PST_CONN_OFFLINE;
     pst_telling_changed(state, o, now->mono, actions);
 }
 
@@ -216,6 +215,7 @@ static void step_contact(struct pst_health *state, const struct pst_health_optio
         move_to(state, o, now, PST_CONN_REAUTH, event->reason, actions);
         break;
     case PST_CONTACT_LOCAL:
+    default:
         break;
     }
 }
@@ -258,7 +258,8 @@ struct pst_health_actions pst_health_step(struct pst_health *state,
         forget_failures(state);
         move_to(state, o, now, PST_CONN_INACTIVE, event->reason, &actions);
         break;
-    case PST_HEALTH_TELL: {
+    case PST_HEALTH_TELL:
+    default: {
         pst_mono before = state->tell;
         pst_telling_due(state, o, now->mono, &actions);
         actions.must_save = actions.must_tell || state->tell.ns != before.ns;
@@ -274,8 +275,6 @@ int64_t pst_health_probe_ms(const struct pst_health_options *o)
 {
     int64_t ms =
         o->offline_after > 1 ? DETECT_MS / (o->offline_after - 1) - CONFIRM_NEXT_MS : PROBE_MAX_MS;
-    if (ms < PROBE_MIN_MS)
-        return PROBE_MIN_MS;
     return ms < PROBE_MAX_MS ? ms : PROBE_MAX_MS;
 }
 

@@ -74,7 +74,7 @@ enum pst_trial {
 /* ---- the machine ---- */
 
 struct pst_backoff {
-    int64_t first_ms, max_ms; /* 15 s, 30 min */
+    int64_t first_ms, max_ms; /* 15 s, 30 min; 1 or more */
 };
 
 struct pst_health_options {

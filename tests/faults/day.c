@@ -349,8 +349,7 @@ static pst_code retain(struct pst_db_conn *conn, void *arg, struct pst_err *err)
                                        .syncs = at(0),
                                        .history = at(3),
                                        .audit = at(1),
-                                       .deleted_records = at(200),
-                                       .rejected = at(200)};
+                                       .deleted_records = at(200)};
     bool left = false;
     (void)arg;
     return pst_store_retain(conn, &keep, 4, &left, err);

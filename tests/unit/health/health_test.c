@@ -173,6 +173,10 @@ static void a_long_reason_is_cut_at_a_character(void **state)
     struct pst_health h = in_state(PST_CONN_OFFLINE, "");
     (void)step(&h, 1, contact(PST_E_TIMEOUT, 0, text));
     assert_int_equal(strlen(h.reason), 254);
+    memset(text, '\x80', sizeof(text) - 1); /* no text at all */
+    text[399] = '\0';
+    (void)step(&h, 2, contact(PST_E_TIMEOUT, 0, text));
+    assert_string_equal(h.reason, "");
 }
 
 static void as_many_failures_as_the_option_says_make_it_offline(void **state)
@@ -304,6 +308,18 @@ static void only_probes_that_were_due_double_the_wait(void **state)
     assert_true(h.probe.ns != PST_MONO_NEVER.ns);
 }
 
+static void what_was_told_already_is_not_due_any_more(void **state)
+{
+    (void)state;
+    struct pst_health h = in_state(PST_CONN_ONLINE, "");
+    h.told = PST_CONN_ONLINE;
+    h.tell = moment(1).mono;
+    struct pst_health_actions a = step(&h, 2, (struct pst_health_event){.kind = PST_HEALTH_TELL});
+    assert_true(a.must_save);
+    assert_false(a.must_tell);
+    assert_int_equal(h.tell.ns, PST_MONO_NEVER.ns);
+}
+
 static void what_is_answered_says_since_when_and_until(void **state)
 {
     (void)state;
@@ -331,6 +347,8 @@ static void nothing_is_tried_after_refused_credentials_or_switched_off(void **st
     h = in_state(PST_CONN_INACTIVE, "no credits");
     assert_code(pst_health_admit(&h, &err), PST_E_INACTIVE);
     assert_non_null(strstr(err.msg, "no credits"));
+    h = in_state(PST_CONN_INACTIVE, "");
+    assert_code(pst_health_admit(&h, &err), PST_E_INACTIVE);
     for (int s = PST_CONN_PENDING; s <= PST_CONN_OFFLINE; s++) {
         h = in_state((enum pst_conn_status)s, "");
         assert_ok(pst_health_admit(&h, &err));
@@ -365,6 +383,7 @@ int main(void)
         cmocka_unit_test(whose_trouble_it_is_is_kept),
         cmocka_unit_test(a_403_counts_when_a_probe_gets_it_too),
         cmocka_unit_test(only_probes_that_were_due_double_the_wait),
+        cmocka_unit_test(what_was_told_already_is_not_due_any_more),
         cmocka_unit_test(what_is_answered_says_since_when_and_until),
         cmocka_unit_test(the_reason_goes_when_the_system_is_back),
         cmocka_unit_test(a_long_reason_is_cut_at_a_character),

@@ -357,6 +357,8 @@ static void a_short_outage_is_told_with_its_end_held_back(void **state)
     world_run(world.now + 2 * MINUTE, true);
     assert_int_equal(world.health.status, PST_CONN_ONLINE);
     assert_int_equal(world.told_count, 2);
+    world_step((struct pst_health_event){.kind = PST_HEALTH_TELL}); /* too early */
+    assert_int_equal(world.told_count, 2);
     world_run(world.now + 10 * MINUTE, true);
     assert_int_equal(world.told_count, 3);
     assert_true(world.told[2].ns - begun <= 6 * MINUTE);

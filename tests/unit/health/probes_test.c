@@ -117,6 +117,64 @@ static void a_trial_of_what_is_well_leaves_nothing_behind(void **state)
     pst_breakers_free(b);
 }
 
+static void calls_that_overlap_a_trial_do_not_end_it(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_breakers *b = NULL;
+    assert_ok(pst_breakers_new(&b, 3, &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), &err));
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
+    ended(b, "conn_c", PST_TRIAL_NONE, 1); /* it was under way before */
+    assert_false(pst_breakers_is_away(b, HOST));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, &err));
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_NONE), PST_ADMIT);
+    ended(b, "conn_a", PST_TRIAL_PROBE, 1);
+    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, &err));
+    assert_int_equal(pst_breakers_count(b), 0);
+    /* A test that began before its connection went offline, at a host that has its troubles. */
+    ended(b, "conn_x", PST_TRIAL_NONE, -1);
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_EARLY), PST_ADMIT);
+    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), true, &err));
+    ended(b, "conn_a", PST_TRIAL_EARLY, 0);
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
+    ended(b, "conn_a", PST_TRIAL_PROBE, 0);
+    pst_breakers_free(b);
+}
+
+static pst_code use_breakers(struct pst_breakers *b, struct pst_err *err)
+{
+    enum pst_admission out;
+    pst_code rc = pst_breakers_restore(b, HOST, PST_STR("conn_a"), err);
+    if (rc == PST_OK)
+        rc = pst_breakers_restore(b, HOST, PST_STR("conn_b"), err);
+    if (rc == PST_OK)
+        rc = pst_breakers_admit(b, at_ms(0), HOST, PST_STR("conn_c"), PST_TRIAL_EARLY, &out, err);
+    return rc;
+}
+
+static void breakers_without_memory_let_calls_through(void **state)
+{
+    (void)state;
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        struct pst_breakers *b = NULL;
+        int64_t live = pst_alloc_live();
+        pst_code rc = pst_breakers_new(&b, 3, &err);
+        if (rc == PST_OK)
+            rc = use_breakers(b, &err);
+        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+        if (rc == PST_OK) {
+            pst_breakers_ended(b, "http://b:80", PST_STR("conn_d"), PST_TRIAL_NONE, true, false);
+            assert_false(pst_breakers_is_away(b, "http://b:80"));
+        }
+        pst_breakers_free(b);
+        assert_int_equal(pst_alloc_live(), live);
+    }
+}
+
 /* ---- probes ---- */
 
 static const struct pst_backoff BACKOFF = {15000, 1800000};
@@ -396,17 +454,101 @@ static void the_only_one_that_is_left_is_not_probed_twice_at_once(void **state)
     pst_probes_free(p);
 }
 
-static void running_out_of_memory_changes_nothing(void **state)
+static void whose_turn_it_is_while_its_event_is_told_waits(void **state)
 {
     (void)state;
     struct pst_err err;
+    pst_mono wake;
     struct pst_probes *p = NULL;
-    struct pst_breakers *b = NULL;
     assert_ok(pst_probes_new(&p, &BACKOFF, &err));
-    assert_ok(pst_breakers_new(&b, 3, &err));
-    put(p, 0, item(1, 1, 5));
+    for (int64_t pk = 1; pk <= 2; pk++) {
+        struct pst_probe_item both = item(pk, 1, 0);
+        both.tell = at_ms(0);
+        both.step = 3; /* up to two minutes */
+        put(p, 0, both);
+    }
+    struct pst_probe_item other = item(3, 1, -1);
+    other.tell = at_ms(900000);
+    put(p, 0, other);
+    other = item(4, 1, 900000);
+    other.origin = "http://b.example:80";
+    put(p, 0, other);
+    other.version = 2;
+    put(p, 0, other);
+    pst_probes_origin(p, at_ms(0), 119000, HOST, true);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(0), 1), 120000);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(0), 4), 900000);
+    struct pst_probe_task first = pst_probes_next(p, at_ms(1), &wake);
+    struct pst_probe_task second = pst_probes_next(p, at_ms(1), &wake);
+    assert_int_equal(first.kind, PST_PROBE_TELL);
+    assert_int_equal(second.kind, PST_PROBE_TELL);
+    assert_int_equal(pst_probes_next(p, at_ms(120000), &wake).kind, PST_PROBE_NONE);
+    assert_int_equal(wake.ns, at_ms(120100).ns);
+    struct pst_probe_item told = item(second.connection_pk, 2, 0);
+    put(p, 120000, told);
+    pst_probes_done(p, at_ms(120000), 0, &second, 5000);
+    struct pst_probe_task probe = pst_probes_next(p, at_ms(120100), &wake);
+    assert_int_equal(probe.kind, PST_PROBE_CONTACT);
+    assert_int_equal(probe.connection_pk, second.connection_pk);
+    /* It ends well, without the others being asked: nobody waits any more. */
+    put(p, 120200, item(probe.connection_pk, 3, -1));
+    put(p, 120200, item(first.connection_pk, 3, -1));
+    pst_probes_origin(p, at_ms(120200), 0, HOST, false);
+    pst_probes_done(p, at_ms(120200), 0, &probe, 1000);
+    pst_probes_done(p, at_ms(120200), 0, &first, 1000);
+    assert_int_equal(pst_probes_count(p), 2);
+    /* Away once more, with nobody to probe; then somebody comes. */
+    pst_probes_origin(p, at_ms(120300), 0, HOST, true);
+    other = item(3, 2, -1);
+    other.tell = at_ms(900000);
+    put(p, 120300, other);
+    put(p, 120300, item(5, 1, 125000));
+    assert_int_equal(pst_probes_in_ms(p, at_ms(120300), 5), 4700);
+    put(p, 120300, item(6, 1, 0));
+    assert_int_equal(pst_probes_in_ms(p, at_ms(120300), 6), 4700);
+    pst_probes_remove(p, 5);
+    pst_probes_remove(p, 6);
+    put(p, 130000, item(7, 1, 0));
+    assert_int_equal(pst_probes_next(p, at_ms(130000), &wake).connection_pk, 7);
     pst_probes_free(p);
-    pst_breakers_free(b);
+}
+
+static void a_connection_without_a_host_is_probed_alone(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    struct pst_probe_item own = item(1, 1, 0);
+    own.origin = "";
+    put(p, 0, own);
+    struct pst_probe_task task = pst_probes_next(p, at_ms(0), &wake);
+    assert_int_equal(task.connection_pk, 1);
+    pst_probes_done(p, at_ms(10), 0, &task, 0);
+    pst_probes_free(p);
+}
+
+static void running_out_of_memory_changes_nothing(void **state)
+{
+    (void)state;
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        struct pst_probes *p = NULL;
+        int64_t live = pst_alloc_live();
+        pst_code rc = pst_probes_new(&p, &BACKOFF, &err);
+        for (int64_t pk = 1; rc == PST_OK && pk <= 40; pk++) {
+            char host[32];
+            (void)snprintf(host, sizeof(host), "http://%lld:80", (long long)pk);
+            struct pst_probe_item own = item(pk, 1, pk);
+            own.origin = pk == 1 ? "" : host;
+            rc = pst_probes_put(p, at_ms(0), &own, &err);
+        }
+        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+        pst_probes_free(p);
+        assert_int_equal(pst_alloc_live(), live);
+    }
 }
 
 int main(void)
@@ -415,7 +557,11 @@ int main(void)
         cmocka_unit_test(an_origin_is_away_when_several_connections_found_it_so),
         cmocka_unit_test(one_trial_at_a_time_is_let_through),
         cmocka_unit_test(a_trial_of_what_is_well_leaves_nothing_behind),
+        cmocka_unit_test(calls_that_overlap_a_trial_do_not_end_it),
+        cmocka_unit_test(breakers_without_memory_let_calls_through),
         cmocka_unit_test(a_probe_comes_when_it_is_due),
+        cmocka_unit_test(whose_turn_it_is_while_its_event_is_told_waits),
+        cmocka_unit_test(a_connection_without_a_host_is_probed_alone),
         cmocka_unit_test(what_ends_while_it_is_probed_is_forgotten_afterwards),
         cmocka_unit_test(four_at_a_time_of_one_host),
         cmocka_unit_test(many_connections_of_a_dead_host_share_one_probe_and_come_back_in_turns),
