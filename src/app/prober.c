@@ -98,9 +98,9 @@ static void put(struct pst_prober *p, int64_t pk, pst_str id, const struct pst_h
         .tell = state->tell,
     };
     if (is_start && is_offline)
-        pst_gate_restore(p->options.gate, id, state->is_origin ? state->origin : "");
+        pst_gate_restore(p->options.gate, id, state->is_origin ? state->origin : "", state->reason);
     else
-        pst_gate_set_offline(p->options.gate, id, is_offline);
+        pst_gate_set_offline(p->options.gate, id, is_offline, state->reason);
     bool is_away = state->origin[0] && pst_gate_is_away(p->options.gate, state->origin);
     (void)pthread_mutex_lock(&p->mutex);
     pst_code rc = pst_probes_put(p->probes, now, &item, &err);

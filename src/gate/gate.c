@@ -147,19 +147,21 @@ static pst_mono now_of(const struct pst_gate *gate)
     return gate->options.mono ? gate->options.mono() : (pst_mono){0};
 }
 
-void pst_gate_set_offline(struct pst_gate *gate, pst_str connection_id, bool is_offline)
+void pst_gate_set_offline(struct pst_gate *gate, pst_str connection_id, bool is_offline,
+                          const char *reason)
 {
     struct pst_err ignored;
     (void)pthread_mutex_lock(&gate->mutex);
-    (void)!pst_breakers_set(gate->breakers, connection_id, is_offline, &ignored);
+    (void)!pst_breakers_set(gate->breakers, connection_id, is_offline, reason, &ignored);
     (void)pthread_mutex_unlock(&gate->mutex);
 }
 
-void pst_gate_restore(struct pst_gate *gate, pst_str connection_id, const char *origin)
+void pst_gate_restore(struct pst_gate *gate, pst_str connection_id, const char *origin,
+                      const char *reason)
 {
     struct pst_err ignored;
     (void)pthread_mutex_lock(&gate->mutex);
-    (void)!pst_breakers_restore(gate->breakers, origin, connection_id, &ignored);
+    (void)!pst_breakers_restore(gate->breakers, origin, connection_id, reason, &ignored);
     (void)pthread_mutex_unlock(&gate->mutex);
 }
 
@@ -171,18 +173,29 @@ bool pst_gate_is_away(struct pst_gate *gate, const char *origin)
     return is_away;
 }
 
+static void read_reason(const struct pst_gate_run *run, char out[PST_REASON_MAX])
+{
+    struct pst_gate *gate = run->gate;
+    (void)pthread_mutex_lock(&gate->mutex);
+    (void)snprintf(out, PST_REASON_MAX, "%s",
+                   pst_breakers_reason(gate->breakers, pst_id_str(&run->connection_id)));
+    (void)pthread_mutex_unlock(&gate->mutex);
+}
+
 static pst_code deny(const struct pst_gate_run *run, struct pst_contact *contact,
                      enum pst_admission admission, struct pst_err *err)
 {
     struct pst_http_response nothing = {0};
-    pst_code code = PST_E_AWAY;
-    if (admission == PST_ADMIT_NOT_NOW)
-        return PST_FAIL(err, PST_E_AWAY,
-                        "the system was tried a moment ago and could not be reached");
-    if (admission == PST_ADMIT_NOT_CONNECTION)
-        return PST_FAIL(err, PST_E_AWAY, "the system is offline; it is tried again by itself");
-    code = PST_FAIL(err, PST_E_AWAY, "'%s' cannot be reached, as calls of other connections found",
-                    contact->origin);
+    if (admission != PST_ADMIT_NOT_ORIGIN) {
+        char reason[PST_REASON_MAX];
+        read_reason(run, reason);
+        return PST_FAIL(err, PST_E_AWAY, "the system is offline%s%s%s",
+                        admission == PST_ADMIT_NOT_NOW ? ", as a try a moment ago found" : "",
+                        reason[0] ? ": " : "", reason);
+    }
+    pst_code code =
+        PST_FAIL(err, PST_E_AWAY, "'%s' cannot be reached, as calls of other connections found",
+                 contact->origin);
     contact->code = code;
     contact->err = err;
     contact->is_denied = true;

@@ -90,10 +90,13 @@ PST_DEFINE_AUTO(gate_run, struct pst_gate_run, pst_gate_end);
 
 /* ---- breakers; any thread ---- */
 
-/* The connection went offline, or left that; restore: at the start, with the origin that is to
- * blame ("" = none). Without memory it is not closed to calls, which only costs some in vain. */
-void pst_gate_set_offline(struct pst_gate *gate, pst_str connection_id, bool is_offline);
-void pst_gate_restore(struct pst_gate *gate, pst_str connection_id, const char *origin);
+/* The connection is offline, for that reason, or it is not; restore: at the start, with the origin
+ * that is to blame ("" = none). Without memory it is not closed to calls, which only costs some in
+ * vain. */
+void pst_gate_set_offline(struct pst_gate *gate, pst_str connection_id, bool is_offline,
+                          const char *reason);
+void pst_gate_restore(struct pst_gate *gate, pst_str connection_id, const char *origin,
+                      const char *reason);
 /* Whether the origin is known to be away. */
 bool pst_gate_is_away(struct pst_gate *gate, const char *origin);
 

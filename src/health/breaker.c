@@ -21,6 +21,7 @@ struct connection {
     bool has_trial;
     bool had_trial;
     pst_mono last_trial; /* its begin */
+    char reason[PST_REASON_MAX];
 };
 
 struct pst_breakers {
@@ -157,23 +158,31 @@ bool pst_breakers_is_away(const struct pst_breakers *b, const char *origin)
 }
 
 pst_code pst_breakers_set(struct pst_breakers *b, pst_str connection, bool is_offline,
-                          struct pst_err *err)
+                          const char *reason, struct pst_err *err)
 {
     void *entry = pst_map_get(&b->connections, connection);
     if (is_offline)
         PST_TRY(ensure(&b->connections, connection, sizeof(struct connection), &entry, err));
     struct connection *c = entry;
-    if (c)
+    if (c) {
         c->is_offline = is_offline;
+        (void)pst_str_copy(c->reason, sizeof(c->reason), pst_str_from(reason));
+    }
     drop_calm(b, PST_STR(""), connection);
     return PST_OK;
 }
 
+const char *pst_breakers_reason(const struct pst_breakers *b, pst_str connection)
+{
+    const struct connection *c = pst_map_get(&b->connections, connection);
+    return c ? c->reason : "";
+}
+
 pst_code pst_breakers_restore(struct pst_breakers *b, const char *origin, pst_str connection,
-                              struct pst_err *err)
+                              const char *reason, struct pst_err *err)
 {
     void *entry = NULL;
-    PST_TRY(pst_breakers_set(b, connection, true, err));
+    PST_TRY(pst_breakers_set(b, connection, true, reason, err));
     if (origin[0] == '\0')
         return PST_OK;
     PST_TRY(ensure(&b->origins, pst_str_from(origin), sizeof(struct origin), &entry, err));

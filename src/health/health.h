@@ -221,12 +221,15 @@ void pst_breakers_ended(struct pst_breakers *b, const char *origin, pst_str conn
                         enum pst_trial trial, bool is_down, bool is_up);
 bool pst_breakers_is_away(const struct pst_breakers *b, const char *origin);
 
-/* A connection went offline, or left that. Errors: NO_MEMORY. */
+/* A connection is offline, and why (NULL, ""), or it is not. Errors: NO_MEMORY. */
 pst_code pst_breakers_set(struct pst_breakers *b, pst_str connection, bool is_offline,
-                          struct pst_err *err);
+                          const char *reason, struct pst_err *err);
+/* Why it is offline, for people; "" when it is not, or that is not known. Valid until the next
+ * call. */
+const char *pst_breakers_reason(const struct pst_breakers *b, pst_str connection);
 /* At the start: it is offline, because of that origin ("" = its own trouble). Errors: NO_MEMORY. */
 pst_code pst_breakers_restore(struct pst_breakers *b, const char *origin, pst_str connection,
-                              struct pst_err *err);
+                              const char *reason, struct pst_err *err);
 size_t pst_breakers_count(const struct pst_breakers *b); /* what is kept; for tests */
 
 /* ---- probes ---- */

@@ -66,9 +66,11 @@ static void one_trial_at_a_time_is_let_through(void **state)
     struct pst_err err;
     struct pst_breakers *b = NULL;
     assert_ok(pst_breakers_new(&b, 3, &err));
-    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), &err));
-    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", &err));
     assert_true(pst_breakers_is_away(b, HOST));
+    assert_string_equal(pst_breakers_reason(b, PST_STR("conn_a")), "away");
+    assert_string_equal(pst_breakers_reason(b, PST_STR("conn_z")), "");
     assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
     assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT_NOT_NOW);
     assert_int_equal(admit(b, "conn_b", 0, PST_TRIAL_EARLY), PST_ADMIT_NOT_NOW);
@@ -86,13 +88,13 @@ static void one_trial_at_a_time_is_let_through(void **state)
     assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_NONE), PST_ADMIT_NOT_CONNECTION);
     assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_PROBE), PST_ADMIT);
     ended(b, "conn_a", PST_TRIAL_PROBE, 1);
-    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, &err));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, "why", &err));
     assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_NONE), PST_ADMIT);
-    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, &err));
-    assert_ok(pst_breakers_set(b, PST_STR("conn_z"), false, &err));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, "why", &err));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_z"), false, "why", &err));
     assert_int_equal(pst_breakers_count(b), 0);
     /* 502 and foreign pages are the connection's alone. */
-    assert_ok(pst_breakers_restore(b, "", PST_STR("conn_a"), &err));
+    assert_ok(pst_breakers_restore(b, "", PST_STR("conn_a"), "away", &err));
     assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_NONE), PST_ADMIT_NOT_CONNECTION);
     assert_int_equal(admit(b, "conn_b", 0, PST_TRIAL_NONE), PST_ADMIT);
     pst_breakers_free(b);
@@ -123,20 +125,20 @@ static void calls_that_overlap_a_trial_do_not_end_it(void **state)
     struct pst_err err;
     struct pst_breakers *b = NULL;
     assert_ok(pst_breakers_new(&b, 3, &err));
-    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), &err));
-    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", &err));
     assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
     ended(b, "conn_c", PST_TRIAL_NONE, 1); /* it was under way before */
     assert_false(pst_breakers_is_away(b, HOST));
-    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, &err));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, "why", &err));
     assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_NONE), PST_ADMIT);
     ended(b, "conn_a", PST_TRIAL_PROBE, 1);
-    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, &err));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, "why", &err));
     assert_int_equal(pst_breakers_count(b), 0);
     /* A test that began before its connection went offline, at a host that has its troubles. */
     ended(b, "conn_x", PST_TRIAL_NONE, -1);
     assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_EARLY), PST_ADMIT);
-    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), true, &err));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), true, "why", &err));
     ended(b, "conn_a", PST_TRIAL_EARLY, 0);
     assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
     ended(b, "conn_a", PST_TRIAL_PROBE, 0);
@@ -146,9 +148,9 @@ static void calls_that_overlap_a_trial_do_not_end_it(void **state)
 static pst_code use_breakers(struct pst_breakers *b, struct pst_err *err)
 {
     enum pst_admission out;
-    pst_code rc = pst_breakers_restore(b, HOST, PST_STR("conn_a"), err);
+    pst_code rc = pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", err);
     if (rc == PST_OK)
-        rc = pst_breakers_restore(b, HOST, PST_STR("conn_b"), err);
+        rc = pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", err);
     if (rc == PST_OK)
         rc = pst_breakers_admit(b, at_ms(0), HOST, PST_STR("conn_c"), PST_TRIAL_EARLY, &out, err);
     return rc;
