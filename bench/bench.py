@@ -4,7 +4,7 @@
     ./dev bench                      the list
     ./dev bench NAME [options]       run one; a table, and build/bench/NAME.json
     ./dev bench all                  run every one
-    ./dev bench docs                 put the figures of build/bench/*.json into docs/performance.md
+    ./dev bench docs                 put the figures of build/bench/*.json into docs/
 
 The release build is measured. Close other programs: the load when it began stands in the result.
 """
@@ -27,8 +27,10 @@ BENCHES = {
     "start": "from exec to ready with stores of several sizes; the binary; memory at rest",
     "webhooks": "events written, a backlog of 1,000,000 delivered, from commit to receipt, beside curl alone",
     "scale": "what a record and a page cost from 10,000 to 1,000,000 records (10,000,000 with --max)",
+    "storm": "10,000 connections of one host that dies and comes back",
+    "idle": "100,000 connections on a schedule of one day",
 }
-DOCUMENT = common.ROOT / "docs/performance.md"
+DOCUMENT = "docs/performance.md"  # unless the bench names another
 
 
 def load(name):
@@ -61,26 +63,27 @@ def run(name, arguments):
     print(f"\nas JSON: {options.json}")
 
 
-def refresh(text, results):
-    """docs/performance.md with what stands between `<!-- NAME -->` and `<!-- /NAME -->` made anew."""
-    for name, result in results.items():
-        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        if begin not in text or end not in text:
-            raise SystemExit(f"docs/performance.md has no place for '{name}': {begin} {end}")
-        body = common.markdown_table(result)
-        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, b=begin, t=body, e=end: f"{b}\n{t}\n{e}",
-                      text, flags=re.S)
-    return text
+def refresh(text, name, result, document):
+    """The text with what stands between `<!-- NAME -->` and `<!-- /NAME -->` made anew."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if begin not in text or end not in text:
+        raise SystemExit(f"{document} has no place for '{name}': {begin} {end}")
+    body = common.markdown_table(result)
+    return re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n{body}\n{end}", text, flags=re.S)
 
 
 def write_docs():
     results = {path.stem: json.loads(path.read_text()) for path in sorted(common.OUT.glob("*.json"))
                if path.stem in BENCHES}
-    DOCUMENT.write_text(refresh(DOCUMENT.read_text(encoding="utf-8"), results), encoding="utf-8")
     for name, result in results.items():
-        for file, text in getattr(load(name), "pictures", lambda _: {})(result).items():
-            (DOCUMENT.parent / file).write_text(text, encoding="utf-8")
-    print(f"docs/performance.md: {', '.join(results) or 'no results in build/bench'}")
+        document = common.ROOT / getattr(load(name), "DOCUMENT", DOCUMENT)
+        text = document.read_text(encoding="utf-8")
+        document.write_text(refresh(text, name, result, document.name), encoding="utf-8")
+        for file, picture in getattr(load(name), "pictures", lambda _: {})(result).items():
+            (common.ROOT / "docs" / file).write_text(picture, encoding="utf-8")
+        print(f"{document.name}: {name}")
+    if not results:
+        print("no results in build/bench")
 
 
 def main():

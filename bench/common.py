@@ -9,6 +9,7 @@ A bench is a module of this folder with
     finish(options, place, state)    after the runs, also after a failure (may be missing)
     details(result)     more lines to print and to keep, from the combined result (may be missing)
     pictures(result)    name -> SVG, for docs/ (may be missing)
+    DOCUMENT            where `./dev bench docs` puts the table, instead of docs/performance.md
 
 `place` is an empty directory that is removed at the end. Programs that a bench starts end with it.
 """

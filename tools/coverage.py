@@ -31,7 +31,8 @@ EXCUSES = ROOT / "tools/uncovered.txt"
 STRICT = ("src/base/", "src/codec/", "src/crypto/", "src/model/",
           "src/sync/sched.", "src/sync/schedule.", "src/sync/plan.", "src/sync/merge.",
           "src/webhook/plan.", "src/api/rate.", "src/cli/retry.", "src/http/turns.",
-          "src/health/diagnose.", "src/health/detect.")
+          "src/health/diagnose.", "src/health/detect.", "src/health/backoff.", "src/health/breaker.",
+          "src/health/health.", "src/health/probes.", "src/health/telling.")
 # Percent of lines of every other module by itself; --report prints where each stands.
 LINES = 90
 # Modules that are not there yet, with their floor and why.

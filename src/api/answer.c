@@ -156,8 +156,10 @@ void pst_api_put_schedule(struct pst_json_writer *w, pst_str schedule)
 
 pst_wall pst_api_next_run_at(const struct pst_api_call *call, const struct pst_connection *c)
 {
-    /* Nothing runs until the user switches it on, or changes the credentials. */
-    if (c->status == PST_CONNECTION_INACTIVE || c->status == PST_CONNECTION_AUTHENTICATION_REQUIRED)
+    /* Nothing runs until the user switches it on, or changes the credentials, or the system is
+     * back. */
+    if (c->status == PST_CONNECTION_INACTIVE ||
+        c->status == PST_CONNECTION_AUTHENTICATION_REQUIRED || c->status == PST_CONNECTION_OFFLINE)
         return PST_WALL_NONE;
     return pst_sync_next_run_at(c->schedule, pst_id_str(&c->id), call->now);
 }
@@ -193,7 +195,8 @@ static void put_config(struct pst_json_writer *w, const struct pst_api_call *cal
 }
 
 void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call *call,
-                            const struct pst_connection *c, bool syncing)
+                            const struct pst_connection *c, const struct pst_health *health,
+                            bool syncing)
 {
     pst_json_add_str(w, "id", pst_id_str(&c->id));
     pst_json_add_str(w, "organization_id", pst_id_str(&c->organization_id));
@@ -211,6 +214,7 @@ void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call
     pst_json_add_z(w, "status", pst_connection_status_name(c->status));
     pst_json_add_wall(w, "status_since", c->status_since);
     pst_api_put_text(w, "status_reason", c->status_reason);
+    pst_api_put_outage(w, call, c, health);
     pst_json_add_bool(w, "syncing", syncing);
     pst_json_add_bool(w, "initial_sync_done", c->initial_sync_done);
     pst_json_add_wall(w, "next_run_at", pst_api_next_run_at(call, c));

@@ -64,6 +64,11 @@ struct pst_api_options {
     bool (*hook_allows)(void *self, const struct pst_address *address, const char **why);
     void *hook_allows_self;
     const struct pst_hooks *hooks; /* for their numbers in /metrics; NULL = none */
+    pst_mono (*mono)(void); /* os/clock.h's pst_mono_now; NULL stands still (tests) */
+    /* Milliseconds until an offline connection is probed, -1 = not known; any thread. May be NULL.
+     */
+    int64_t (*probe_in_ms)(void *self, int64_t connection_pk);
+    void *probe_self;
     int64_t request_ms; /* a WORK operation is answered 503 after this; 0 = 30,000 */
     int64_t call_ms; /* the same for CALL; 0 = 120,000 */
     struct pst_api_journal journal; /* all NULL: nothing is logged */

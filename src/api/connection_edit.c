@@ -6,7 +6,6 @@
  */
 #include "api/internal.h"
 #include "base/num.h"
-#include "health/health.h"
 
 enum {
     NAME_MAX_BYTES = 200,
@@ -30,6 +29,7 @@ struct edit {
     bool has_enabled, enabled;
     struct pst_api_streams streams; /* what a first sync reads */
     struct pst_connection result; /* the row after the change */
+    struct pst_health health; /* of it, then */
     struct pst_api_credits cost; /* of a create */
     bool moves; /* to another address: stored credentials count nothing there */
     bool rereads; /* the next sync has to read everything again */
@@ -260,7 +260,8 @@ static pst_code read_result(struct pst_db_conn *conn, struct edit *e, int64_t pk
     int64_t running = 0;
     PST_TRY(pst_syncs_count_open(conn, pk, &queued, &running, err));
     e->syncing = queued + running > 0;
-    return pst_connections_get_pk(conn, pk, e->call->arena, &e->result, err);
+    PST_TRY(pst_connections_get_pk(conn, pk, e->call->arena, &e->result, err));
+    return pst_api_load_health(conn, e->call, &e->result, &e->health, err);
 }
 
 static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -317,7 +318,7 @@ static pst_code answer(struct edit *e, struct pst_err *err)
     if (e->queued)
         pst_sync_work_added(call->api->options.sync);
     pst_api_begin(call, &w);
-    pst_api_put_connection(&w, call, &e->result, e->syncing);
+    pst_api_put_connection(&w, call, &e->result, &e->health, e->syncing);
     if (e->cost.is_short)
         pst_json_add_z(&w, "notice",
                        "It is switched off, since there are not enough credits: switch it on "
@@ -392,11 +393,13 @@ static pst_code change_status(struct pst_db_conn *conn, struct edit *e,
                                           .reason = "switched on by the user"};
     else if (!e->credentials)
         return PST_OK;
-    pst_health_load(&health, c);
-    struct pst_health_actions actions = pst_health_step(&health, e->call->now, &event);
+    struct pst_health_time now = pst_api_health_time(e->call);
+    PST_TRY(pst_health_load(&health, conn, c, &now, err));
+    struct pst_health_actions actions =
+        pst_health_step(&health, &pst_health_defaults, &now, &event);
     if (actions.must_save)
-        PST_TRY(pst_health_save(conn, &health, c->pk, pst_id_str(&e->call->req->id), e->call->now,
-                                NULL, err));
+        PST_TRY(pst_health_save(conn, &health, &actions, c->pk, pst_id_str(&e->call->req->id), &now,
+                                err));
     if (actions.must_probe)
         return queue_sync(conn, e, c, err);
     if (actions.has_changed)

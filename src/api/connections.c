@@ -10,6 +10,16 @@ static pst_code is_syncing(struct pst_api_call *call, int64_t pk, bool *out, str
     return PST_OK;
 }
 
+/* Only of what is offline more is shown than the connection's row has. */
+static pst_code see_health(const struct pst_api_call *call, const struct pst_connection *c,
+                           struct pst_health *out, struct pst_err *err)
+{
+    *out = (struct pst_health){0};
+    return c->status == PST_CONNECTION_OFFLINE
+               ? pst_api_load_health(call->reader, call, c, out, err)
+               : PST_OK;
+}
+
 pst_code pst_api_list_connections(struct pst_api_call *call, struct pst_err *err)
 {
     struct pst_json_writer w;
@@ -25,9 +35,11 @@ pst_code pst_api_list_connections(struct pst_api_call *call, struct pst_err *err
     pst_json_add_array(&w, "data");
     for (size_t i = 0; i < count; i++) {
         bool syncing = false;
+        struct pst_health health;
         PST_TRY(is_syncing(call, list[i].pk, &syncing, err));
         pst_json_begin_object(&w);
-        pst_api_put_connection(&w, call, &list[i], syncing);
+        PST_TRY(see_health(call, &list[i], &health, err));
+        pst_api_put_connection(&w, call, &list[i], &health, syncing);
         pst_json_end_object(&w);
     }
     pst_json_end_array(&w);
@@ -39,10 +51,12 @@ pst_code pst_api_list_connections(struct pst_api_call *call, struct pst_err *err
 pst_code pst_api_get_connection(struct pst_api_call *call, struct pst_err *err)
 {
     struct pst_json_writer w;
+    struct pst_health health;
     bool syncing = false;
     PST_TRY(is_syncing(call, call->connection.pk, &syncing, err));
+    PST_TRY(see_health(call, &call->connection, &health, err));
     pst_api_begin(call, &w);
-    pst_api_put_connection(&w, call, &call->connection, syncing);
+    pst_api_put_connection(&w, call, &call->connection, &health, syncing);
     pst_json_end_object(&w);
     return pst_json_finish(&w, err);
 }

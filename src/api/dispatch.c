@@ -119,7 +119,8 @@ static pst_code prepare(struct pst_api_call *call, struct pst_err *err)
     if (flags & PST_OP_ENTITY)
         PST_TRY(resolve_entity(call, err));
     PST_TRY(pst_api_check_query(call, err));
-    return read_body(call, err);
+    PST_TRY(read_body(call, err));
+    return flags & PST_OP_LIVE ? pst_api_meet_outage(call, err) : PST_OK;
 }
 
 /* ---- on a pool ---- */

@@ -15,6 +15,7 @@
 #include "codec/tz.h"
 #include "codec/zip.h"
 #include "event/event.h"
+#include "health/health.h"
 #include "store/endpoints.h"
 #include "store/incidents.h"
 #include "store/records.h"
@@ -46,6 +47,7 @@ enum pst_api_flags {
     PST_OP_ORGANIZATION = 1U << 10, /* the operator has to say which organization */
     PST_OP_WEBHOOK = 1U << 13, /* call->webhook is loaded before; of call->connection, where there
                                   is one, or applying to it */
+    PST_OP_LIVE = 1U << 14, /* 503 while the system is away, unless the caller takes a stale copy */
     PST_OP_BRIEF = 1U << 11, /* of call->connection and call->access no text is needed: they may
                                 come from what the loop remembers */
 };
@@ -302,8 +304,10 @@ pst_code pst_api_audit(struct pst_db_conn *conn, const struct pst_api_call *call
                        const char *action, pst_str object, pst_str detail, struct pst_err *err);
 void pst_api_put_sync(struct pst_json_writer *w, const struct pst_api_call *call,
                       const struct pst_sync *sync, const struct pst_sync_progress *progress);
+/* health: of a connection that is offline, else not looked at. */
 void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call *call,
-                            const struct pst_connection *c, bool syncing);
+                            const struct pst_connection *c, const struct pst_health *health,
+                            bool syncing);
 /* When its schedule runs it next; none while nothing may run. */
 pst_wall pst_api_next_run_at(const struct pst_api_call *call, const struct pst_connection *c);
 void pst_api_put_text(struct pst_json_writer *w, const char *name, pst_str text); /* "": null */
@@ -406,6 +410,17 @@ void pst_api_put_call(struct pst_json_writer *w, const struct pst_call_row *c);
 /* Of a request or a sync, oldest first; those that are not stored yet, too. */
 pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_call_row **out,
                             size_t *count, struct pst_err *err);
+
+/* outage.c */
+struct pst_health_time pst_api_health_time(const struct pst_api_call *call);
+pst_code pst_api_load_health(struct pst_db_conn *conn, const struct pst_api_call *call,
+                             const struct pst_connection *c, struct pst_health *out,
+                             struct pst_err *err);
+void pst_api_put_outage(struct pst_json_writer *w, const struct pst_api_call *call,
+                        const struct pst_connection *c, const struct pst_health *health);
+/* For PST_OP_LIVE, on the loop. PST_OK: the system is there, or the stored copy may be given, whose
+ * headers are set. Errors: UNREACHABLE, with retry_after_s. */
+pst_code pst_api_meet_outage(struct pst_api_call *call, struct pst_err *err);
 
 /* problem.c */
 void pst_api_write_problem(struct pst_buf *out, const struct pst_err *err,

@@ -221,14 +221,18 @@ static const struct pst_api_param incident_params[] = {
 const struct pst_api_op pst_api_ops[] = {
     /* ---- records ---- */
     {PST_METHOD_GET, CONNECTION "/{entities}", pst_api_list_records, PST_RUN_LOOP, PST_ROLE_VIEWER,
-     PST_OP_CONNECTION | PST_OP_ENTITY | PST_OP_FILTERS | PST_OP_TOKEN | PST_OP_SHORT | PST_OP_BRIEF,
-     record_params, NULL, 200, "@entity[]", {PST_E_NOT_FOUND}, "Records", "list", "List %s",
+     PST_OP_CONNECTION | PST_OP_ENTITY | PST_OP_FILTERS | PST_OP_TOKEN | PST_OP_SHORT | PST_OP_BRIEF |
+         PST_OP_LIVE,
+     record_params, NULL, 200, "@entity[]", {PST_E_NOT_FOUND, PST_E_UNREACHABLE}, "Records", "list", "List %s",
      "The unified records of the connection's copy, page by page. Every filterable field is a "
      "parameter: `field=value`; dates and times also `field_after` (inclusive) and "
-     "`field_before` (exclusive).", NULL},
+     "`field_before` (exclusive). While the system is offline the answer is 503 "
+     "`SYSTEM_UNREACHABLE`; with `Cache-Control: stale-if-error=SECONDS`, or the connection's "
+     "`serve_stale`, it is the stored copy with `Penstock-Stale: true` and `Age`.", NULL},
     {PST_METHOD_GET, CONNECTION "/{entities}/{record_id}", pst_api_get_record, PST_RUN_LOOP,
-     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_ENTITY | PST_OP_TOKEN | PST_OP_SHORT | PST_OP_BRIEF,
-     one_record_params, NULL, 200, "@entity", {PST_E_NOT_FOUND}, "Records", "get", "Get one of %s",
+     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_ENTITY | PST_OP_TOKEN | PST_OP_SHORT | PST_OP_BRIEF |
+         PST_OP_LIVE,
+     one_record_params, NULL, 200, "@entity", {PST_E_NOT_FOUND, PST_E_UNREACHABLE}, "Records", "get", "Get one of %s",
      "By `rec_...`, or by the key in the source: `source_id:US001|0000000123` (percent-encoded "
      "where it has to be). A deleted record is found, too; it has `deleted_at`.", NULL},
     {PST_METHOD_GET, CONNECTION "/changes", pst_api_list_changes, PST_RUN_LOOP, PST_ROLE_VIEWER,

@@ -29,6 +29,11 @@
     "'credits':{'type':['integer','null'],'minimum':0,'maximum':1000000000,'description':'The "    \
     "pool; null: without end.'},'overage':{'type':'boolean','description':'Whether connections "   \
     "may take more than there is.'}"
+#define OUTAGE                                                                                     \
+    "{'type':['object','null'],'description':'While it is offline: since when nothing answers, "   \
+    "how many contacts failed in a row, and when it is probed next.','required':['since',"         \
+    "'tries','next_probe_at'],'properties':{'since':" TIME ",'tries':" COUNT                       \
+    ",'next_probe_at':" TIME "}}"
 #define SYNC_STATUS "{'type':'string','enum':['queued','running','completed','failed','cancelled']}"
 #define SETTINGS                                                                                   \
     "'name':{'type':'string','minLength':1,'maxLength':200},'config':" OBJECT                      \
@@ -108,14 +113,14 @@ const struct pst_api_schema pst_api_schemas[] = {
 
     {"Connection", "{'type':'object','required':['id','organization_id','name','connector',"
      "'config','credentials_set','schedule','history_days','entities','metadata','mapping',"
-     "'serve_stale','enabled','status','status_since','status_reason','syncing',"
+     "'serve_stale','enabled','status','status_since','status_reason','outage','syncing',"
      "'initial_sync_done','next_run_at','last_seq','version','created_at','updated_at'],"
      "'properties':{'id':" ID ",'organization_id':" ID ",'connector':" TEXT ",'name':" TEXT
      ",'config':" OBJECT ",'credentials_set':" FLAG ",'schedule':" OBJECT ",'history_days':" COUNT
      ",'entities':" NAMES ",'metadata':" OBJECT ",'mapping':" OBJECT ",'serve_stale':" FLAG
      ",'enabled':" FLAG ",'status':" STATUS ",'status_since':" TIME ",'status_reason':"
-     TEXT_OR_NULL ",'syncing':" FLAG ",'initial_sync_done':" FLAG ",'next_run_at':" TIME_OR_NULL
-     ",'last_seq':" COUNT ",'version':" COUNT ",'created_at':" TIME ",'updated_at':" TIME
+     TEXT_OR_NULL ",'outage':" OUTAGE ",'syncing':" FLAG ",'initial_sync_done':" FLAG
+     ",'next_run_at':" TIME_OR_NULL ",'last_seq':" COUNT ",'version':" COUNT ",'created_at':" TIME ",'updated_at':" TIME
      ",'notice':" TEXT "}}"},
     {"ConnectionPage", PAGE("Connection")},
     {"NewConnection", "{'type':'object','additionalProperties':false,'required':['name',"
@@ -167,8 +172,8 @@ const struct pst_api_schema pst_api_schemas[] = {
      "'string','enum':['incremental','full'],'default':'incremental'},'entities':" NAMES "}}"},
     {"SyncStatus", "{'type':'object','required':['connection_id','status','syncing','entities'],"
      "'properties':{'connection_id':" ID ",'status':" STATUS ",'status_since':" TIME
-     ",'status_reason':" TEXT_OR_NULL ",'syncing':" FLAG ",'initial_sync_done':" FLAG
-     ",'schedule':" OBJECT ",'next_run_at':" TIME_OR_NULL ",'last_seq':" COUNT ",'entities':{"
+     ",'status_reason':" TEXT_OR_NULL ",'outage':" OUTAGE ",'syncing':" FLAG
+     ",'initial_sync_done':" FLAG ",'schedule':" OBJECT ",'next_run_at':" TIME_OR_NULL ",'last_seq':" COUNT ",'entities':{"
      "'type':'array','items':{'type':'object','required':['entity','status','last_success_at',"
      "'last_attempt_at','next_run_at','error','records','progress'],'properties':{'entity':" TEXT
      ",'status':{'type':'string','enum':['never','queued','running','completed','failed']},"

@@ -95,21 +95,40 @@ static pst_code build_watch(struct pst_app *app, struct pst_err *err)
     return pst_watch_new(&app->watch, &watch, err);
 }
 
-/* Every call of a connected system is noted, then weighed. */
+/* Every call of a connected system is noted, then weighed; one that was not made is only weighed.
+ */
 static void observe(void *self, const struct pst_contact *contact)
 {
     struct pst_app *app = self;
-    pst_journal_contact(app->journal, contact);
+    if (!contact->is_denied)
+        pst_journal_contact(app->journal, contact);
     pst_contacts_observe(app->contacts, contact);
+}
+
+static struct pst_health_options health_options(const struct pst_config *c)
+{
+    enum { HOLD_GROWTH = 6 };
+    int64_t hold_ms = pst_config_int(c, PST_OPT_HOLD_DOWN);
+    return (struct pst_health_options){
+        .offline_after = (int)pst_config_int(c, PST_OPT_OFFLINE_AFTER),
+        .backoff = {.first_ms = pst_config_int(c, PST_OPT_PROBE_FIRST),
+                    .max_ms = pst_config_int(c, PST_OPT_PROBE_MAX)},
+        .hold_first_ms = hold_ms,
+        .hold_max_ms = HOLD_GROWTH * hold_ms,
+    };
 }
 
 static pst_code build_gate(struct pst_app *app, struct pst_err *err)
 {
-    unsigned workers = (unsigned)(pst_config_int(app->config, PST_OPT_SYNC_WORKERS) +
+    unsigned callers = (unsigned)(pst_config_int(app->config, PST_OPT_SYNC_WORKERS) +
                                   pst_config_int(app->config, PST_OPT_CALL_WORKERS));
-    PST_TRY(pst_contacts_new(&app->contacts, app->db, err));
+    unsigned probers = (unsigned)pst_config_int(app->config, PST_OPT_PROBE_WORKERS);
+    struct pst_health_options health = health_options(app->config);
+    PST_TRY(pst_contacts_new(&app->contacts, app->db, &health, err));
     struct pst_gate_options gate = {
         .per_connection = (uint32_t)pst_config_int(app->config, PST_OPT_CALLS_PER_CONNECTION),
+        .mono = pst_mono_now,
+        .offline_after = health.offline_after,
         .limits = {.connect_ms = pst_config_int(app->config, PST_OPT_CONNECT_TIMEOUT),
                    .first_byte_ms = pst_config_int(app->config, PST_OPT_CALL_TIMEOUT),
                    .max_body_bytes = (size_t)pst_config_int(app->config, PST_OPT_MAX_RESPONSE)},
@@ -124,8 +143,15 @@ static pst_code build_gate(struct pst_app *app, struct pst_err *err)
                                           .gate = app->gate,
                                           .egress = &app->egress,
                                           .stopping = &app->stopping,
-                                          .workers = workers};
-    return pst_systems_new(&app->systems, &systems, err);
+                                          .workers = callers + probers};
+    PST_TRY(pst_systems_new(&app->systems, &systems, err));
+    struct pst_prober_options prober = {.db = app->db,
+                                        .gate = app->gate,
+                                        .systems = app->systems,
+                                        .health = health,
+                                        .workers = probers,
+                                        .first_index = callers};
+    return pst_prober_new(&app->prober, &prober, err);
 }
 
 static void report_sync(void *self, const struct pst_sync_report *report)
@@ -157,6 +183,7 @@ static void report_sync(void *self, const struct pst_sync_report *report)
 
 static pst_code build_sync(struct pst_app *app, struct pst_err *err)
 {
+    struct pst_health_options health = health_options(app->config);
     struct pst_sync_options options = {
         .db = app->db,
         .connectors = &app->connectors,
@@ -168,9 +195,10 @@ static pst_code build_sync(struct pst_app *app, struct pst_err *err)
         .page_rows = (uint32_t)pst_config_int(app->config, PST_OPT_PAGE_ROWS),
         .overlap_ms = pst_config_int(app->config, PST_OPT_SYNC_OVERLAP),
         .delete_guard_percent = (int)pst_config_int(app->config, PST_OPT_DELETE_GUARD),
+        .probe_ms = pst_health_probe_ms(&health),
     };
     PST_TRY(pst_sync_engine_new(&app->sync, &options, err));
-    pst_contacts_set_sync(app->contacts, app->sync);
+    pst_contacts_set(app->contacts, app->sync, app->prober);
     return PST_OK;
 }
 
@@ -222,6 +250,9 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .call = pst_pool_submit,
         .call_self = app->calls,
         .new_id = pst_rand_id,
+        .mono = pst_mono_now,
+        .probe_in_ms = pst_prober_in_ms,
+        .probe_self = app->prober,
         .loops = (unsigned)pst_config_int(c, PST_OPT_SERVER_THREADS),
         .operator_uid = geteuid(),
         .dev = pst_config_bool(c, PST_OPT_DEV),
@@ -314,6 +345,7 @@ static void tear_down(struct pst_app *app)
     pst_pool_free(app->work);
     pst_hooks_free(app->hooks);
     pst_sync_engine_free(app->sync);
+    pst_prober_free(app->prober);
     pst_systems_free(app->systems);
     pst_gate_free(app->gate);
     pst_contacts_free(app->contacts);

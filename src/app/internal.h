@@ -71,21 +71,54 @@ pst_code pst_systems_new(struct pst_systems **out, const struct pst_systems_opti
 void pst_systems_free(struct pst_systems *s); /* NULL is a no-op */
 PST_DEFINE_AUTO(systems, struct pst_systems, pst_systems_free);
 struct pst_sync_systems pst_systems_table(struct pst_systems *s);
+/* As the table's open, for a probe that is due. */
+pst_code pst_systems_open_probe(struct pst_systems *s, unsigned worker,
+                                const struct pst_connection *c, struct pst_sync_system *out,
+                                struct pst_err *err);
+void pst_systems_close(struct pst_systems *s, struct pst_sync_system *system);
 
 /* ---- contacts.c: from upstream calls to the status of connections ---- */
 
 struct pst_contacts;
-pst_code pst_contacts_new(struct pst_contacts **out, struct pst_db *db, struct pst_err *err);
+struct pst_prober;
+pst_code pst_contacts_new(struct pst_contacts **out, struct pst_db *db,
+                          const struct pst_health_options *options, struct pst_err *err);
 void pst_contacts_free(struct pst_contacts *c); /* NULL is a no-op */
 PST_DEFINE_AUTO(contacts, struct pst_contacts, pst_contacts_free);
-/* Whom to tell of a connection whose status changed; set once, before threads start. */
-void pst_contacts_set_sync(struct pst_contacts *c, struct pst_sync_engine *engine);
+/* Whom to tell of a connection whose health changed; set once, before threads start. */
+void pst_contacts_set(struct pst_contacts *c, struct pst_sync_engine *engine,
+                      struct pst_prober *prober);
+struct pst_health_time pst_health_now(void); /* of the system's clocks */
 /* struct pst_gate_options.observe */
 void pst_contacts_observe(void *self, const struct pst_contact *contact);
 
 struct pst_journal; /* app/journal.h */
 struct pst_watch; /* app/watch.h */
 struct pst_web; /* web/web.h */
+
+/* ---- prober.c: probes of what is offline, events that wait for the end of a hold-down ---- */
+
+struct pst_prober_options {
+    struct pst_db *db;
+    struct pst_gate *gate;
+    struct pst_systems *systems;
+    struct pst_health_options health;
+    unsigned workers; /* threads */
+    unsigned first_index; /* what the first one is for systems */
+};
+pst_code pst_prober_new(struct pst_prober **out, const struct pst_prober_options *options,
+                        struct pst_err *err);
+void pst_prober_free(struct pst_prober *p); /* NULL is a no-op */
+PST_DEFINE_AUTO(prober, struct pst_prober, pst_prober_free);
+/* The first thread begins with what the store has. */
+pst_code pst_prober_start(struct pst_prober *p, struct pst_err *err);
+/* Probes in hand are broken off by the app's `stopping`; joins. */
+void pst_prober_stop(struct pst_prober *p);
+/* Any thread; never waits but for the lock. The connection's state was stored. */
+void pst_prober_put(struct pst_prober *p, int64_t connection_pk, pst_str connection_id,
+                    const struct pst_health *state);
+/* struct pst_api_options.probe_in_ms */
+int64_t pst_prober_in_ms(void *self, int64_t connection_pk);
 
 /* ---- pool.c: work that API requests cause ---- */
 
@@ -189,6 +222,7 @@ struct pst_app {
     struct pst_watch *watch;
     struct pst_gate *gate;
     struct pst_systems *systems;
+    struct pst_prober *prober;
     struct pst_host host;
     struct pst_sync_engine *sync;
     struct pst_hooks *hooks;

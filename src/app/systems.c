@@ -182,17 +182,26 @@ PST_DEFINE_AUTO(opened, struct opened, close_opened);
 /* Whatever wants to call: refused credentials are never tried again until they change. */
 static pst_code admit(const struct pst_connection *c, struct pst_err *err)
 {
-    struct pst_health health;
-    pst_health_load(&health, c);
+    struct pst_health health = pst_health_initial(c->status_since, true, NULL);
+    (void)pst_conn_status_parse(&health.status,
+                                pst_str_from(pst_connection_status_name(c->status)));
+    (void)snprintf(health.reason, sizeof(health.reason), "%.*s", PST_STR_ARG(c->status_reason));
     return pst_health_admit(&health, err);
 }
 
-static pst_code open_system(void *self, unsigned worker, const struct pst_connection *c,
-                            pst_str sync_id, pst_str request_id, const atomic_bool *cancel,
-                            struct pst_sync_system *out, struct pst_err *err)
+/* Who wants to call, and for whom. */
+struct caller {
+    unsigned worker;
+    pst_str sync_id, request_id;
+    enum pst_trial trial;
+    const atomic_bool *cancel;
+};
+
+static pst_code open_for(struct pst_systems *s, const struct caller *caller,
+                         const struct pst_connection *c, struct pst_sync_system *out,
+                         struct pst_err *err)
 {
     PST_AUTO(opened) struct opened *o = NULL;
-    struct pst_systems *s = self;
     struct worker_kit *kit = NULL;
     struct pst_sync_system system = {0};
     const struct pst_connector_entry *entry =
@@ -201,20 +210,24 @@ static pst_code open_system(void *self, unsigned worker, const struct pst_connec
         return PST_FAIL(err, PST_E_UNSUPPORTED, "this build has no connector '%.*s'",
                         PST_STR_ARG(c->connector));
     PST_TRY(admit(c, err));
-    PST_TRY(ready_kit(s, worker, &kit, err));
+    PST_TRY(ready_kit(s, caller->worker, &kit, err));
     PST_TRY(pst_new((void **)&o, sizeof(*o), err));
     o->ops = entry->ops;
     PST_TRY(open_adapter(s, kit, entry, c, &system, &o->connector, err));
     struct pst_gate_run_options run = {
         .connection_id = pst_id_str(&c->id),
-        .sync_id = sync_id,
-        .request_id = request_id,
+        .sync_id = caller->sync_id,
+        .request_id = caller->request_id,
+        .trial = caller->trial,
         .credentials_mark = pst_connection_credentials_mark(c),
         .trace = kit->is_traced ? &kit->trace : NULL,
         .connector = entry->ops,
         .http = kit->http,
-        .cancel = cancel ? cancel : s->options.stopping,
+        .cancel = caller->cancel ? caller->cancel : s->options.stopping,
     };
+    /* As the row has it: the breaker may not have heard of a change that no contact made. */
+    pst_gate_set_offline(s->options.gate, pst_id_str(&c->id), c->status == PST_CONNECTION_OFFLINE,
+                         c->status_reason.ptr);
     PST_TRY(pst_gate_begin(&o->run, s->options.gate, &run, err));
     kit->is_traced = false;
     system.ops = entry->ops;
@@ -225,6 +238,30 @@ static pst_code open_system(void *self, unsigned worker, const struct pst_connec
     system.self = PST_TAKE(o);
     *out = system;
     return PST_OK;
+}
+
+static pst_code open_system(void *self, unsigned worker, const struct pst_connection *c,
+                            pst_str sync_id, pst_str request_id, const atomic_bool *cancel,
+                            struct pst_sync_system *out, struct pst_err *err)
+{
+    /* A test is made because somebody waits for it, a sync of what is offline likewise. */
+    bool is_asked_for = sync_id.len == 0 || c->status == PST_CONNECTION_OFFLINE;
+    const struct caller caller = {
+        .worker = worker,
+        .sync_id = sync_id,
+        .request_id = request_id,
+        .trial = is_asked_for ? PST_TRIAL_EARLY : PST_TRIAL_NONE,
+        .cancel = cancel,
+    };
+    return open_for(self, &caller, c, out, err);
+}
+
+pst_code pst_systems_open_probe(struct pst_systems *s, unsigned worker,
+                                const struct pst_connection *c, struct pst_sync_system *out,
+                                struct pst_err *err)
+{
+    const struct caller caller = {.worker = worker, .trial = PST_TRIAL_PROBE};
+    return open_for(s, &caller, c, out, err);
 }
 
 static void close_system(void *self, struct pst_sync_system *system)
@@ -242,6 +279,11 @@ static void set_trace(void *self, unsigned worker, const struct pst_trace *trace
     s->kits[worker].is_traced = trace != NULL;
     if (trace)
         s->kits[worker].trace = *trace;
+}
+
+void pst_systems_close(struct pst_systems *s, struct pst_sync_system *system)
+{
+    close_system(s, system);
 }
 
 struct pst_sync_systems pst_systems_table(struct pst_systems *s)

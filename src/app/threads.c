@@ -97,6 +97,7 @@ static pst_code start_all(struct pst_app *app, struct pst_err *err)
     PST_TRY(start_workers(app, workers, err));
     PST_TRY(pst_pool_start(app->work, err));
     PST_TRY(pst_pool_start(app->calls, err));
+    PST_TRY(pst_prober_start(app->prober, err));
     PST_TRY(pst_thread_start(&t->scheduler, "scheduler", run_scheduler, app, err));
     PST_TRY(pst_thread_start(&t->webhooks, "webhooks", run_webhooks, app, err));
     /* Last, so that nobody is served by half a server. */
@@ -139,6 +140,7 @@ void pst_threads_stop(struct pst_app *app)
     pst_hooks_stop(app->hooks, grace_ms);
     /* What requests wait for ends first, then the requests, then the syncs; the writer serves
      * them all and goes last. */
+    pst_prober_stop(app->prober);
     pst_pool_stop(app->calls);
     pst_pool_stop(app->work);
     join_loops(t);

@@ -44,11 +44,21 @@ void pst_event_schema(struct pst_buf *out, const struct pst_event_type *type);
 pst_code pst_event_tell_syncs(struct pst_db_conn *conn, int64_t connection_pk, pst_wall now,
                               struct pst_err *err);
 
-/* pst_connections_set_status, and connection.online, connection.offline or
- * connection.authentication_required where the status became that. */
-pst_code pst_event_set_status(struct pst_db_conn *conn, int64_t connection_pk,
-                              enum pst_connection_status status, pst_str reason, pst_str request_id,
-                              pst_wall now, bool *changed, struct pst_err *err);
+/* connection.online, connection.offline or connection.authentication_required; nothing for other
+ * statuses, nor of a connection that is gone. What is stored is not looked at: health decides what
+ * is told, and when (hold-down). */
+struct pst_event_status {
+    enum pst_connection_status status;
+    enum pst_connection_status previous; /* that was told before, or that it had */
+    pst_wall since; /* of the status, which may be before now */
+    int64_t tries; /* contacts that failed in a row */
+    pst_str code; /* public code of the failure, "" = none */
+    pst_str reason; /* for people */
+    pst_str request_id; /* that brought it to light, "" = none */
+};
+pst_code pst_event_tell_status(struct pst_db_conn *conn, int64_t connection_pk,
+                               const struct pst_event_status *status, pst_wall now,
+                               struct pst_err *err);
 
 /* system.error: something that people have to look at. */
 struct pst_event_trouble {

@@ -215,44 +215,44 @@ static const struct {
      PST_E_REAUTH},
 };
 
-static pst_code tell_status(struct pst_db_conn *conn, const struct pst_connection *before,
-                            size_t which, pst_str reason, pst_str request_id, pst_wall now,
-                            struct pst_err *err)
+static void put_status(struct pst_json_writer *w, const struct pst_connection *c,
+                       const struct pst_event_status *status, pst_code fallback)
 {
-    PST_AUTO(draft) struct pst_draft d = {0};
-    struct pst_event_subject subject = subject_of(before);
-    struct moment m;
-    pst_str status = pst_str_from(pst_connection_status_name(told[which].status));
-    pst_code code = told[which].code;
-    PST_TRY(fill_moment(&m, conn, pst_id_str(&before->id), err));
-    pst_draft_begin(&d, &subject, told[which].type, m.parts, PST_COUNT(m.parts), now);
-    pst_json_add_str(&d.w, "name", before->name);
-    pst_json_add_str(&d.w, "connector", before->connector);
-    pst_json_add_str(&d.w, "status", status);
-    pst_json_add_wall(&d.w, "since", now);
-    pst_json_add_z(&d.w, "previous_status", pst_connection_status_name(before->status));
-    add_error(&d.w, code == PST_OK ? PST_STR("") : pst_str_from(pst_code_name(code)), reason);
-    add_text_or_null(&d.w, "request_id", request_id);
-    return pst_draft_send(&d, conn, err);
+    bool is_bad = fallback != PST_OK;
+    pst_str code = status->code.len ? status->code : pst_str_from(pst_code_name(fallback));
+    pst_json_add_str(w, "name", c->name);
+    pst_json_add_str(w, "connector", c->connector);
+    pst_json_add_z(w, "status", pst_connection_status_name(status->status));
+    pst_json_add_wall(w, "since", status->since);
+    pst_json_add_z(w, "previous_status", pst_connection_status_name(status->previous));
+    add_error(w, is_bad ? code : PST_STR(""), status->reason);
+    pst_json_add_i64(w, "tries", is_bad && status->tries == 0 ? 1 : status->tries);
+    add_text_or_null(w, "request_id", status->request_id);
 }
 
-pst_code pst_event_set_status(struct pst_db_conn *conn, int64_t connection_pk,
-                              enum pst_connection_status status, pst_str reason, pst_str request_id,
-                              pst_wall now, bool *changed, struct pst_err *err)
+pst_code pst_event_tell_status(struct pst_db_conn *conn, int64_t connection_pk,
+                               const struct pst_event_status *status, pst_wall now,
+                               struct pst_err *err)
 {
     PST_AUTO(arena) struct pst_arena *arena = NULL;
-    struct pst_connection before;
-    bool has_changed = false;
+    PST_AUTO(draft) struct pst_draft d = {0};
+    struct pst_connection c;
+    struct moment m;
+    size_t which = 0;
+    while (which < PST_COUNT(told) && told[which].status != status->status)
+        which++;
+    if (which == PST_COUNT(told))
+        return PST_OK;
     PST_TRY(pst_arena_new(&arena, ROW_BYTES, err));
-    PST_TRY(pst_connections_get_pk(conn, connection_pk, arena, &before, err));
-    PST_TRY(pst_connections_set_status(conn, connection_pk, status, reason, request_id, now,
-                                       &has_changed, err));
-    if (changed)
-        *changed = has_changed;
-    for (size_t i = 0; has_changed && i < PST_COUNT(told); i++)
-        if (told[i].status == status)
-            PST_TRY(tell_status(conn, &before, i, reason, request_id, now, err));
-    return PST_OK;
+    pst_code rc = pst_connections_get_pk(conn, connection_pk, arena, &c, err);
+    if (rc == PST_E_NOT_FOUND)
+        return PST_OK;
+    PST_TRY(rc);
+    struct pst_event_subject subject = subject_of(&c);
+    PST_TRY(fill_moment(&m, conn, pst_id_str(&c.id), err));
+    pst_draft_begin(&d, &subject, told[which].type, m.parts, PST_COUNT(m.parts), now);
+    put_status(&d.w, &c, status, told[which].code);
+    return pst_draft_send(&d, conn, err);
 }
 
 /* ---- the rest ---- */

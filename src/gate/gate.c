@@ -1,14 +1,21 @@
 /* gate/gate.c: one call from admission to the observer. */
 #include "gate/gate.h"
 
+#include <pthread.h>
+
 #include "base/alloc.h"
 #include "gate/echo.h"
 
-enum { PER_ORIGIN = 4, PER_CONNECTION = 2, PATH_TEXT = 160 };
+/* Silence that lasted less may be the work of a short timeout of the connection's own. */
+#define PATIENCE_US (5 * PST_US_PER_S)
+
+enum { PER_ORIGIN = 4, PER_CONNECTION = 2, OFFLINE_AFTER = 3, PATH_TEXT = 160 };
 
 struct pst_gate {
     struct pst_gate_options options;
     struct pst_http_slots *slots;
+    pthread_mutex_t mutex; /* guards breakers */
+    struct pst_breakers *breakers;
 };
 
 struct pst_gate_run {
@@ -31,7 +38,10 @@ pst_code pst_gate_new(struct pst_gate **out, const struct pst_gate_options *opti
     gate->options = *options;
     uint32_t at_once = options->per_origin ? options->per_origin : PER_ORIGIN;
     uint32_t of_one = options->per_connection ? options->per_connection : PER_CONNECTION;
+    int offline_after = options->offline_after ? options->offline_after : OFFLINE_AFTER;
+    (void)pthread_mutex_init(&gate->mutex, NULL);
     PST_TRY(pst_http_slots_new(&gate->slots, at_once, of_one, err));
+    PST_TRY(pst_breakers_new(&gate->breakers, offline_after, err));
     *out = PST_TAKE(gate);
     return PST_OK;
 }
@@ -41,6 +51,8 @@ void pst_gate_free(struct pst_gate *gate)
     if (!gate)
         return;
     pst_http_slots_free(gate->slots);
+    pst_breakers_free(gate->breakers);
+    (void)pthread_mutex_destroy(&gate->mutex);
     pst_free(gate);
 }
 
@@ -169,33 +181,158 @@ static void read_retry_after(const struct pst_http_response *response, struct ps
         err->retry_after_s = seconds;
 }
 
-static void observe(const struct pst_gate_run *run, const char *origin, int64_t waited_us,
-                    const struct pst_http_request *request,
-                    const struct pst_http_response *response, pst_code code,
-                    const struct pst_err *err)
+static void observe(const struct pst_gate_run *run, struct pst_contact *contact)
 {
     const struct pst_gate_options *o = &run->gate->options;
     char path[PATH_TEXT];
     if (!o->observe)
         return;
-    write_path(path, request);
-    const struct pst_contact contact = {
-        .connection_id = pst_id_str(&run->connection_id),
-        .request_id = pst_id_str(&run->request_id),
-        .sync_id = pst_id_str(&run->sync_id),
-        .credentials_mark = run->options.credentials_mark,
-        .origin = origin,
-        .request = request,
-        .response = response,
-        .code = code,
-        .klass = pst_contact_classify(code, response->status),
-        .err = code == PST_OK ? NULL : err,
-        .number = run->counters.calls,
-        .waited_us = waited_us,
-        .path = path,
-        .span_id = run->span_id,
-    };
-    o->observe(o->observe_self, &contact);
+    write_path(path, contact->request);
+    contact->path = path;
+    contact->number = run->counters.calls;
+    contact->span_id = run->span_id;
+    contact->connection_id = pst_id_str(&run->connection_id);
+    contact->request_id = pst_id_str(&run->request_id);
+    contact->sync_id = pst_id_str(&run->sync_id);
+    contact->credentials_mark = run->options.credentials_mark;
+    contact->trial = run->options.trial;
+    contact->klass = pst_contact_classify(contact->code, contact->response->status);
+    if (contact->code == PST_OK)
+        contact->err = NULL;
+    o->observe(o->observe_self, contact);
+}
+
+/* ---- breakers ---- */
+
+static pst_mono now_of(const struct pst_gate *gate)
+{
+    return gate->options.mono ? gate->options.mono() : (pst_mono){0};
+}
+
+void pst_gate_set_offline(struct pst_gate *gate, pst_str connection_id, bool is_offline,
+                          const char *reason)
+{
+    struct pst_err ignored;
+    (void)pthread_mutex_lock(&gate->mutex);
+    (void)!pst_breakers_set(gate->breakers, connection_id, is_offline, reason, &ignored);
+    (void)pthread_mutex_unlock(&gate->mutex);
+}
+
+void pst_gate_restore(struct pst_gate *gate, pst_str connection_id, const char *origin,
+                      const char *reason)
+{
+    struct pst_err ignored;
+    (void)pthread_mutex_lock(&gate->mutex);
+    (void)!pst_breakers_restore(gate->breakers, origin, connection_id, reason, &ignored);
+    (void)pthread_mutex_unlock(&gate->mutex);
+}
+
+bool pst_gate_is_away(struct pst_gate *gate, const char *origin)
+{
+    (void)pthread_mutex_lock(&gate->mutex);
+    bool is_away = pst_breakers_is_away(gate->breakers, origin);
+    (void)pthread_mutex_unlock(&gate->mutex);
+    return is_away;
+}
+
+static void read_reason(const struct pst_gate_run *run, char out[PST_REASON_MAX])
+{
+    struct pst_gate *gate = run->gate;
+    (void)pthread_mutex_lock(&gate->mutex);
+    (void)snprintf(out, PST_REASON_MAX, "%s",
+                   pst_breakers_reason(gate->breakers, pst_id_str(&run->connection_id)));
+    (void)pthread_mutex_unlock(&gate->mutex);
+}
+
+static pst_code deny(const struct pst_gate_run *run, struct pst_contact *contact,
+                     enum pst_admission admission, struct pst_err *err)
+{
+    struct pst_http_response nothing = {0};
+    if (admission != PST_ADMIT_NOT_ORIGIN) {
+        char reason[PST_REASON_MAX];
+        read_reason(run, reason);
+        return PST_FAIL(err, PST_E_AWAY, "the system is offline%s%s%s",
+                        admission == PST_ADMIT_NOT_NOW ? ", as a try a moment ago found" : "",
+                        reason[0] ? ": " : "", reason);
+    }
+    pst_code code =
+        PST_FAIL(err, PST_E_AWAY, "'%s' cannot be reached, as calls of other connections found",
+                 contact->origin);
+    contact->code = code;
+    contact->err = err;
+    contact->is_denied = true;
+    contact->response = &nothing;
+    observe(run, contact);
+    return code;
+}
+
+static pst_code admit(const struct pst_gate_run *run, struct pst_contact *contact,
+                      struct pst_err *err)
+{
+    struct pst_gate *gate = run->gate;
+    enum pst_admission admission = PST_ADMIT;
+    contact->began = now_of(gate);
+    (void)pthread_mutex_lock(&gate->mutex);
+    pst_code code =
+        pst_breakers_admit(gate->breakers, contact->began, contact->origin,
+                           pst_id_str(&run->connection_id), run->options.trial, &admission, err);
+    (void)pthread_mutex_unlock(&gate->mutex);
+    PST_TRY(code);
+    return admission == PST_ADMIT ? PST_OK : deny(run, contact, admission, err);
+}
+
+/* What one connection's settings may have broken is not held against its origin: certificates
+ * that only it does not trust, a timeout shorter than others'. */
+static bool is_private(const struct pst_http_request *request,
+                       const struct pst_http_response *response)
+{
+    if (response->fault == PST_FAULT_TLS)
+        return request->ca_pem.len > 0;
+    return response->fault == PST_FAULT_TIMEOUT && response->timing.total_us < PATIENCE_US;
+}
+
+static void release(const struct pst_gate_run *run, struct pst_contact *contact)
+{
+    struct pst_gate *gate = run->gate;
+    bool is_up = contact->response->status != 0;
+    enum pst_contact_class klass = pst_contact_classify(contact->code, contact->response->status);
+    contact->is_private = is_private(contact->request, contact->response);
+    bool is_down = klass == PST_CONTACT_UNREACHABLE && !contact->is_private;
+    (void)pthread_mutex_lock(&gate->mutex);
+    pst_breakers_ended(gate->breakers, contact->origin, pst_id_str(&run->connection_id),
+                       run->options.trial, is_down, is_up);
+    (void)pthread_mutex_unlock(&gate->mutex);
+}
+
+/* ---- the call ---- */
+
+static pst_code make_call(struct pst_gate_run *run, const struct pst_http_request *full,
+                          struct pst_contact *contact, struct pst_arena *arena,
+                          struct pst_http_response *response, bool *was_made, struct pst_err *err)
+{
+    struct pst_http_slot *slot = NULL;
+    const struct pst_http_wait wait = {.origin = contact->origin,
+                                       .owner = pst_id_str(&run->connection_id),
+                                       .deadline = full->deadline,
+                                       .cancel = full->cancel};
+    PST_TRY(pst_http_slot_take(run->gate->slots, &wait, &slot, &contact->waited_us, err));
+    /* What it failed by is not what was going on while it waited in line. */
+    contact->began = now_of(run->gate);
+    pst_code code = pst_http_call(run->options.http, full, arena, response, err);
+    pst_http_slot_give(run->gate->slots, slot);
+    /* A deadline that was over before anything was sent says nothing about the system. */
+    *was_made = code != PST_E_TIMEOUT || response->timing.total_us > 0;
+
+    run->counters.calls++;
+    run->counters.bytes += response->body.len;
+    run->counters.wire_bytes += response->wire_bytes;
+    run->counters.wait_us += contact->waited_us + response->timing.total_us;
+    if (code == PST_OK) {
+        code = pst_gate_classify(full, response, run->options.connector, err);
+        if (code != PST_OK)
+            read_retry_after(response, err);
+    }
+    return code;
 }
 
 pst_code pst_gate_call(void *self, const struct pst_http_request *request, struct pst_arena *arena,
@@ -204,34 +341,19 @@ pst_code pst_gate_call(void *self, const struct pst_http_request *request, struc
     struct pst_gate_run *run = self;
     struct pst_http_request full = complete(run, request);
     char origin[PST_ORIGIN_TEXT];
-    struct pst_http_slot *slot = NULL;
-    int64_t waited_us = 0;
+    bool was_made = false;
+    struct pst_contact contact = {.origin = origin, .request = &full, .response = response};
     *response = (struct pst_http_response){.fault = PST_FAULT_LOCAL};
     PST_TRY(pst_http_origin(origin, full.url, err));
     if (full.cancel && atomic_load_explicit(full.cancel, memory_order_relaxed))
         return PST_FAIL(err, PST_E_CANCELLED, "cancelled");
     PST_TRY(add_trace(run, &full, arena, err));
 
-    const struct pst_http_wait wait = {.origin = origin,
-                                       .owner = pst_id_str(&run->connection_id),
-                                       .deadline = full.deadline,
-                                       .cancel = full.cancel};
-    PST_TRY(pst_http_slot_take(run->gate->slots, &wait, &slot, &waited_us, err));
-    pst_code code = pst_http_call(run->options.http, &full, arena, response, err);
-    pst_http_slot_give(run->gate->slots, slot);
-
-    run->counters.calls++;
-    run->counters.bytes += response->body.len;
-    run->counters.wire_bytes += response->wire_bytes;
-    run->counters.wait_us += waited_us + response->timing.total_us;
-    if (code == PST_OK) {
-        code = pst_gate_classify(&full, response, run->options.connector, err);
-        if (code != PST_OK)
-            read_retry_after(response, err);
-    }
-    /* A deadline that was over before anything was sent says nothing about the system. */
-    bool was_made = code != PST_E_TIMEOUT || response->timing.total_us > 0;
+    PST_TRY(admit(run, &contact, err));
+    contact.code = make_call(run, &full, &contact, arena, response, &was_made, err);
+    contact.err = err;
+    release(run, &contact);
     if (was_made)
-        observe(run, origin, waited_us, &full, response, code, err);
-    return code;
+        observe(run, &contact);
+    return contact.code;
 }

@@ -1,8 +1,8 @@
 /* gate/gate.h: the only way to a connected system, for syncs, probes, tests, writes,
  * passthrough and flows.
  *
- * A call passes: admission (not cancelled, deadline not over, a free slot: at most 4
- * at once of an origin and 2 of a connection, taken in fair turns) -> the HTTP client ->
+ * A call passes: admission (not cancelled, deadline not over, no breaker open, a free slot: at most
+ * 4 at once of an origin and 2 of a connection, taken in fair turns) -> the HTTP client ->
  * classification of the answer -> the observer, which gets one pst_contact for every call that was
  * made, good or bad (status of the connection, request log).
  *
@@ -16,6 +16,7 @@
  *   REAUTH         401, or the system's own words for refused credentials
  *   SYSTEM_DENIED  403, or the system's own words for a missing permission
  *   SYSTEM_BUSY    429; err->retry_after_s
+ *   AWAY           no call was made: a breaker is open (health/health.h)
  *   SYSTEM         every other answer outside 2xx, or an error message in a 200
  *   EGRESS, CANCELLED, LIMIT, NO_MEMORY, UNAVAILABLE, INVALID: ours, never held against the system
  *
@@ -39,6 +40,11 @@ struct pst_contact {
     pst_str connection_id, request_id, sync_id; /* "" where there is none */
     uint64_t credentials_mark; /* of the run's options */
     const char *origin; /* "https://ps.example.com:8443" */
+    pst_mono began; /* when it was admitted */
+    enum pst_trial trial; /* of the run */
+    bool is_private; /* a failure that the connection's own settings may have made */
+    bool is_denied; /* no call was made, since the origin is away: request and response say nothing
+                     */
     const struct pst_http_request *request; /* never show password or body */
     const struct pst_http_response *response;
     pst_code code; /* PST_OK or the classification */
@@ -53,6 +59,8 @@ struct pst_contact {
 struct pst_gate_options {
     uint32_t per_origin; /* calls at once; 0 = 4 */
     uint32_t per_connection; /* of them, of one connection; 0 = 2 */
+    pst_mono (*mono)(void); /* the clock; NULL stands still (tests) */
+    int offline_after; /* failures of an origin in a row that open its breaker; 0 = 3 */
     struct pst_http_limits limits; /* of every call that does not set its own */
     void (*observe)(void *self, const struct pst_contact *contact); /* any thread; may be NULL */
     void *observe_self;
@@ -70,6 +78,7 @@ struct pst_gate_run_options {
     uint64_t credentials_mark; /* which credentials it goes by; handed on to the observer */
     const struct pst_trace *trace; /* that it belongs to, copied; NULL: one of its own, with the
                                       bits of the sync's id, else of the request's */
+    enum pst_trial trial; /* may call, once at a time, although its system is away */
     const struct pst_connector_ops *connector; /* its words for refusals; may be NULL */
     struct pst_http *http; /* this thread's client; its cookies are forgotten at both ends */
     const atomic_bool *cancel; /* may be NULL */
@@ -87,6 +96,18 @@ pst_code pst_gate_begin(struct pst_gate_run **out, struct pst_gate *gate,
                         const struct pst_gate_run_options *options, struct pst_err *err);
 void pst_gate_end(struct pst_gate_run *run); /* NULL is a no-op */
 PST_DEFINE_AUTO(gate_run, struct pst_gate_run, pst_gate_end);
+
+/* ---- breakers; any thread ---- */
+
+/* The connection is offline, for that reason, or it is not; restore: at the start, with the origin
+ * that is to blame ("" = none). Without memory it is not closed to calls, which only costs some in
+ * vain. */
+void pst_gate_set_offline(struct pst_gate *gate, pst_str connection_id, bool is_offline,
+                          const char *reason);
+void pst_gate_restore(struct pst_gate *gate, pst_str connection_id, const char *origin,
+                      const char *reason);
+/* Whether the origin is known to be away. */
+bool pst_gate_is_away(struct pst_gate *gate, const char *origin);
 
 /* struct pst_connector_ctx.call; self is the struct pst_gate_run. Error messages name the host
  * and what was wrong, never a credential. */

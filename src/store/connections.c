@@ -190,6 +190,18 @@ pst_code pst_connections_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst
     return read_connection(st, arena, out, err);
 }
 
+pst_code pst_connections_is_read(struct pst_db_conn *conn, int64_t pk, bool *out,
+                                 struct pst_err *err)
+{
+    int64_t unread = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT initial_sync_done = 0 FROM connection WHERE pk = ?1"
+                                " AND deleted_at IS NULL"),
+                        &pk, 1, &unread, err));
+    *out = unread == 0;
+    return PST_OK;
+}
+
 pst_code pst_connections_list(struct pst_db_conn *conn, int64_t organization_pk, int64_t after_pk,
                               size_t limit, struct pst_arena *arena, struct pst_connection **out,
                               size_t *count, bool *more, struct pst_err *err)
@@ -230,9 +242,12 @@ pst_code pst_connections_plan(struct pst_db_conn *conn, int64_t after_pk, size_t
     size_t n = 0;
     bool row = false;
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT pk, id, schedule, status, initial_sync_done, version,"
-                                " created_at, next_run_at, last_tick_at FROM connection"
-                                " WHERE pk > ?1 AND deleted_at IS NULL ORDER BY pk LIMIT ?2"),
+                        PST_STR("SELECT c.pk, c.id, c.schedule, c.status, c.initial_sync_done,"
+                                " c.version, c.created_at, c.next_run_at, c.last_tick_at,"
+                                " coalesce(o.owed, 0) FROM connection c"
+                                " LEFT JOIN outage o ON o.connection_pk = c.pk"
+                                " WHERE c.pk > ?1 AND c.deleted_at IS NULL"
+                                " ORDER BY c.pk LIMIT ?2"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, after_pk);
     pst_stmt_bind_i64(st, 2, (int64_t)limit + 1);
@@ -247,6 +262,7 @@ pst_code pst_connections_plan(struct pst_db_conn *conn, int64_t after_pk, size_t
             .created_at = pst_stmt_wall(st, 6),
             .next_run_at = pst_stmt_wall(st, 7),
             .last_tick_at = pst_stmt_wall(st, 8),
+            .owed = pst_stmt_i64(st, 9) != 0,
         };
         PST_TRY(read_status(st, 3, &plan.status, err));
         PST_TRY(row_fn(self, &plan, err));
@@ -482,6 +498,8 @@ pst_code pst_connections_delete(struct pst_db_conn *conn, int64_t pk, bool purge
                                 " WHERE connection_pk = ?1 AND connection_pk > 0"
                                 " AND deleted_at IS NULL"),
                         values, 2, NULL, err));
+    PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM outage WHERE connection_pk = ?1"), values, 1,
+                        NULL, err));
     pst_db_notify(conn, PST_TOPIC_CONNECTIONS);
     pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
     return pst_syncs_cancel_all(conn, pk, now, err);

@@ -75,6 +75,10 @@ pst_code pst_connections_get_deleted(struct pst_db_conn *conn, int64_t organizat
 pst_code pst_connections_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_arena *arena,
                                 struct pst_connection *out, struct pst_err *err);
 
+/* initial_sync_done alone; true also when there is no such connection. */
+pst_code pst_connections_is_read(struct pst_db_conn *conn, int64_t pk, bool *out,
+                                 struct pst_err *err);
+
 /* In order of creation, behind after_pk (0 = from the start), without deleted ones.
  * organization_pk 0 = all organizations (the scheduler at start). limit 1..500. */
 pst_code pst_connections_list(struct pst_db_conn *conn, int64_t organization_pk, int64_t after_pk,
@@ -89,6 +93,7 @@ struct pst_connection_plan {
     pst_str schedule;
     enum pst_connection_status status;
     bool initial_sync_done;
+    bool owed; /* it is back, and a run has to catch up (store/outages.h) */
     int64_t version;
     pst_wall created_at, next_run_at, last_tick_at;
 };

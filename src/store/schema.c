@@ -425,6 +425,39 @@ static const char requests[] =
     " degraded_s INTEGER NOT NULL,"
     " down_s INTEGER NOT NULL,"
     " PRIMARY KEY (day, component)) STRICT, WITHOUT ROWID;";
+
+static const char outages[] =
+    /* What is known of a connection's health beside its status; a row from its first contact on.
+     * Times that measure intervals are nanoseconds of the monotonic clock, which saved_at and
+     * saved_ns tie to the wall; the largest number is "never". */
+    "CREATE TABLE outage ("
+    " connection_pk INTEGER PRIMARY KEY REFERENCES connection,"
+    " version INTEGER NOT NULL,"
+    " busy INTEGER NOT NULL," /* a probe, or an event, is due some time */
+    " owed INTEGER NOT NULL," /* a run that catches up */
+    " failures INTEGER NOT NULL,"
+    " failing_since INTEGER,"
+    " kind INTEGER NOT NULL," /* 0 nothing fails, 1 its origin, 2 this connection */
+    " step INTEGER NOT NULL,"
+    " told TEXT NOT NULL,"
+    " hold_ms INTEGER NOT NULL,"
+    " saved_at INTEGER NOT NULL,"
+    " saved_ns INTEGER NOT NULL,"
+    " counted_ns INTEGER NOT NULL,"
+    " changed_ns INTEGER NOT NULL,"
+    " told_ns INTEGER NOT NULL,"
+    " tell_ns INTEGER NOT NULL,"
+    " probe_ns INTEGER NOT NULL,"
+    " cause TEXT NOT NULL,"
+    " origin TEXT NOT NULL) STRICT;"
+    "CREATE INDEX sync_waiting ON sync (status, pk) WHERE ended_at IS NULL AND claimed = 0;"
+    "CREATE INDEX outage_busy ON outage (connection_pk) WHERE busy = 1;"
+    "INSERT INTO outage"
+    " SELECT pk, 1, status = 'offline', 0, 0, NULL, 2 * (status = 'offline'), 0, status, 0,"
+    "  status_since, 0, 0, 0, 0, 9223372036854775807,"
+    "  CASE WHEN status = 'offline' THEN 0 ELSE 9223372036854775807 END, '', ''"
+    " FROM connection WHERE status IN ('online', 'offline', 'authentication_required')"
+    "  AND deleted_at IS NULL;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -433,6 +466,7 @@ static const struct pst_migration migrations[] = {
     {3, "events, endpoints and deliveries", {webhooks, sizeof(webhooks) - 1}},
     {4, "credits", {credits, sizeof(credits) - 1}},
     {5, "requests, upstream calls, incidents", {requests, sizeof(requests) - 1}},
+    {6, "outages", {outages, sizeof(outages) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

@@ -115,14 +115,21 @@ pst_code pst_syncs_create(struct pst_db_conn *conn, const struct pst_sync_reques
     return PST_OK;
 }
 
+/* Which run is next. What nobody asked for by hand waits while its connection is offline: it is
+ * taken up when the system is back. */
+#define NEXT_OF(status)                                                                            \
+    PST_STR_INIT("SELECT s.pk FROM sync s WHERE s.ended_at IS NULL AND s.claimed = 0"              \
+                 " AND s.status = '" status "' AND (s.cause = 'manual' OR NOT EXISTS"              \
+                 " (SELECT 1 FROM connection c WHERE c.pk = s.connection_pk"                       \
+                 " AND c.status = 'offline')) ORDER BY s.pk LIMIT 1")
+static const pst_str waiting[] = {NEXT_OF("running"), NEXT_OF("queued")};
+
 pst_code pst_syncs_claim(struct pst_db_conn *conn, pst_wall now, struct pst_arena *arena,
                          struct pst_sync *out, bool *found, struct pst_err *err)
 {
     int64_t pk = 0;
-    PST_TRY(pst_row_int(conn,
-                        PST_STR("SELECT pk FROM sync WHERE ended_at IS NULL AND claimed = 0"
-                                " ORDER BY status <> 'running', pk LIMIT 1"),
-                        NULL, 0, &pk, err));
+    for (size_t i = 0; i < PST_COUNT(waiting) && pk == 0; i++)
+        PST_TRY(pst_row_int(conn, waiting[i], NULL, 0, &pk, err));
     *found = pk != 0;
     if (!*found)
         return PST_OK;

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "sync/internal.h"
 
+#define PROBE_MS 10000
 #define PAGE_TIMEOUT_MS (15LL * 60 * 1000)
 
 pst_code pst_sync_engine_new(struct pst_sync_engine **out, const struct pst_sync_options *options,
@@ -15,6 +16,8 @@ pst_code pst_sync_engine_new(struct pst_sync_engine **out, const struct pst_sync
     e->options = *options;
     if (e->options.page_timeout_ms <= 0)
         e->options.page_timeout_ms = PAGE_TIMEOUT_MS;
+    if (e->options.probe_ms <= 0)
+        e->options.probe_ms = PROBE_MS;
     pst_sync_engine_retune(e, options->page_rows, options->overlap_ms,
                            options->delete_guard_percent);
     *out = PST_TAKE(e);

@@ -131,6 +131,15 @@ struct pst_run {
 pst_code pst_run_check(struct pst_run *run, struct pst_err *err);
 /* Wait. Errors: CANCELLED, at once when the run shall not go on. */
 pst_code pst_run_sleep(struct pst_run *run, int64_t ms, struct pst_err *err);
+/* What follows a call of the run that failed, as *err says: PST_OK when it is to be made again, now
+ * that it was waited for; else the failure that counts. A call that met with silence is not
+ * repeated: probes find out whether the system is there; if it is, the failure is SYSTEM. */
+struct pst_run_tries { /* of one call; all zero begins */
+    unsigned failures;
+    int64_t waited_us;
+    struct pst_err last;
+};
+pst_code pst_run_try_again(struct pst_run *run, struct pst_run_tries *tries, struct pst_err *err);
 /* Read and write everything the run asks for. The run's own failure (as opposed to that of a
  * stream) is returned; streams that are not ended by then get it. */
 pst_code pst_run_execute(struct pst_run *run, struct pst_err *err);

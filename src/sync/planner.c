@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "store/outages.h"
 #include "sync/internal.h"
 #include "sync/sched.h"
 
@@ -84,9 +85,11 @@ static pst_code describe(struct planner *p, const struct pst_connection_plan *pl
         .zone = zone,
         .spread = pst_schedule_spread(pst_id_str(&plan->id)),
         .paused = plan->status == PST_CONNECTION_AUTHENTICATION_REQUIRED ||
-                  plan->status == PST_CONNECTION_INACTIVE,
+                  plan->status == PST_CONNECTION_INACTIVE || plan->status == PST_CONNECTION_OFFLINE,
         .initial = !plan->initial_sync_done && pst_wall_is_none(plan->last_tick_at),
         .last_run = plan->last_tick_at,
+        /* Who syncs by hand only catches up by hand, too, but for the first sync. */
+        .owed = plan->owed && (schedule.kind != PST_SCHEDULE_MANUAL || !plan->initial_sync_done),
     };
     return PST_OK;
 }
@@ -115,6 +118,12 @@ static pst_code load_all(struct planner *p, struct pst_err *err)
     return PST_OK;
 }
 
+static pst_code settle(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const int64_t *pk = arg;
+    return pst_outages_settle(conn, *pk, err);
+}
+
 static pst_code load_one(struct planner *p, int64_t pk, struct pst_err *err)
 {
     struct pst_connection c = {0};
@@ -124,12 +133,15 @@ static pst_code load_one(struct planner *p, int64_t pk, struct pst_err *err)
     if (rc == PST_E_NOT_FOUND || (rc == PST_OK && !pst_wall_is_none(c.deleted_at)))
         return step(p, &removed, err);
     PST_TRY(rc);
+    struct pst_outage outage;
+    PST_TRY(pst_outages_get(p->reader, pk, &outage, err));
     const struct pst_connection_plan plan = {
         .pk = c.pk,
         .id = c.id,
         .schedule = c.schedule,
         .status = c.status,
         .initial_sync_done = c.initial_sync_done,
+        .owed = outage.owed,
         .version = c.version,
         .created_at = c.created_at,
         .next_run_at = c.next_run_at,
@@ -137,6 +149,11 @@ static pst_code load_one(struct planner *p, int64_t pk, struct pst_err *err)
     };
     struct pst_sched_event event;
     PST_TRY(describe(p, &plan, &event, err));
+    /* A run that waited for the system, or goes on, is what catches up. */
+    if (event.owed && pst_sched_is_running(p->sched, pk)) {
+        event.owed = false;
+        PST_TRY(pst_db_write(p->e->options.db, settle, &pk, err));
+    }
     return step(p, &event, err);
 }
 
@@ -165,6 +182,9 @@ static pst_code queue_run(struct pst_db_conn *conn, void *arg, struct pst_err *e
     struct run_job *job = arg;
     bool is_busy = false;
     PST_TRY(has_own_run(conn, job->request.connection_pk, &is_busy, err));
+    /* The one that the API queued may have come to its end since the connection was looked at. */
+    if (!is_busy && job->request.trigger == PST_SYNC_INITIAL)
+        PST_TRY(pst_connections_is_read(conn, job->request.connection_pk, &is_busy, err));
     pst_code rc = is_busy ? PST_E_SYNC_IN_PROGRESS
                           : pst_syncs_create(conn, &job->request, &job->pk, NULL, err);
     /* Held by another run, or switched off meanwhile: nothing was written, and nothing is
@@ -173,6 +193,7 @@ static pst_code queue_run(struct pst_db_conn *conn, void *arg, struct pst_err *e
         job->pk = 0;
     else
         PST_TRY(rc);
+    PST_TRY(pst_outages_settle(conn, job->request.connection_pk, err));
     return pst_connections_set_plan(conn, job->request.connection_pk, job->next_run,
                                     job->request.now, err);
 }

@@ -195,23 +195,18 @@ static pst_code check_page(const struct pst_lot *lot, struct pst_err *err)
 static pst_code take_page(struct pst_pull *p, struct pst_lot *lot, struct pst_err *err)
 {
     const struct pst_sync_lane *lane = p->run->w->lane;
-    for (unsigned failures = 0;;) {
+    struct pst_run_tries tries = {0};
+    for (;;) {
         lane->fetch_wait(lane->self);
         PST_TRY(pst_run_check(p->run, err));
         if (lot->code == PST_OK) {
             atomic_store(&p->run->w->slot->contacted, true);
+            p->pending.wait_us += tries.waited_us;
             return check_page(lot, err);
         }
         p->pending.calls++;
         *err = lot->err;
-        /* Broken off for a run that is no longer the one of this slot: not a failure. */
-        int64_t ms = lot->code == PST_E_CANCELLED
-                         ? 0
-                         : pst_plan_retry_ms(&lot->err, ++failures, pst_run_random(p->run));
-        if (ms < 0)
-            return lot->code;
-        p->pending.wait_us += ms * 1000;
-        PST_TRY(pst_run_sleep(p->run, ms, err));
+        PST_TRY(pst_run_try_again(p->run, &tries, err));
         lane->fetch_start(lane->self, pst_lot_fetch, lot);
     }
 }

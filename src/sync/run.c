@@ -95,11 +95,75 @@ static pst_code wait_for_turn(struct pst_run *run, struct pst_err *err)
     return PST_OK;
 }
 
+/* Failed calls are repeated, but for the first one to a system that is known to be offline: that is
+ * a probe. */
+static bool may_retry(const struct pst_run *run)
+{
+    return run->connection.status != PST_CONNECTION_OFFLINE ||
+           atomic_load(&run->w->slot->contacted);
+}
+
+static pst_code ask_for_life(struct pst_run *run, struct pst_err *err)
+{
+    struct pst_connector_ctx ctx = run->system.ctx;
+    ctx.deadline = pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.probe_ms);
+    PST_TRY(pst_run_check(run, err));
+    run->counts.calls++;
+    return run->system.ops->probe(run->system.connector, &ctx, err);
+}
+
+/* A call met with silence (*err says how): it is not repeated; short probes find out whether the
+ * system is there. Returns SYSTEM when it is (only that call is not answered), REAUTH, CANCELLED,
+ * else the code of the silence. */
+static pst_code listen_to(struct pst_run *run, struct pst_err *err)
+{
+    struct pst_err silence = *err;
+    struct pst_err last = *err;
+    for (unsigned failures = 1; may_retry(run); failures++) {
+        int64_t ms = pst_plan_retry_ms(&last, failures, pst_run_random(run));
+        if (ms < 0)
+            break;
+        PST_TRY(pst_run_sleep(run, ms, err));
+        pst_code rc = ask_for_life(run, &last);
+        if (rc == PST_E_CANCELLED || rc == PST_E_REAUTH) {
+            *err = last;
+            return rc;
+        }
+        if (rc == PST_OK || rc == PST_E_SYSTEM_BUSY || pst_code_retry(rc) == PST_RETRY_NEVER)
+            return PST_FAIL(err, PST_E_SYSTEM, "%s; other requests the system answers",
+                            silence.msg);
+    }
+    *err = silence;
+    return silence.code;
+}
+
+pst_code pst_run_try_again(struct pst_run *run, struct pst_run_tries *tries, struct pst_err *err)
+{
+    /* Broken off for a run that is no longer the one of this slot: not a failure. */
+    if (err->code == PST_E_CANCELLED)
+        return pst_run_check(run, err);
+    if (err->code == PST_E_TIMEOUT)
+        return listen_to(run, err);
+    /* What others found out meanwhile says less than its own failure. */
+    if (err->code == PST_E_AWAY && tries->failures > 0) {
+        *err = tries->last;
+        return err->code;
+    }
+    int64_t ms =
+        may_retry(run) ? pst_plan_retry_ms(err, ++tries->failures, pst_run_random(run)) : -1;
+    if (ms < 0)
+        return err->code;
+    tries->last = *err;
+    tries->waited_us += ms * 1000;
+    return pst_run_sleep(run, ms, err);
+}
+
 /* The source's own time, asked once, and the first request of the run: alone. */
 static pst_code ask_source_now(struct pst_run *run, pst_wall *out, struct pst_err *err)
 {
     struct pst_sync_engine *e = run->w->e;
-    for (unsigned failures = 0;;) {
+    struct pst_run_tries tries = {0};
+    for (;;) {
         struct pst_connector_ctx ctx = run->system.ctx;
         ctx.deadline = pst_mono_after_ms(pst_sync_mono(e), e->options.page_timeout_ms);
         PST_TRY(pst_run_check(run, err));
@@ -109,13 +173,7 @@ static pst_code ask_source_now(struct pst_run *run, pst_wall *out, struct pst_er
             atomic_store(&run->w->slot->contacted, true);
             return PST_OK;
         }
-        struct pst_err check;
-        if (rc == PST_E_CANCELLED && pst_run_check(run, &check) == PST_OK)
-            continue;
-        int64_t ms = pst_plan_retry_ms(err, ++failures, pst_run_random(run));
-        if (ms < 0)
-            return rc;
-        PST_TRY(pst_run_sleep(run, ms, err));
+        PST_TRY(pst_run_try_again(run, &tries, err));
     }
 }
 

@@ -24,6 +24,7 @@ struct entry {
     uint8_t schedule; /* enum pst_schedule_kind */
     bool paused;
     bool initial;
+    bool owed;
     bool running;
 };
 
@@ -210,6 +211,11 @@ static void plan(struct pst_sched *s, struct entry *e, pst_wall now)
         set_due(s, e, now);
         return;
     }
+    if (!e->running && e->owed) {
+        e->tick = now;
+        set_due(s, e, catch_up(s, e, now));
+        return;
+    }
     e->tick = next_tick(e, e->last_run);
     if (pst_wall_is_none(e->tick)) {
         heap_remove(s, e);
@@ -227,6 +233,7 @@ static void take_schedule(struct entry *e, const struct pst_sched_event *event)
     e->spread = event->spread;
     e->paused = event->paused;
     e->initial = event->initial;
+    e->owed = event->owed;
 }
 
 static bool same_schedule(const struct entry *e, const struct pst_sched_event *event)
@@ -246,6 +253,7 @@ static pst_code put(struct pst_sched *s, pst_wall now, const struct pst_sched_ev
     if (e) {
         bool same = same_schedule(e, event) && e->paused == event->paused;
         bool was_initial = e->initial;
+        bool was_owed = e->owed;
         /* Ticks of the old schedule are not owed under the new one. */
         if (!same_schedule(e, event)) {
             e->last_run = now;
@@ -254,7 +262,7 @@ static pst_code put(struct pst_sched *s, pst_wall now, const struct pst_sched_ev
         take_schedule(e, event);
         if (e->running)
             e->initial = false;
-        if (!same || was_initial != e->initial)
+        if (!same || was_initial != e->initial || was_owed != e->owed)
             plan(s, e, now);
         return PST_OK;
     }
@@ -301,7 +309,7 @@ static void finish(struct pst_sched *s, pst_wall now, int64_t connection)
     if (e == NULL || !e->running)
         return;
     e->running = false;
-    if (!pst_wall_is_none(e->missed))
+    if (!pst_wall_is_none(e->missed) || e->owed)
         plan(s, e, now);
 }
 
@@ -350,6 +358,7 @@ static void fire(struct pst_sched *s, pst_wall now, struct pst_sched_actions *ou
         };
         e->running = true;
         e->initial = false;
+        e->owed = false;
         e->missed = PST_WALL_NONE;
     }
     e->last_run = now;
@@ -404,6 +413,12 @@ pst_wall pst_sched_next_run(const struct pst_sched *s, int64_t connection)
 {
     const struct entry *e = find_entry(s, connection);
     return e && e->heap_at != NOT_IN_HEAP ? e->due : PST_WALL_NONE;
+}
+
+bool pst_sched_is_running(const struct pst_sched *s, int64_t connection)
+{
+    const struct entry *e = find_entry(s, connection);
+    return e && e->running;
 }
 
 size_t pst_sched_count(const struct pst_sched *s)

@@ -17,8 +17,9 @@
  *   - A clock set back: intervals go on with their rhythm from the new time; a cron tick that
  *     was run in the hour before is not repeated.
  *   - A connection that was never synced runs first as PST_RUN_INITIAL, at once.
- *   - A paused connection (inactive, authentication_required) does not run. Its initial run and
- *     one missed tick wait for it.
+ *   - A paused connection (inactive, authentication_required, offline) does not run. Its initial
+ * run and one missed tick wait for it. A run that it owes comes as those of missed ticks do, and
+ *     stands for them.
  *
  * Cost: about 200 bytes per connection, O(log n) per tick; a step returns at most
  * PST_SCHED_RUNS runs and asks to be called again at once when more are due.
@@ -52,6 +53,7 @@ struct pst_sched_event {
     uint64_t spread;
     bool paused;
     bool initial; /* its first full sync was never asked for */
+    bool owed; /* its system is back: a run has to catch up, ticks missed or not */
     bool running; /* new connections only: a run of it is already under way */
     pst_wall last_run; /* new connections only: when a tick of it last ran; none = never */
 };
@@ -82,6 +84,8 @@ pst_code pst_sched_step(struct pst_sched *s, pst_mono now, pst_wall wall,
 
 /* When the connection is due next; none: unknown, manual or paused. */
 pst_wall pst_sched_next_run(const struct pst_sched *s, int64_t connection);
+/* Whether a run that was asked for is still going on. */
+bool pst_sched_is_running(const struct pst_sched *s, int64_t connection);
 size_t pst_sched_count(const struct pst_sched *s);
 
 /* Tests: false when the heap or the index is not as it must be. */

@@ -109,6 +109,7 @@ struct pst_sync_options {
     int64_t overlap_ms; /* how far an incremental window reaches back */
     int64_t page_timeout_ms; /* one page, all its calls; 0 = 15 minutes */
     int delete_guard_percent; /* 0..100 */
+    int64_t probe_ms; /* how long a probe may take; 0 = 10 s */
 };
 
 /* Options are copied, what they point to outlives the engine. Errors: INVALID, NO_MEMORY. */

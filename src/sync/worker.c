@@ -1,6 +1,7 @@
 /* sync/worker.c: a worker thread: claim a run, carry it through, end it. */
 #include "base/alloc.h"
 #include "event/event.h"
+#include "health/health.h"
 #include "sync/internal.h"
 
 #define RUN_ARENA (64U << 20)
@@ -130,9 +131,17 @@ static pst_code note_refusal(struct pst_db_conn *conn, struct end_job *job, stru
     PST_TRY(rc);
     if (has_new_credentials(run, &now))
         return PST_OK;
-    return pst_event_set_status(conn, now.pk, PST_CONNECTION_AUTHENTICATION_REQUIRED,
-                                pst_str_from(job->outcome.failure->msg), run->sync->request_id,
-                                job->now, &job->must_pause, err);
+    struct pst_health health;
+    const struct pst_health_time time = {.wall = job->now, .mono = pst_sync_mono(run->w->e)};
+    const struct pst_health_event refused = {
+        .kind = PST_HEALTH_CONTACT, .code = PST_E_REAUTH, .reason = job->outcome.failure->msg};
+    PST_TRY(pst_health_load(&health, conn, &now, &time, err));
+    struct pst_health_actions actions =
+        pst_health_step(&health, &pst_health_defaults, &time, &refused);
+    job->must_pause = actions.has_changed;
+    return actions.must_save
+               ? pst_health_save(conn, &health, &actions, now.pk, run->sync->request_id, &time, err)
+               : PST_OK;
 }
 
 /* The connection was put to `pending` while this run still went by what it was before, and held

@@ -188,8 +188,15 @@ static pst_code go_online(struct pst_db_conn *conn, void *arg, struct pst_err *e
 {
     struct day *d = arg;
     PST_TRY(pst_connections_set_plan(conn, d->conn.pk, at(900), at(0), err));
-    return pst_event_set_status(conn, d->conn.pk, PST_CONNECTION_ONLINE, PST_STR(""),
-                                PST_STR("req_1"), at(3), NULL, err);
+    const struct pst_event_status online = {.status = PST_CONNECTION_ONLINE,
+                                            .previous = PST_CONNECTION_PENDING,
+                                            .since = at(3),
+                                            .code = PST_STR(""),
+                                            .reason = PST_STR(""),
+                                            .request_id = PST_STR("req_1")};
+    PST_TRY(pst_connections_set_status(conn, d->conn.pk, PST_CONNECTION_ONLINE, PST_STR(""),
+                                       PST_STR("req_1"), at(3), NULL, err));
+    return pst_event_tell_status(conn, d->conn.pk, &online, at(3), err);
 }
 
 /* ---- webhooks ---- */

@@ -208,39 +208,45 @@ static void nothing_is_told_of_a_connection_that_is_gone(void **state)
     assert_int_equal(untold, 0);
 }
 
-static void set_status(struct world *w, enum pst_connection_status status, const char *reason,
-                       const char *request_id, int64_t second, bool expected)
+static void tell_status(struct world *w, enum pst_connection_status status, const char *code,
+                        const char *reason, const char *request_id, int64_t second)
 {
-    bool changed = !expected;
-    assert_write(w, pst_event_set_status(w->writer, w->conn.pk, status, pst_str_from(reason),
-                                         pst_str_from(request_id), at(second), &changed, &w->err));
-    assert_int_equal(changed, expected);
+    const struct pst_event_status told = {.status = status,
+                                          .previous = PST_CONNECTION_PENDING,
+                                          .since = at(second - 1),
+                                          .tries = status == PST_CONNECTION_OFFLINE ? 3 : 0,
+                                          .code = pst_str_from(code),
+                                          .reason = pst_str_from(reason),
+                                          .request_id = pst_str_from(request_id)};
+    assert_write(w, pst_event_tell_status(w->writer, w->conn.pk, &told, at(second), &w->err));
 }
 
-static void three_statuses_are_told_when_they_begin(void **state)
+static void three_statuses_are_told(void **state)
 {
     struct world *w = *state;
-    set_status(w, PST_CONNECTION_ONLINE, "", "req_1", 1, true);
-    set_status(w, PST_CONNECTION_ONLINE, "", "", 2, false);
-    set_status(w, PST_CONNECTION_OFFLINE, "refused", "", 3, true);
-    set_status(w, PST_CONNECTION_AUTHENTICATION_REQUIRED, "wrong password", "", 4, true);
-    set_status(w, PST_CONNECTION_PENDING, "new credentials", "", 5, true);
-    set_status(w, PST_CONNECTION_INACTIVE, "switched off", "", 6, true);
+    tell_status(w, PST_CONNECTION_ONLINE, "", "", "req_1", 1);
+    tell_status(w, PST_CONNECTION_OFFLINE, "", "refused", "", 3);
+    tell_status(w, PST_CONNECTION_AUTHENTICATION_REQUIRED, "REAUTHORIZATION_REQUIRED",
+                "wrong password", "", 4);
+    tell_status(w, PST_CONNECTION_PENDING, "", "new credentials", "", 5);
+    tell_status(w, PST_CONNECTION_INACTIVE, "", "switched off", "", 6);
     assert_int_equal(newest(w), 3);
     yyjson_val *data = event_at(w, 1, "connection.online");
     assert_member(data, "previous_status", "pending");
     assert_member(data, "request_id", "req_1");
+    assert_int_equal(number_of(data, "tries"), 0);
     assert_true(yyjson_is_null(pst_json_get(data, PST_STR("error"))));
     data = event_at(w, 2, "connection.offline");
-    assert_member(data, "previous_status", "online");
+    assert_int_equal(number_of(data, "tries"), 3);
     assert_true(yyjson_is_null(pst_json_get(data, PST_STR("request_id"))));
     assert_member(pst_json_get(data, PST_STR("error")), "code", "SYSTEM_UNREACHABLE");
     data = event_at(w, 3, "connection.authentication_required");
+    assert_int_equal(number_of(data, "tries"), 1);
     assert_member(pst_json_get(data, PST_STR("error")), "code", "REAUTHORIZATION_REQUIRED");
     assert_member(pst_json_get(data, PST_STR("error")), "message", "wrong password");
-    assert_code(WRITE(w, pst_event_set_status(w->writer, w->conn.pk + 9, PST_CONNECTION_ONLINE,
-                                              PST_STR(""), PST_STR(""), at(9), NULL, &w->err)),
-                PST_E_NOT_FOUND);
+    const struct pst_event_status online = {.status = PST_CONNECTION_ONLINE};
+    assert_write(w, pst_event_tell_status(w->writer, w->conn.pk + 9, &online, at(9), &w->err));
+    assert_int_equal(newest(w), 3);
 }
 
 static void troubles_and_columns_are_told(void **state)
@@ -316,7 +322,7 @@ int main(void)
         IN_WORLD(a_cancelled_run_tells_what_it_committed),
         IN_WORLD(a_hundred_changes_are_listed_and_no_more),
         IN_WORLD(nothing_is_told_of_a_connection_that_is_gone),
-        IN_WORLD(three_statuses_are_told_when_they_begin),
+        IN_WORLD(three_statuses_are_told),
         IN_WORLD(troubles_and_columns_are_told),
         IN_WORLD(a_sample_is_an_event_that_nobody_lists),
     };

@@ -19,7 +19,8 @@ struct seen {
     enum pst_contact_class klass;
     int status;
     char connection[PST_ID_TEXT], sync[PST_ID_TEXT], origin[PST_ORIGIN_TEXT];
-    bool has_err;
+    bool has_err, is_denied, is_private;
+    enum pst_trial trial;
 };
 
 static void observe(void *self, const struct pst_contact *contact)
@@ -30,6 +31,9 @@ static void observe(void *self, const struct pst_contact *contact)
     s->klass = contact->klass;
     s->status = contact->response->status;
     s->has_err = contact->err != NULL;
+    s->is_denied = contact->is_denied;
+    s->is_private = contact->is_private;
+    s->trial = contact->trial;
     (void)pst_str_copy(s->connection, sizeof(s->connection), contact->connection_id);
     (void)pst_str_copy(s->sync, sizeof(s->sync), contact->sync_id);
     (void)pst_str_copy(s->origin, sizeof(s->origin), pst_str_from(contact->origin));
@@ -122,6 +126,86 @@ static void good_and_bad_calls_are_counted_and_observed(void **state)
     end(&f);
 }
 
+/* Another run of the fixture's gate. */
+static void take_run(struct fixture *f, const char *connection, enum pst_trial trial)
+{
+    struct pst_err err;
+    pst_gate_end(f->run);
+    assert_ok(pst_gate_begin(
+        &f->run, f->gate,
+        &(struct pst_gate_run_options){
+            .connection_id = pst_str_from(connection), .http = f->http, .trial = trial},
+        &err));
+}
+
+static void a_host_that_fails_two_connections_is_not_called_for_a_third(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = "", .end = PEER_RESET},
+        {.bytes = "", .end = PEER_RESET},
+        {.bytes = "", .end = PEER_RESET},
+        {.bytes = OK_BODY},
+        {.bytes = OK_BODY},
+    };
+    struct fixture f;
+    struct pst_err err;
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    assert_code(call(&f, &err), PST_E_UNREACHABLE);
+    assert_code(call(&f, &err), PST_E_UNREACHABLE);
+    assert_false(f.seen.is_private);
+    take_run(&f, "conn_2", PST_TRIAL_NONE);
+    assert_code(call(&f, &err), PST_E_UNREACHABLE);
+    assert_true(pst_gate_is_away(f.gate, f.seen.origin));
+    take_run(&f, "conn_3", PST_TRIAL_NONE);
+    assert_code(call(&f, &err), PST_E_AWAY);
+    assert_true(f.seen.is_denied);
+    assert_int_equal(f.seen.klass, PST_CONTACT_UNREACHABLE);
+    assert_int_equal(f.seen.status, 0);
+    assert_int_equal(pst_gate_counters(f.run).calls, 0);
+    assert_int_equal(f.peer.requests, 3);
+    take_run(&f, "conn_3", PST_TRIAL_PROBE);
+    assert_ok(call(&f, &err));
+    assert_int_equal(f.seen.trial, PST_TRIAL_PROBE);
+    assert_false(pst_gate_is_away(f.gate, f.seen.origin));
+    take_run(&f, "conn_4", PST_TRIAL_NONE);
+    assert_ok(call(&f, &err));
+    end(&f);
+}
+
+static void an_offline_connection_is_only_called_to_try(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"}, {.bytes = OK_BODY}};
+    struct fixture f;
+    struct pst_err err;
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    pst_gate_restore(f.gate, PST_STR("conn_1"), "", "a proxy's page");
+    assert_code(call(&f, &err), PST_E_AWAY);
+    assert_non_null(strstr(err.msg, "offline: a proxy's page"));
+    assert_int_equal(f.seen.count, 0); /* nothing new */
+    take_run(&f, "conn_1", PST_TRIAL_EARLY);
+    assert_code(call(&f, &err), PST_E_UNREACHABLE);
+    assert_code(call(&f, &err), PST_E_AWAY);
+    assert_non_null(strstr(err.msg, "a moment ago"));
+    pst_gate_set_offline(f.gate, PST_STR("conn_1"), false, NULL);
+    assert_ok(call(&f, &err));
+    end(&f);
+}
+
+static void silence_after_a_short_timeout_is_the_connections_own(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {{.bytes = "", .end = PEER_KEEP, .delay_ms = 2000}};
+    struct fixture f;
+    struct pst_err err;
+    begin(&f, A, 1, pst_mono_after_ms(pst_mono_now(), 100));
+    assert_code(call(&f, &err), PST_E_TIMEOUT);
+    assert_true(f.seen.is_private);
+    end(&f);
+}
+
 static void a_cancelled_or_late_run_makes_no_call(void **state)
 {
     (void)state;
@@ -182,6 +266,9 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_and_bad_calls_are_counted_and_observed),
+        cmocka_unit_test(a_host_that_fails_two_connections_is_not_called_for_a_third),
+        cmocka_unit_test(an_offline_connection_is_only_called_to_try),
+        cmocka_unit_test(silence_after_a_short_timeout_is_the_connections_own),
         cmocka_unit_test(a_cancelled_or_late_run_makes_no_call),
         cmocka_unit_test(failed_allocations_are_reported_and_nothing_leaks),
     };

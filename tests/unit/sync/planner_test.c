@@ -2,6 +2,8 @@
  * ended as soon as the thread has nothing to do. */
 #include "tests/unit/sync/toy.h"
 
+#include "store/outages.h"
+
 enum { HOUR_S = 3600 };
 
 static struct toy_world world;
@@ -26,9 +28,39 @@ static pst_code end_all(struct pst_db_conn *conn, void *arg, struct pst_err *err
     return PST_OK;
 }
 
+/* An outage that begins and ends at these times; 0: none. */
+static int64_t away_from_us, back_from_us;
+static bool is_back;
+
+static pst_code change_status(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct toy_world *w = arg;
+    struct pst_outage o;
+    PST_TRY(pst_connections_set_status(conn, w->connection_pk,
+                                       is_back ? PST_CONNECTION_ONLINE : PST_CONNECTION_OFFLINE,
+                                       PST_STR(""), (pst_str){0}, w->wall, NULL, err));
+    PST_TRY(pst_outages_get(conn, w->connection_pk, &o, err));
+    o.owed = is_back;
+    o.saved_at = w->wall;
+    return pst_outages_put(conn, &o, err);
+}
+
+static void live_through_outage(struct toy_world *w)
+{
+    struct pst_err err;
+    int64_t *next = away_from_us ? &away_from_us : &back_from_us;
+    if (*next == 0 || w->wall.us < *next)
+        return;
+    is_back = next == &back_from_us;
+    *next = 0;
+    assert_ok(pst_db_write(w->db, change_status, w, &err));
+    pst_sync_connection_changed(w->engine, w->connection_pk);
+}
+
 static void idle(struct toy_world *w)
 {
     struct pst_err err;
+    live_through_outage(w);
     if (!leaves_open && toy_number(w, "SELECT count(*) FROM sync WHERE ended_at IS NULL") > 0)
         assert_ok(pst_db_write(w->db, end_all, w, &err));
     if (w->wall.us >= ends_at_us)
@@ -80,6 +112,7 @@ static int setup(void **state)
     toy_world_open(&world);
     world.idle = idle;
     leaves_open = false;
+    away_from_us = back_from_us = 0;
     *state = &world;
     return 0;
 }
@@ -105,6 +138,87 @@ static void a_new_connection_gets_its_initial_sync_then_its_ticks(void **state)
     assert_int_equal(toy_number(w, "SELECT min(cause = 'initial') FROM sync WHERE pk = 1"), 1);
     assert_int_equal(toy_number(w, "SELECT count(*) FROM sync_stream") % 2, 0);
     assert_true(toy_number(w, "SELECT next_run_at FROM connection") > w->wall.us);
+}
+
+/* Syncs that were asked for in seconds [from, to) of the test. */
+static int64_t asked_between(struct toy_world *w, pst_wall begin, int64_t from, int64_t to)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT count(*) FROM sync WHERE requested_at >= %lld AND requested_at < %lld",
+                   (long long)(begin.us + from * PST_US_PER_S),
+                   (long long)(begin.us + to * PST_US_PER_S));
+    return toy_number(w, sql);
+}
+
+static void an_outage_pauses_the_schedule_and_is_caught_up_by_one_sync(void **state)
+{
+    struct toy_world *w = *state;
+    pst_wall begin = w->wall;
+    give_schedule(w, "6h");
+    away_from_us = begin.us + HOUR_S * PST_US_PER_S;
+    back_from_us = begin.us + 20 * HOUR_S * PST_US_PER_S;
+    schedule_for(w, 21 * HOUR_S);
+    assert_true(asked_between(w, begin, 0, HOUR_S + 10) >= 1);
+    assert_int_equal(asked_between(w, begin, HOUR_S + 10, 20 * HOUR_S), 0);
+    int64_t ticks = asked_between(w, begin, 20 * HOUR_S, 21 * HOUR_S);
+    assert_true(ticks >= 1 && ticks <= 2); /* a tick may follow on its own */
+    assert_int_equal(asked_between(w, begin, 20 * HOUR_S, 20 * HOUR_S + 60), 1);
+    assert_int_equal(toy_number(w, "SELECT sum(owed) FROM outage"), 0);
+}
+
+static void an_outage_between_two_ticks_is_caught_up_too(void **state)
+{
+    struct toy_world *w = *state;
+    pst_wall begin = w->wall;
+    give_schedule(w, "7d");
+    away_from_us = begin.us + HOUR_S * PST_US_PER_S;
+    back_from_us = away_from_us + 60 * PST_US_PER_S;
+    schedule_for(w, 2 * HOUR_S);
+    int64_t before = asked_between(w, begin, 0, HOUR_S);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), before + 1);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync WHERE mode = 'incremental'"), 1);
+}
+
+static void who_syncs_by_hand_catches_up_by_hand(void **state)
+{
+    struct toy_world *w = *state;
+    pst_wall begin = w->wall;
+    schedule_for(w, 60); /* the first sync */
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 1);
+    give_schedule(w, "");
+    away_from_us = begin.us + HOUR_S * PST_US_PER_S;
+    back_from_us = away_from_us + 60 * PST_US_PER_S;
+    schedule_for(w, 2 * HOUR_S);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 1);
+}
+
+static void a_restart_still_owes_the_sync_that_catches_up(void **state)
+{
+    struct toy_world *w = *state;
+    struct pst_err err;
+    give_schedule(w, "7d");
+    schedule_for(w, 60);
+    int64_t before = toy_number(w, "SELECT count(*) FROM sync");
+    is_back = true; /* and the server ended */
+    assert_ok(pst_db_write(w->db, change_status, w, &err));
+    schedule_for(w, HOUR_S);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), before + 1);
+    schedule_for(w, HOUR_S);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), before + 1);
+}
+
+static void a_run_that_waited_for_the_system_is_what_catches_up(void **state)
+{
+    struct toy_world *w = *state;
+    pst_wall begin = w->wall;
+    give_schedule(w, "15m");
+    leaves_open = true; /* the first one stays queued */
+    away_from_us = begin.us + 60 * PST_US_PER_S;
+    back_from_us = begin.us + HOUR_S * PST_US_PER_S;
+    schedule_for(w, HOUR_S + 60);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 1);
+    assert_int_equal(toy_number(w, "SELECT sum(owed) FROM outage"), 0);
 }
 
 static void a_restart_goes_on_with_the_same_grid(void **state)
@@ -147,6 +261,7 @@ static void a_run_that_the_api_queued_is_not_overlapped(void **state)
     schedule_for(w, 150);
     assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 1);
     leaves_open = false;
+    away_from_us = back_from_us = 0;
     schedule_for(w, 150);
     assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), 2, 4);
     assert_int_equal(toy_number(w, "SELECT count(*) FROM sync WHERE cause = 'initial'"), 1);
@@ -232,6 +347,11 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_new_connection_gets_its_initial_sync_then_its_ticks),
+        T(an_outage_pauses_the_schedule_and_is_caught_up_by_one_sync),
+        T(an_outage_between_two_ticks_is_caught_up_too),
+        T(who_syncs_by_hand_catches_up_by_hand),
+        T(a_restart_still_owes_the_sync_that_catches_up),
+        T(a_run_that_waited_for_the_system_is_what_catches_up),
         T(a_restart_goes_on_with_the_same_grid),
         T(busy_streams_are_left_out_and_a_busy_connection_is_left_alone),
         T(a_run_that_the_api_queued_is_not_overlapped),

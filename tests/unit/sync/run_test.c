@@ -405,7 +405,7 @@ static void connectivity_failures_are_tried_three_times(void **state)
 {
     struct toy_world *w = *state;
     toy_fill(w, TOY_SUPPLIERS, 250, w->toy.now_s - 1000);
-    w->toy.fail[0] = PST_E_TIMEOUT;
+    w->toy.fail[0] = PST_E_UNREACHABLE;
     w->toy.fail[1] = PST_E_UNREACHABLE;
     w->toy.fail[3] = PST_E_UNREACHABLE;
     w->toy.fail[4] = PST_E_FOREIGN_PAGE;
@@ -440,6 +440,79 @@ static void a_third_failure_ends_the_run_and_keeps_the_checkpoint(void **state)
     s = toy_sync(w, PST_SYNC_INCREMENTAL, BOTH);
     assert_int_equal(s.status, PST_SYNC_COMPLETED);
     toy_check_equal(w, TOY_SUPPLIERS);
+}
+
+static void silence_is_confirmed_by_probes_and_the_call_not_repeated(void **state)
+{
+    struct toy_world *w = *state;
+    const struct {
+        pst_code first, second; /* probe */
+        unsigned calls; /* of the run: a clock, a page, probes */
+        const char *code;
+        bool ends; /* the run, or only that stream */
+    } CASES[] = {
+        {PST_OK, PST_OK, 3, "SYSTEM_ERROR", false},
+        {PST_E_SYSTEM_BUSY, PST_OK, 3, "SYSTEM_ERROR", false},
+        {PST_E_SYSTEM_DENIED, PST_OK, 3, "SYSTEM_ERROR", false},
+        {PST_E_UNREACHABLE, PST_OK, 4, "SYSTEM_ERROR", false},
+        {PST_E_TIMEOUT, PST_E_TIMEOUT, 4, "SYSTEM_UNREACHABLE", true},
+        {PST_E_AWAY, PST_OK, 3, "SYSTEM_UNREACHABLE", true},
+        {PST_E_REAUTH, PST_OK, 3, "REAUTHORIZATION_REQUIRED", true},
+    };
+    toy_fill(w, TOY_SUPPLIERS, 5, w->toy.now_s - 1000);
+    toy_fill(w, TOY_ITEMS, 5, w->toy.now_s - 1000);
+    for (size_t i = 0; i < PST_COUNT(CASES); i++) {
+        memset(w->toy.fail, 0, sizeof w->toy.fail);
+        w->toy.fail[1] = PST_E_TIMEOUT;
+        w->toy.fail[2] = CASES[i].first;
+        w->toy.fail[3] = CASES[i].second;
+        struct pst_sync s = toy_sync(w, PST_SYNC_FULL, BOTH);
+        assert_int_equal(s.status, PST_SYNC_FAILED);
+        assert_str(s.streams[0].error_code, CASES[i].code);
+        assert_int_equal(w->toy.calls, CASES[i].calls + (CASES[i].ends ? 0 : 2));
+        assert_int_equal(s.streams[1].status, CASES[i].ends ? PST_SYNC_FAILED : PST_SYNC_COMPLETED);
+    }
+}
+
+static void a_silent_clock_is_not_asked_again(void **state)
+{
+    struct toy_world *w = *state;
+    w->toy.fail[0] = PST_E_TIMEOUT;
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_FAILED);
+    assert_str(s.error_code, "SYSTEM_ERROR");
+    assert_int_equal(w->toy.calls, 2);
+}
+
+static pst_code go_offline(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct toy_world *w = arg;
+    return pst_connections_set_status(conn, w->connection_pk, PST_CONNECTION_OFFLINE,
+                                      PST_STR("away"), (pst_str){0}, w->wall, NULL, err);
+}
+
+static void a_system_that_is_offline_is_tried_once(void **state)
+{
+    struct toy_world *w = *state;
+    struct pst_err err;
+    static const pst_code codes[] = {PST_E_UNREACHABLE, PST_E_TIMEOUT};
+    toy_fill(w, TOY_SUPPLIERS, 5, w->toy.now_s - 1000);
+    w->trigger = PST_SYNC_MANUAL;
+    for (size_t i = 0; i < PST_COUNT(codes); i++) {
+        assert_ok(pst_db_write(w->db, go_offline, w, &err));
+        w->toy.fail[0] = codes[i];
+        struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+        assert_int_equal(s.status, PST_SYNC_FAILED);
+        assert_str(s.error_code, "SYSTEM_UNREACHABLE");
+        assert_int_equal(w->toy.calls, 1);
+        assert_int_equal(w->slept_ms, 0);
+    }
+    /* Once it has answered, failures are confirmed as ever. */
+    memset(w->toy.fail, 0, sizeof w->toy.fail);
+    w->toy.fail[1] = PST_E_UNREACHABLE;
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_true(w->slept_ms > 0);
 }
 
 static void a_busy_system_is_waited_for(void **state)
@@ -866,6 +939,9 @@ int main(void)
         T(rows_that_change_between_pages_are_not_missed),
         T(connectivity_failures_are_tried_three_times),
         T(a_third_failure_ends_the_run_and_keeps_the_checkpoint),
+        T(silence_is_confirmed_by_probes_and_the_call_not_repeated),
+        T(a_silent_clock_is_not_asked_again),
+        T(a_system_that_is_offline_is_tried_once),
         T(a_busy_system_is_waited_for),
         T(refused_credentials_are_not_tried_twice),
         T(a_refusal_of_credentials_that_were_replaced_meanwhile_is_no_verdict),

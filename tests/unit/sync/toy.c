@@ -177,10 +177,19 @@ static pst_code toy_describe(struct pst_connector *self, const struct pst_connec
     return PST_OK;
 }
 
+static pst_code toy_probe(struct pst_connector *self, const struct pst_connector_ctx *ctx,
+                          struct pst_err *err)
+{
+    struct toy_world *w = self->world;
+    assert_true(ctx->deadline.ns <= (w->mono_ms + 10000) * PST_NS_PER_MS);
+    return answer(w, err);
+}
+
 static const struct pst_connector_ops toy_ops = {
     .name = "toy",
     .manifest_yaml = manifest,
     .manifest_len = sizeof manifest - 1,
+    .probe = toy_probe,
     .source_now = toy_source_now,
     .fetch = toy_fetch,
 };
@@ -189,6 +198,7 @@ static const struct pst_connector_ops toy_described_ops = {
     .name = "toy",
     .manifest_yaml = manifest,
     .manifest_len = sizeof manifest - 1,
+    .probe = toy_probe,
     .source_now = toy_source_now,
     .fetch = toy_fetch,
     .describe = toy_describe,

@@ -32,7 +32,7 @@ struct toy {
     const char *described; /* "NAME:Character ID:Number"; NULL: this system does not say */
     pst_code describe_fails; /* what describe answers instead */
     unsigned described_times;
-    /* script: what the n-th call (source_now and fetches, from 0) answers */
+    /* script: what the n-th call (source_now, fetches and probes, from 0) answers */
     pst_code fail[TOY_CALLS];
     int retry_after_s;
     void (*hook)(struct toy_world *w, unsigned call); /* before the call is answered */

@@ -1,0 +1,371 @@
+"""Outages of the connected system, whole: found, told once, probed, answered for, caught up."""
+import contextlib
+import pathlib
+import sqlite3
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness import Server, Simulator, instant, wait_until  # noqa: E402  (after the path is set)
+from harness.programs import slowness  # noqa: E402
+from harness.setup import connect_to, new_organization, start_sync, synced, wait_sync  # noqa: E402
+
+# Intervals of the product divided by 15 (probes) and by 300 (hold-down), so that tests are short.
+QUICK = {"probe_first": "1s", "probe_max": "2s", "hold_down": "1s"}
+STATUSES = ("connection.online", "connection.offline", "connection.authentication_required")
+
+
+def told(server, connection):
+    """The types of the events about the connection's status, oldest first, from the store."""
+    with contextlib.closing(sqlite3.connect(f"file:{server.data}/penstock.db?mode=ro", uri=True)) as db:
+        rows = db.execute("SELECT e.type, e.body FROM event e JOIN connection c ON c.pk = e.connection_pk"
+                          " WHERE e.sample = 0 ORDER BY e.pk").fetchall()
+    return [kind for kind, body in rows if kind in STATUSES and connection in body]
+
+
+def connection_of(api, connection):
+    return api.get(f"/v1/connections/{connection}")
+
+
+def status_of(api, connection):
+    return connection_of(api, connection)["status"]
+
+
+def wait_status(api, connection, status, seconds=30):
+    wait_until(lambda: status_of(api, connection) == status, f"the status {status}", seconds * slowness())
+
+
+def syncs_of(api, connection):
+    return list(api.pages(f"/v1/connections/{connection}/syncs", limit=500))
+
+
+def check(api, connection):
+    """A test of the connection, whatever it finds."""
+    return api.call("POST", f"/v1/connections/{connection}/test")
+
+
+def fault(sim, kind, **more):
+    sim.control("POST", "/sim/faults", json={"kind": kind, **more})
+
+
+def calls(sim):
+    return sim.control("GET", "/sim/stats")["calls"]
+
+
+class FixedSimulator(Simulator):
+    """One that can be started again at the address it had."""
+
+    def start(self):
+        super().start()
+        self.command[self.command.index("--listen") + 1] = f"127.0.0.1:{self.port}"
+        return self
+
+
+@pytest.fixture
+def sim(programs, place):
+    return programs(FixedSimulator(place, orders=20))
+
+
+@pytest.fixture
+def server(programs, place):
+    return programs(Server(place, **QUICK))
+
+
+@pytest.fixture
+def connected(server, sim):
+    """(api, connection), read once; its schedule comes only after the test."""
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="7d", entities=["items", "suppliers"],
+                            config={"base_url": sim.url, "time_zone": sim.zone, "timeout": "1s"})
+    assert wait_sync(api, connection)["status"] == "completed"
+    wait_until(lambda: told(server, connection) == ["connection.online"], "the event", 10)
+    return api, connection
+
+
+def break_down(sim, how):
+    if how == "refused":
+        sim.stop()
+    elif how == "silence":
+        fault(sim, "slow", ms=60000)
+    else:
+        fault(sim, how)
+
+
+def mend(sim, how):
+    if how == "refused":
+        sim.start()
+    else:
+        sim.control("DELETE", "/sim/faults")
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("how", ["refused", "reset", "truncate", "silence", "503", "sign_on", "redirect"])
+@pytest.mark.parametrize("by", ["sync", "test"])
+def test_an_outage_is_found_told_once_and_caught_up_once(connected, server, sim, how, by):
+    api, connection = connected
+    runs = len(syncs_of(api, connection))
+    break_down(sim, how)
+    begun = time.monotonic()
+    if by == "sync":
+        sync = synced(api, connection, seconds=60)
+        assert sync["status"] == "failed" and sync["error"]["code"] == "SYSTEM_UNREACHABLE", sync
+    else:
+        check(api, connection)
+    wait_status(api, connection, "offline", 60)
+    assert time.monotonic() - begun < 60 * slowness()
+    found = connection_of(api, connection)
+    assert found["outage"]["tries"] >= 3 and found["status_reason"]
+    assert found["next_run_at"] is None and found["outage"]["next_probe_at"]
+    # Probes go on, and are neither syncs nor told.
+    tries = found["outage"]["tries"]
+    wait_until(lambda: connection_of(api, connection)["outage"]["tries"] > tries + 1, "two probes", 30 * slowness())
+    assert len(syncs_of(api, connection)) == runs + (by == "sync")
+    wait_until(lambda: told(server, connection) == ["connection.online", "connection.offline"], "the event", 10)
+    mend(sim, how)
+    wait_status(api, connection, "online", 30)
+    wait_until(lambda: len(syncs_of(api, connection)) == runs + (by == "sync") + 1, "the sync that catches up", 20)
+    caught_up = wait_sync(api, connection)
+    assert (caught_up["trigger"], caught_up["mode"], caught_up["status"]) == ("scheduled", "incremental", "completed")
+    wait_until(lambda: told(server, connection) == ["connection.online", "connection.offline", "connection.online"],
+               "the event", 10 * slowness())
+    assert connection_of(api, connection)["outage"] is None
+    assert connection_of(api, connection)["next_run_at"]
+    check(api, connection)
+    assert len(syncs_of(api, connection)) == runs + (by == "sync") + 1
+    assert [h["status"] for h in api.get(f"/v1/connections/{connection}/history")["data"]] == \
+        ["online", "offline", "online", "pending"]
+
+
+def test_a_moment_of_weakness_is_no_outage(connected, server, sim):
+    api, connection = connected
+    for kind in ("reset", "503"):
+        fault(sim, kind, count=2)
+        assert synced(api, connection, seconds=60)["status"] == "completed"
+        fault(sim, kind, count=1)
+        check(api, connection)
+        assert synced(api, connection, seconds=60)["status"] == "completed"
+    assert status_of(api, connection) == "online"
+    assert told(server, connection) == ["connection.online"]
+
+
+def test_one_slow_query_is_no_outage(connected, server, sim):
+    api, connection = connected
+    fault(sim, "slow", ms=60000, query="PST_ITEMS", service="ExecuteQuery")
+    sync = synced(api, connection, seconds=60)
+    entities = {e["entity"]: e for e in sync["entities"]}
+    assert entities["items"]["error"]["code"] == "SYSTEM_ERROR", sync
+    assert entities["suppliers"]["status"] == "completed", sync
+    assert entities["items"]["counts"]["upstream_calls"] == 1, "the silent call was repeated"
+    assert status_of(api, connection) == "online"
+    assert told(server, connection) == ["connection.online"]
+
+
+@pytest.fixture
+def offline(connected, sim):
+    """(api, connection) of a system that went away."""
+    api, connection = connected
+    fault(sim, "503")
+    check(api, connection)
+    wait_status(api, connection, "offline")
+    return api, connection
+
+
+def test_records_of_what_is_offline_are_503_or_stale(offline, server, sim):
+    api, connection = offline
+    path = f"/v1/connections/{connection}/items"
+    before = calls(sim)
+    answer = api.call("GET", path)
+    problem = answer.json()
+    assert answer.status_code == 503 and problem["code"] == "SYSTEM_UNREACHABLE", problem
+    assert problem["origin"] == "connected_system" and problem["retryable"] is True
+    assert problem["retry_after"] == int(answer.headers["Retry-After"]) >= 1
+    assert "tries" in problem["detail"] and "since 20" in problem["detail"], problem
+    assert "Penstock-Stale" not in answer.headers
+    api.fails("GET", f"{path}/rec_00000000000000000000000000", 503, "SYSTEM_UNREACHABLE")
+    for part in ("changes", "sync-status", "syncs", "entities", "history", "rejected"):
+        api.get(f"/v1/connections/{connection}/{part}")
+    assert api.get(f"/v1/connections/{connection}/sync-status")["outage"]["tries"] >= 3
+
+    for wish in ("stale-if-error", "stale-if-error=3600", "no-store, Stale-If-Error=\"3600\""):
+        stale = api.call("GET", path, headers={"Cache-Control": wish})
+        assert stale.status_code == 200 and stale.json()["data"], wish
+        assert stale.headers["Penstock-Stale"] == "true" and 0 <= int(stale.headers["Age"]) < 3600
+    record = stale.json()["data"][0]["id"]
+    one = api.call("GET", f"{path}/{record}", headers={"Cache-Control": "stale-if-error"})
+    assert one.status_code == 200 and one.json()["id"] == record and one.headers["Penstock-Stale"] == "true"
+    wait_until(lambda: int(api.call("GET", path, headers={"Cache-Control": "stale-if-error"}).headers["Age"]) >= 1,
+               "the copy to be a second old", 10)
+    for wish in ("stale-if-error=0", "stale-if-error=x", "max-stale=3600", "stale-if-error="):
+        api.fails("GET", path, 503, "SYSTEM_UNREACHABLE", headers={"Cache-Control": wish})
+
+    api.patch(f"/v1/connections/{connection}", {"serve_stale": True})
+    assert api.call("GET", path).headers["Penstock-Stale"] == "true"
+    api.fails("GET", path, 503, "SYSTEM_UNREACHABLE", headers={"Cache-Control": "stale-if-error=0"})
+    sim.control("DELETE", "/sim/faults")
+    wait_status(api, connection, "online")
+    assert "Penstock-Stale" not in api.call("GET", path).headers
+    assert before <= calls(sim)
+
+
+def test_what_was_never_read_is_not_served_stale(server, sim):
+    api = server.api(new_organization(server))
+    fault(sim, "503")
+    connection = connect_to(api, sim, schedule="7d", entities=["items"], serve_stale=True)
+    assert wait_sync(api, connection)["status"] == "failed"
+    wait_status(api, connection, "offline")
+    api.fails("GET", f"/v1/connections/{connection}/items", 503, "SYSTEM_UNREACHABLE")
+    sim.control("DELETE", "/sim/faults")
+    wait_status(api, connection, "online")
+    wait_until(lambda: connection_of(api, connection)["initial_sync_done"], "the first sync", 20 * slowness())
+    assert [s["status"] for s in syncs_of(api, connection)] == ["completed", "failed"]
+
+
+def test_a_sync_by_hand_tries_an_offline_system_once(offline, server, sim):
+    api, connection = offline
+    sim.control("DELETE", "/sim/stats")
+    begun = time.monotonic()
+    sync = synced(api, connection)
+    assert sync["status"] == "failed" and sync["error"]["code"] == "SYSTEM_UNREACHABLE", sync
+    assert sync["counts"]["upstream_calls"] <= 1
+    assert time.monotonic() - begun < 2 * slowness(), "an offline system is not tried three times"
+    assert status_of(api, connection) == "offline"
+
+
+def test_a_test_brings_back_what_probes_would_find_later(programs, place, sim):
+    server = programs(Server(place, hold_down="1s"))  # probes after up to 15 s, and later
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="7d", entities=["items"])
+    assert wait_sync(api, connection)["status"] == "completed"
+    fault(sim, "reset")
+    check(api, connection)
+    wait_status(api, connection, "offline")
+    sim.control("DELETE", "/sim/faults")
+    wait_until(lambda: check(api, connection).json()["ok"], "a test to pass", 30)
+    assert status_of(api, connection) == "online"
+    wait_until(lambda: len(syncs_of(api, connection)) == 2, "the sync that catches up", 20)
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_restart_in_the_middle_loses_and_repeats_nothing(offline, server, sim, end):
+    api, connection = offline
+    wait_until(lambda: told(server, connection)[-1] == "connection.offline", "the event", 10)
+    tries = connection_of(api, connection)["outage"]["tries"]
+    getattr(server, end)()
+    server.start()
+    api = server.api(api.token)
+    assert connection_of(api, connection)["outage"]["tries"] >= tries
+    api.fails("GET", f"/v1/connections/{connection}/items", 503, "SYSTEM_UNREACHABLE")
+    wait_until(lambda: connection_of(api, connection)["outage"]["tries"] > tries, "a probe", 20 * slowness())
+    runs = len(syncs_of(api, connection))
+    sim.control("DELETE", "/sim/faults")
+    wait_status(api, connection, "online")
+    getattr(server, end)()
+    server.start()
+    api = server.api(api.token)
+    wait_until(lambda: len(syncs_of(api, connection)) == runs + 1, "the sync that catches up", 20 * slowness())
+    assert wait_sync(api, connection)["status"] == "completed"
+    wait_until(lambda: told(server, connection) == ["connection.online", "connection.offline", "connection.online"],
+               "the event", 20 * slowness())
+    assert len(syncs_of(api, connection)) == runs + 1
+
+
+def test_repeats_are_joined_and_the_last_status_is_told(programs, place, sim):
+    server = programs(Server(place, probe_first="1s", probe_max="1s", hold_down="8s"))
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="7d", entities=["items"])
+    assert wait_sync(api, connection)["status"] == "completed"
+    for _ in range(2):
+        fault(sim, "reset")
+        check(api, connection)
+        wait_status(api, connection, "offline")
+        sim.control("DELETE", "/sim/faults")
+        wait_status(api, connection, "online")
+    assert told(server, connection) == ["connection.online", "connection.offline"]
+    wait_until(lambda: len(told(server, connection)) == 3, "the last status to be told", 30 * slowness())
+    assert told(server, connection)[-1] == "connection.online"
+    history = [h["status"] for h in api.get(f"/v1/connections/{connection}/history")["data"]]
+    assert history == ["online", "offline", "online", "offline", "online", "pending"]
+
+
+@pytest.mark.parametrize("kind", ["401", "ib_158_45", "403"])
+def test_a_probe_that_is_refused_ends_the_probes(offline, server, sim, kind):
+    api, connection = offline
+    sim.control("DELETE", "/sim/faults")
+    fault(sim, kind)
+    wait_status(api, connection, "authentication_required")
+    before = calls(sim)
+    assert connection_of(api, connection)["outage"] is None
+    wait_until(lambda: told(server, connection)[-1] == "connection.authentication_required", "the event", 10)
+    check(api, connection)
+    assert calls(sim) == before, "refused credentials were tried again"
+    sim.control("DELETE", "/sim/faults")
+    api.patch(f"/v1/connections/{connection}", {"credentials": {"username": sim.USER, "password": sim.PASSWORD}})
+    wait_status(api, connection, "online")
+    assert wait_sync(api, connection)["status"] == "completed"
+
+
+def test_a_busy_system_is_neither_offline_nor_forgotten(connected, server, sim):
+    api, connection = connected
+    fault(sim, "403", query="PST_ITEMS", service="ExecuteQuery")
+    sync = synced(api, connection)
+    assert {e["entity"]: e["status"] for e in sync["entities"]} == {"items": "failed", "suppliers": "completed"}
+    assert status_of(api, connection) == "online", "a 403 of one entity is that entity's own"
+
+
+def test_the_deleted_and_the_switched_off_are_not_probed(offline, server, sim):
+    api, connection = offline
+    api.patch(f"/v1/connections/{connection}", {"enabled": False})
+    before = calls(sim)
+    other = connect_to(api, sim, schedule="7d", entities=["items"])
+    wait_status(api, other, "offline")
+    assert status_of(api, connection) == "inactive"
+    api.delete(f"/v1/connections/{other}")
+    sim.control("DELETE", "/sim/stats")
+    third = connect_to(api, sim, schedule="7d", entities=["items"])
+    wait_status(api, third, "offline")
+    wait_until(lambda: connection_of(api, third)["outage"]["tries"] >= 5, "probes", 30 * slowness())
+    seen = calls(sim)
+    assert seen <= connection_of(api, third)["outage"]["tries"] + 1 and before >= 0
+    sim.control("DELETE", "/sim/faults")
+    api.patch(f"/v1/connections/{connection}", {"enabled": True})
+    wait_status(api, connection, "online")
+
+
+def test_a_small_storm(programs, place):
+    """Many connections of one host that dies and comes back: never more than four requests at a time,
+    one event each, one sync each to catch up."""
+    count = 60 if slowness() > 1 else 300
+    sim = programs(FixedSimulator(place, orders=5))
+    server = programs(Server(place, **QUICK, sync_workers=8))
+    api = server.api(new_organization(server))
+    connections = [connect_to(api, sim, schedule="7d", entities=["items"]) for _ in range(count)]
+    for connection in connections:
+        wait_status(api, connection, "online", 120)
+    wait_until(lambda: all(len(syncs_of(api, c)) == 1 and not connection_of(api, c)["syncing"] for c in connections),
+               "the first syncs", 120 * slowness())
+    fault(sim, "reset")
+    sim.control("DELETE", "/sim/stats")
+    for connection in connections:
+        start_sync(api, connection)
+    for connection in connections:
+        wait_status(api, connection, "offline", 120)
+    down = sim.control("GET", "/sim/stats")
+    assert down["concurrent_max"] <= 4, down
+    assert down["calls"] <= 40, "the host was hammered while it was down"
+    sim.control("DELETE", "/sim/stats")
+    sim.control("DELETE", "/sim/faults")
+    for connection in connections:
+        wait_status(api, connection, "online", 120)
+    wait_until(lambda: all(len(syncs_of(api, c)) == 3 for c in connections), "one sync each", 120 * slowness(), every=1)
+    wait_until(lambda: not any(connection_of(api, c)["syncing"] for c in connections), "their ends", 120 * slowness())
+    assert sim.control("GET", "/sim/stats")["concurrent_max"] <= 4
+    for connection in connections[::10]:
+        assert [s["trigger"] for s in syncs_of(api, connection)] == ["scheduled", "manual", "initial"]
+        wait_until(lambda c=connection: told(server, c) == ["connection.online", "connection.offline",
+                                                             "connection.online"], "the events", 30 * slowness())
+    ages = [instant(connection_of(api, c)["status_since"]) for c in connections]
+    assert (max(ages) - min(ages)).total_seconds() < 60 * slowness()

@@ -1,0 +1,575 @@
+/* tests/unit/health/probes_test.c: breakers, and who is probed when, in virtual time. */
+#include "../test.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "health/health.h"
+
+static const char HOST[] = "http://a.example:80";
+
+static pst_mono at_ms(int64_t ms)
+{
+    return (pst_mono){ms * PST_NS_PER_MS};
+}
+
+/* ---- breakers ---- */
+
+static enum pst_admission admit(struct pst_breakers *b, const char *connection, int64_t ms,
+                                enum pst_trial trial)
+{
+    struct pst_err err;
+    enum pst_admission out = PST_ADMIT_NOT_NOW;
+    assert_ok(pst_breakers_admit(b, at_ms(ms), HOST, pst_str_from(connection), trial, &out, &err));
+    return out;
+}
+
+static void ended(struct pst_breakers *b, const char *connection, enum pst_trial trial, int outcome)
+{
+    bool is_down = outcome < 0;
+    bool is_up = outcome > 0;
+    pst_breakers_ended(b, HOST, pst_str_from(connection), trial, is_down, is_up);
+}
+
+static void an_origin_is_away_when_several_connections_found_it_so(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_breakers *b = NULL;
+    assert_ok(pst_breakers_new(&b, 3, &err));
+    for (int i = 0; i < 10; i++)
+        ended(b, "conn_a", PST_TRIAL_NONE, -1);
+    assert_false(pst_breakers_is_away(b, HOST)); /* its own trouble, perhaps */
+    assert_int_equal(admit(b, "conn_b", 0, PST_TRIAL_NONE), PST_ADMIT);
+    ended(b, "conn_b", PST_TRIAL_NONE, -1);
+    assert_true(pst_breakers_is_away(b, HOST));
+    assert_int_equal(admit(b, "conn_c", 0, PST_TRIAL_NONE), PST_ADMIT_NOT_ORIGIN);
+    ended(b, "conn_a", PST_TRIAL_NONE, 0); /* neither up nor down */
+    assert_true(pst_breakers_is_away(b, HOST));
+    ended(b, "conn_a", PST_TRIAL_NONE, 1);
+    assert_false(pst_breakers_is_away(b, HOST));
+    assert_int_equal(admit(b, "conn_c", 0, PST_TRIAL_NONE), PST_ADMIT);
+    assert_int_equal(pst_breakers_count(b), 0);
+    /* An answer in between begins the count anew. */
+    ended(b, "conn_a", PST_TRIAL_NONE, -1);
+    ended(b, "conn_b", PST_TRIAL_NONE, -1);
+    ended(b, "conn_b", PST_TRIAL_NONE, 1);
+    ended(b, "conn_a", PST_TRIAL_NONE, -1);
+    assert_false(pst_breakers_is_away(b, HOST));
+    pst_breakers_free(b);
+    pst_breakers_free(NULL);
+}
+
+static void one_trial_at_a_time_is_let_through(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_breakers *b = NULL;
+    assert_ok(pst_breakers_new(&b, 3, &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", &err));
+    assert_true(pst_breakers_is_away(b, HOST));
+    assert_string_equal(pst_breakers_reason(b, PST_STR("conn_a")), "away");
+    assert_string_equal(pst_breakers_reason(b, PST_STR("conn_z")), "");
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT_NOT_NOW);
+    assert_int_equal(admit(b, "conn_b", 0, PST_TRIAL_EARLY), PST_ADMIT_NOT_NOW);
+    ended(b, "conn_a", PST_TRIAL_PROBE, -1);
+    assert_int_equal(admit(b, "conn_b", 10, PST_TRIAL_EARLY), PST_ADMIT);
+    ended(b, "conn_b", PST_TRIAL_EARLY, -1);
+    /* Who asks again and again is let through every five seconds; a probe that is due always. */
+    assert_int_equal(admit(b, "conn_b", 5009, PST_TRIAL_EARLY), PST_ADMIT_NOT_NOW);
+    assert_int_equal(admit(b, "conn_b", 5009, PST_TRIAL_PROBE), PST_ADMIT);
+    ended(b, "conn_b", PST_TRIAL_PROBE, -1);
+    assert_int_equal(admit(b, "conn_b", 10009, PST_TRIAL_EARLY), PST_ADMIT);
+    ended(b, "conn_b", PST_TRIAL_EARLY, 1);
+    /* The host is back; each connection is offline until it has answered itself. */
+    assert_false(pst_breakers_is_away(b, HOST));
+    assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_NONE), PST_ADMIT_NOT_CONNECTION);
+    assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_PROBE), PST_ADMIT);
+    ended(b, "conn_a", PST_TRIAL_PROBE, 1);
+    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, "why", &err));
+    assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_NONE), PST_ADMIT);
+    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, "why", &err));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_z"), false, "why", &err));
+    assert_int_equal(pst_breakers_count(b), 0);
+    /* 502 and foreign pages are the connection's alone. */
+    assert_ok(pst_breakers_restore(b, "", PST_STR("conn_a"), "away", &err));
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_NONE), PST_ADMIT_NOT_CONNECTION);
+    assert_int_equal(admit(b, "conn_b", 0, PST_TRIAL_NONE), PST_ADMIT);
+    pst_breakers_free(b);
+}
+
+static void a_trial_of_what_is_well_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_breakers *b = NULL;
+    assert_ok(pst_breakers_new(&b, 3, &err));
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_EARLY), PST_ADMIT);
+    ended(b, "conn_a", PST_TRIAL_EARLY, 1);
+    assert_int_equal(pst_breakers_count(b), 0);
+    /* A test of what is online, at a host that is away. */
+    ended(b, "conn_x", PST_TRIAL_NONE, -1);
+    ended(b, "conn_y", PST_TRIAL_NONE, -1);
+    ended(b, "conn_y", PST_TRIAL_NONE, -1);
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_EARLY), PST_ADMIT);
+    ended(b, "conn_a", PST_TRIAL_EARLY, -1);
+    assert_int_equal(pst_breakers_count(b), 1); /* the host */
+    pst_breakers_free(b);
+}
+
+static void calls_that_overlap_a_trial_do_not_end_it(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_breakers *b = NULL;
+    assert_ok(pst_breakers_new(&b, 3, &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", &err));
+    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", &err));
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
+    ended(b, "conn_c", PST_TRIAL_NONE, 1); /* it was under way before */
+    assert_false(pst_breakers_is_away(b, HOST));
+    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, "why", &err));
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_NONE), PST_ADMIT);
+    ended(b, "conn_a", PST_TRIAL_PROBE, 1);
+    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, "why", &err));
+    assert_int_equal(pst_breakers_count(b), 0);
+    /* A test that began before its connection went offline, at a host that has its troubles. */
+    ended(b, "conn_x", PST_TRIAL_NONE, -1);
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_EARLY), PST_ADMIT);
+    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), true, "why", &err));
+    ended(b, "conn_a", PST_TRIAL_EARLY, 0);
+    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
+    ended(b, "conn_a", PST_TRIAL_PROBE, 0);
+    pst_breakers_free(b);
+}
+
+static pst_code use_breakers(struct pst_breakers *b, struct pst_err *err)
+{
+    enum pst_admission out;
+    pst_code rc = pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", err);
+    if (rc == PST_OK)
+        rc = pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", err);
+    if (rc == PST_OK)
+        rc = pst_breakers_admit(b, at_ms(0), HOST, PST_STR("conn_c"), PST_TRIAL_EARLY, &out, err);
+    return rc;
+}
+
+static void breakers_without_memory_let_calls_through(void **state)
+{
+    (void)state;
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        struct pst_breakers *b = NULL;
+        int64_t live = pst_alloc_live();
+        pst_code rc = pst_breakers_new(&b, 3, &err);
+        if (rc == PST_OK)
+            rc = use_breakers(b, &err);
+        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+        if (rc == PST_OK) {
+            pst_breakers_ended(b, "http://b:80", PST_STR("conn_d"), PST_TRIAL_NONE, true, false);
+            assert_false(pst_breakers_is_away(b, "http://b:80"));
+        }
+        pst_breakers_free(b);
+        assert_int_equal(pst_alloc_live(), live);
+    }
+}
+
+/* ---- probes ---- */
+
+static const struct pst_backoff BACKOFF = {15000, 1800000};
+
+static struct pst_probe_item item(int64_t pk, int64_t version, int64_t probe_ms)
+{
+    return (struct pst_probe_item){
+        .connection_pk = pk,
+        .version = version,
+        .origin = HOST,
+        .is_origin = true,
+        .probe = probe_ms < 0 ? PST_MONO_NEVER : at_ms(probe_ms),
+        .tell = PST_MONO_NEVER,
+    };
+}
+
+static void put(struct pst_probes *p, int64_t now_ms, struct pst_probe_item i)
+{
+    struct pst_err err;
+    assert_ok(pst_probes_put(p, at_ms(now_ms), &i, &err));
+}
+
+static void a_probe_comes_when_it_is_due(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    assert_int_equal(pst_probes_next(p, at_ms(0), &wake).kind, PST_PROBE_NONE);
+    assert_int_equal(wake.ns, PST_MONO_NEVER.ns);
+    put(p, 0, item(1, 1, 100));
+    put(p, 0, item(2, 1, 50));
+    struct pst_probe_item third = item(3, 1, -1);
+    third.tell = at_ms(70);
+    third.origin = "";
+    put(p, 0, third);
+    assert_int_equal(pst_probes_count(p), 3);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(0), 1), 100);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(0), 3), -1);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(0), 4), -1);
+    assert_int_equal(pst_probes_next(p, at_ms(49), &wake).kind, PST_PROBE_NONE);
+    assert_int_equal(wake.ns, at_ms(50).ns);
+    struct pst_probe_task task = pst_probes_next(p, at_ms(50), &wake);
+    assert_int_equal(task.connection_pk, 2);
+    assert_int_equal(pst_probes_next(p, at_ms(69), &wake).kind, PST_PROBE_NONE);
+    put(p, 60, item(2, 1, 55)); /* not while it is probed */
+    assert_int_equal(pst_probes_next(p, at_ms(69), &wake).kind, PST_PROBE_NONE);
+    pst_probes_done(p, at_ms(69), 0, &task, 5000);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(69), 2), 5000);
+    task = pst_probes_next(p, at_ms(70), &wake);
+    assert_int_equal(task.kind, PST_PROBE_TELL);
+    assert_int_equal(task.connection_pk, 3);
+    pst_probes_done(p, at_ms(70), 0, &task, 5000);
+    assert_int_equal(pst_probes_next(p, at_ms(80), &wake).kind, PST_PROBE_NONE);
+    third.tell = PST_MONO_NEVER;
+    third.version = 2;
+    put(p, 80, third);
+    assert_int_equal(pst_probes_count(p), 2);
+    put(p, 80, item(1, 0, -1)); /* older than what is known */
+    assert_int_equal(pst_probes_count(p), 2);
+    put(p, 80, item(9, 1, -1));
+    pst_probes_remove(p, 1);
+    pst_probes_remove(p, 1);
+    pst_probes_remove(p, 2);
+    assert_int_equal(pst_probes_count(p), 0);
+    pst_probes_done(p, at_ms(90), 0, &task, 0);
+    pst_probes_free(p);
+    pst_probes_free(NULL);
+}
+
+static void what_ends_while_it_is_probed_is_forgotten_afterwards(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    put(p, 0, item(1, 1, 0));
+    struct pst_probe_task task = pst_probes_next(p, at_ms(0), &wake);
+    put(p, 0, item(1, 2, -1));
+    assert_int_equal(pst_probes_count(p), 1);
+    pst_probes_done(p, at_ms(1), 0, &task, 0);
+    assert_int_equal(pst_probes_count(p), 0);
+    /* Or not, when it fails again meanwhile, elsewhere. */
+    put(p, 0, item(1, 3, 0));
+    task = pst_probes_next(p, at_ms(0), &wake);
+    put(p, 0, item(1, 4, -1));
+    struct pst_probe_item moved = item(1, 5, 900);
+    moved.origin = "http://b.example:80";
+    put(p, 0, moved);
+    pst_probes_done(p, at_ms(1), 0, &task, 0);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(1), 1), 899);
+    moved.version = 6;
+    put(p, 1, moved);
+    put(p, 1, item(2, 1, 900));
+    pst_probes_free(p);
+}
+
+static void four_at_a_time_of_one_host(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    struct pst_probe_task tasks[4];
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    for (int64_t pk = 1; pk <= 10; pk++) {
+        struct pst_probe_item own = item(pk, 1, 0);
+        own.is_origin = false;
+        put(p, 0, own);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        tasks[i] = pst_probes_next(p, at_ms(0), &wake);
+        assert_int_equal(tasks[i].kind, PST_PROBE_CONTACT);
+    }
+    assert_int_equal(pst_probes_next(p, at_ms(0), &wake).kind, PST_PROBE_NONE);
+    assert_int_equal(wake.ns, at_ms(100).ns);
+    pst_probes_done(p, at_ms(50), 0, &tasks[0], 1000);
+    assert_int_equal(pst_probes_next(p, at_ms(100), &wake).kind, PST_PROBE_CONTACT);
+    assert_int_equal(pst_probes_next(p, at_ms(100), &wake).kind, PST_PROBE_NONE);
+    pst_probes_free(p);
+}
+
+/* ---- a host with many connections ---- */
+
+enum { MANY = 10000 };
+
+struct host {
+    struct pst_probes *p;
+    int64_t version[MANY + 1];
+    bool is_online[MANY + 1];
+    uint64_t seed;
+};
+
+static uint64_t draw(struct host *h)
+{
+    h->seed = h->seed * 6364136223846793005U + 1442695040888963407U;
+    return h->seed >> 16;
+}
+
+static void many_connections_of_a_dead_host_share_one_probe_and_come_back_in_turns(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    static struct host h;
+    h = (struct host){.seed = 1};
+    assert_ok(pst_probes_new(&h.p, &BACKOFF, &err));
+    for (int64_t pk = 1; pk <= MANY; pk++)
+        put(h.p, 0, item(pk, ++h.version[pk], (int64_t)(draw(&h) % 15000)));
+    pst_probes_origin(h.p, at_ms(0), draw(&h), HOST, true);
+    pst_probes_origin(h.p, at_ms(0), draw(&h), HOST, true);
+    pst_probes_origin(h.p, at_ms(0), draw(&h), "http://unknown:80", true);
+
+    /* Two hours of silence: each probe takes ten seconds. */
+    int64_t now = 0;
+    size_t probes = 0;
+    int64_t last = 0;
+    pst_mono wake;
+    while (now < 7200000) {
+        struct pst_probe_task task = pst_probes_next(h.p, at_ms(now), &wake);
+        if (task.kind == PST_PROBE_NONE) {
+            assert_true(wake.ns > at_ms(now).ns && wake.ns != PST_MONO_NEVER.ns);
+            now = wake.ns / PST_NS_PER_MS;
+            continue;
+        }
+        assert_true(task.connection_pk != last); /* by turns */
+        last = task.connection_pk;
+        probes++;
+        assert_int_equal(pst_probes_next(h.p, at_ms(now + 5000), &wake).kind, PST_PROBE_NONE);
+        assert_true(pst_probes_in_ms(h.p, at_ms(now), 5) >= 0);
+        now += 10000;
+        put(h.p, now, item(task.connection_pk, ++h.version[task.connection_pk], now + 900000));
+        pst_probes_done(h.p, at_ms(now), draw(&h), &task, 0);
+    }
+    assert_true(probes >= 6 && probes <= 40);
+
+    /* It is back. */
+    int64_t back = now;
+    size_t online = 0;
+    size_t most = 0;
+    struct {
+        struct pst_probe_task task;
+        int64_t ends;
+    } flying[8];
+    size_t in_flight = 0;
+    int64_t first = 0;
+    while (online < MANY) {
+        struct pst_probe_task task = pst_probes_next(h.p, at_ms(now), &wake);
+        if (task.kind == PST_PROBE_CONTACT) {
+            assert_true(in_flight < 4);
+            flying[in_flight].task = task;
+            flying[in_flight++].ends = now + 5;
+            most = in_flight > most ? in_flight : most;
+            assert_true(online > 0 || in_flight == 1);
+            continue;
+        }
+        if (in_flight == 0) {
+            assert_true(wake.ns != PST_MONO_NEVER.ns);
+            now = wake.ns / PST_NS_PER_MS;
+            continue;
+        }
+        now = flying[0].ends;
+        int64_t pk = flying[0].task.connection_pk;
+        assert_false(h.is_online[pk]);
+        h.is_online[pk] = true;
+        first = online++ ? first : now;
+        put(h.p, now, item(pk, ++h.version[pk], -1));
+        pst_probes_origin(h.p, at_ms(now), draw(&h), HOST, false);
+        pst_probes_done(h.p, at_ms(now), draw(&h), &flying[0].task, 0);
+        memmove(&flying[0], &flying[1], --in_flight * sizeof(flying[0]));
+    }
+    assert_int_equal(most, 4);
+    assert_true(first - back <= 1810000);
+    assert_true(now - first <= 60000);
+    assert_int_equal(pst_probes_count(h.p), 0);
+    pst_probes_free(h.p);
+}
+
+static void a_host_that_dies_again_while_it_comes_back_is_left_alone(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    for (int64_t pk = 1; pk <= 6; pk++)
+        put(p, 0, item(pk, 1, 0));
+    pst_probes_origin(p, at_ms(0), 0, HOST, true);
+    assert_int_equal(pst_probes_next(p, at_ms(0), &wake).kind, PST_PROBE_NONE);
+    struct pst_probe_task task = pst_probes_next(p, wake, &wake);
+    assert_int_equal(task.kind, PST_PROBE_CONTACT);
+    put(p, 2000, item(task.connection_pk, 2, -1));
+    pst_probes_origin(p, at_ms(2000), 0, HOST, false);
+    pst_probes_done(p, at_ms(2000), 0, &task, 0);
+    task = pst_probes_next(p, at_ms(2000), &wake);
+    assert_int_equal(task.kind, PST_PROBE_CONTACT);
+    put(p, 3000, item(task.connection_pk, 2, 9000)); /* failed */
+    pst_probes_origin(p, at_ms(3000), 5000, HOST, true);
+    pst_probes_done(p, at_ms(3000), 5000, &task, 0);
+    assert_int_equal(pst_probes_next(p, at_ms(3000), &wake).kind, PST_PROBE_NONE);
+    assert_true(wake.ns >= at_ms(4000).ns);
+    /* A busy answer does not double the wait; nobody left, nothing to do. */
+    task = pst_probes_next(p, wake, &wake);
+    assert_int_equal(task.kind, PST_PROBE_CONTACT);
+    pst_probes_done(p, at_ms(9000), 0, &task, 7000);
+    assert_int_equal(pst_probes_next(p, at_ms(15999), &wake).kind, PST_PROBE_NONE);
+    for (int64_t pk = 1; pk <= 6; pk++)
+        pst_probes_remove(p, pk);
+    assert_int_equal(pst_probes_next(p, at_ms(99999), &wake).kind, PST_PROBE_NONE);
+    assert_int_equal(wake.ns, PST_MONO_NEVER.ns);
+    pst_probes_free(p);
+}
+
+static void the_only_one_that_is_left_is_not_probed_twice_at_once(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    put(p, 0, item(1, 1, 0));
+    struct pst_probe_item own = item(2, 1, 0);
+    put(p, 0, own);
+    struct pst_probe_task first = pst_probes_next(p, at_ms(0), &wake);
+    struct pst_probe_task second = pst_probes_next(p, at_ms(0), &wake);
+    assert_int_equal(second.kind, PST_PROBE_CONTACT);
+    pst_probes_origin(p, at_ms(0), 0, HOST, true); /* both are under way */
+    pst_probes_done(p, at_ms(1), 0, &first, 0);
+    pst_probes_remove(p, first.connection_pk);
+    assert_int_equal(pst_probes_next(p, at_ms(100000), &wake).kind, PST_PROBE_NONE);
+    pst_probes_done(p, at_ms(100000), 0, &second, 0);
+    pst_probes_origin(p, at_ms(100001), 0, HOST, false);
+    struct pst_probe_task task = pst_probes_next(p, at_ms(100001), &wake);
+    assert_int_equal(task.connection_pk, second.connection_pk);
+    pst_probes_done(p, at_ms(100002), 0, &task, 0);
+    pst_probes_free(p);
+}
+
+static void whose_turn_it_is_while_its_event_is_told_waits(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    for (int64_t pk = 1; pk <= 2; pk++) {
+        struct pst_probe_item both = item(pk, 1, 0);
+        both.tell = at_ms(0);
+        both.step = 3; /* up to two minutes */
+        put(p, 0, both);
+    }
+    struct pst_probe_item other = item(3, 1, -1);
+    other.tell = at_ms(900000);
+    put(p, 0, other);
+    other = item(4, 1, 900000);
+    other.origin = "http://b.example:80";
+    put(p, 0, other);
+    other.version = 2;
+    put(p, 0, other);
+    pst_probes_origin(p, at_ms(0), 119000, HOST, true);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(0), 1), 120000);
+    assert_int_equal(pst_probes_in_ms(p, at_ms(0), 4), 900000);
+    struct pst_probe_task first = pst_probes_next(p, at_ms(1), &wake);
+    struct pst_probe_task second = pst_probes_next(p, at_ms(1), &wake);
+    assert_int_equal(first.kind, PST_PROBE_TELL);
+    assert_int_equal(second.kind, PST_PROBE_TELL);
+    assert_int_equal(pst_probes_next(p, at_ms(120000), &wake).kind, PST_PROBE_NONE);
+    assert_int_equal(wake.ns, at_ms(120100).ns);
+    struct pst_probe_item told = item(second.connection_pk, 2, 0);
+    put(p, 120000, told);
+    pst_probes_done(p, at_ms(120000), 0, &second, 5000);
+    struct pst_probe_task probe = pst_probes_next(p, at_ms(120100), &wake);
+    assert_int_equal(probe.kind, PST_PROBE_CONTACT);
+    assert_int_equal(probe.connection_pk, second.connection_pk);
+    /* It ends well, without the others being asked: nobody waits any more. */
+    put(p, 120200, item(probe.connection_pk, 3, -1));
+    put(p, 120200, item(first.connection_pk, 3, -1));
+    pst_probes_origin(p, at_ms(120200), 0, HOST, false);
+    pst_probes_done(p, at_ms(120200), 0, &probe, 1000);
+    pst_probes_done(p, at_ms(120200), 0, &first, 1000);
+    assert_int_equal(pst_probes_count(p), 2);
+    /* Away once more, with nobody to probe; then somebody comes. */
+    pst_probes_origin(p, at_ms(120300), 0, HOST, true);
+    other = item(3, 2, -1);
+    other.tell = at_ms(900000);
+    put(p, 120300, other);
+    put(p, 120300, item(5, 1, 125000));
+    assert_int_equal(pst_probes_in_ms(p, at_ms(120300), 5), 4700);
+    put(p, 120300, item(6, 1, 0));
+    assert_int_equal(pst_probes_in_ms(p, at_ms(120300), 6), 4700);
+    pst_probes_remove(p, 5);
+    pst_probes_remove(p, 6);
+    put(p, 130000, item(7, 1, 0));
+    assert_int_equal(pst_probes_next(p, at_ms(130000), &wake).connection_pk, 7);
+    pst_probes_free(p);
+}
+
+static void a_connection_without_a_host_is_probed_alone(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    struct pst_probe_item own = item(1, 1, 0);
+    own.origin = "";
+    put(p, 0, own);
+    struct pst_probe_task task = pst_probes_next(p, at_ms(0), &wake);
+    assert_int_equal(task.connection_pk, 1);
+    pst_probes_done(p, at_ms(10), 0, &task, 0);
+    pst_probes_free(p);
+}
+
+static void running_out_of_memory_changes_nothing(void **state)
+{
+    (void)state;
+    FOR_EACH_ALLOC_FAULT(i)
+    {
+        struct pst_err err;
+        struct pst_probes *p = NULL;
+        int64_t live = pst_alloc_live();
+        pst_code rc = pst_probes_new(&p, &BACKOFF, &err);
+        for (int64_t pk = 1; rc == PST_OK && pk <= 40; pk++) {
+            char host[32];
+            (void)snprintf(host, sizeof(host), "http://%lld:80", (long long)pk);
+            struct pst_probe_item own = item(pk, 1, pk);
+            own.origin = pk == 1 ? "" : host;
+            rc = pst_probes_put(p, at_ms(0), &own, &err);
+        }
+        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
+        pst_probes_free(p);
+        assert_int_equal(pst_alloc_live(), live);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_origin_is_away_when_several_connections_found_it_so),
+        cmocka_unit_test(one_trial_at_a_time_is_let_through),
+        cmocka_unit_test(a_trial_of_what_is_well_leaves_nothing_behind),
+        cmocka_unit_test(calls_that_overlap_a_trial_do_not_end_it),
+        cmocka_unit_test(breakers_without_memory_let_calls_through),
+        cmocka_unit_test(a_probe_comes_when_it_is_due),
+        cmocka_unit_test(whose_turn_it_is_while_its_event_is_told_waits),
+        cmocka_unit_test(a_connection_without_a_host_is_probed_alone),
+        cmocka_unit_test(what_ends_while_it_is_probed_is_forgotten_afterwards),
+        cmocka_unit_test(four_at_a_time_of_one_host),
+        cmocka_unit_test(many_connections_of_a_dead_host_share_one_probe_and_come_back_in_turns),
+        cmocka_unit_test(a_host_that_dies_again_while_it_comes_back_is_left_alone),
+        cmocka_unit_test(the_only_one_that_is_left_is_not_probed_twice_at_once),
+        cmocka_unit_test(running_out_of_memory_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
