@@ -206,7 +206,8 @@ static void an_outcome_is_the_delivery_and_an_attempt(void **state)
     third.tries.attempts = 2;
     record(w, &third, PST_DELIVERY_WAITING, 70, 0);
     record(w, &third, PST_DELIVERY_WAITING, 70, 0);
-    assert_read(w, pst_deliveries_get(w->reader, e, pst_id_str(&first.id), w->arena, &got, &w->err));
+    assert_read(w,
+                pst_deliveries_get(w->reader, e, pst_id_str(&first.id), w->arena, &got, &w->err));
     assert_int_equal(got.status, PST_DELIVERY_DELIVERED);
     assert_true(got.ended_at.us == at(7).us + 1500000 && got.tries.attempts == 2);
     assert_read(w, pst_deliveries_attempts(w->reader, first.pk, 10, w->arena, &a, &count, &w->err));
@@ -234,8 +235,9 @@ static void a_closed_breaker_makes_heads_due_spread_over_time(void **state)
         assert_int_equal(next(w, e, lane, 0, 1, &d), 1);
         record(w, d, PST_DELIVERY_WAITING, 5000, lane == 2 ? 4 : 0);
     }
-    assert_code(WRITE(w, pst_deliveries_hasten(w->writer, e, -1, 0, at(100), 3000, &behind, &w->err)),
-                PST_E_INVALID);
+    assert_code(
+        WRITE(w, pst_deliveries_hasten(w->writer, e, -1, 0, at(100), 3000, &behind, &w->err)),
+        PST_E_INVALID);
     assert_write(w, pst_deliveries_hasten(w->writer, e, -1, 3, at(100), 3000, &behind, &w->err));
     assert_int_equal(behind, 2);
     assert_read(w, pst_deliveries_lanes(w->reader, e, -1, 5, lanes, &count, &w->err));
@@ -255,7 +257,8 @@ static void a_closed_breaker_makes_heads_due_spread_over_time(void **state)
     int64_t loose = add_endpoint(w, 2, false);
     for (unsigned i = 11; i <= 13; i++)
         add_event(w, i, 0, i == 13 ? 50 : 7000);
-    assert_write(w, pst_deliveries_hasten(w->writer, loose, -1, 5, at(100), 2000, &behind, &w->err));
+    assert_write(w,
+                 pst_deliveries_hasten(w->writer, loose, -1, 5, at(100), 2000, &behind, &w->err));
     assert_int_equal(next(w, loose, PST_LANE_LOOSE, 0, 5, &d), 3);
     assert_true(d[0].tries.due_at.us == at(50).us && d[1].tries.due_at.us == at(100).us &&
                 d[2].tries.due_at.us == at(101).us);

@@ -9,8 +9,8 @@
 #include "os/thread.h"
 #include "store/store.h"
 
-/* Clocks are functions without a self. They go at a tenth of the speed, so that on a machine that is
- * busy nothing becomes due by itself. */
+/* Clocks are functions without a self. They go at a tenth of the speed, so that on a machine that
+ * is busy nothing becomes due by itself. */
 static _Atomic int64_t begin_ns, offset_ns, frozen_ns; /* frozen: 0 = they go */
 
 static pst_mono mono(void)
