@@ -255,6 +255,7 @@ int main(void)
         TEST(the_root_key_is_made_once_and_never_replaced),
         TEST(a_rotation_that_was_broken_off_is_finished),
         TEST(connections_may_go_where_the_options_say),
+        TEST(receivers_may_lie_where_their_option_says),
         TEST(nobody_is_sent_to_our_own_listener),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
