@@ -17,7 +17,7 @@ enum {
 
 /* ---- secrets ---- */
 
-static void drop_keys(struct pst_hook_endpoint *e)
+void pst_hook_endpoint_close(struct pst_hook_endpoint *e)
 {
     pst_hook_keys_drop(&e->keys);
     pst_secret_free(e->header_bytes);
@@ -105,7 +105,7 @@ bool pst_hook_endpoint_open(struct pst_hooks *h, struct pst_hook_endpoint *e)
     struct pst_err err;
     if (e->has_keys || open_keys(h, e, &err) == PST_OK)
         return true;
-    drop_keys(e);
+    pst_hook_endpoint_close(e);
     pst_log_err(PST_LOG_ERROR, "a webhook's secrets cannot be opened; it is left alone for a while",
                 &err, (const struct pst_log_field[]){PST_F_ID("webhook_id", &e->settings.id), {0}});
     pst_hook_heap_set(&h->timers, &e->timer, pst_mono_after_ms(h->now, SICK_S * 1000));
@@ -129,7 +129,7 @@ void pst_hook_endpoint_set_held(struct pst_hooks *h, struct pst_hook_endpoint *e
     e->is_held =
         !s->enabled || !pst_wall_is_none(s->deleted_at) || !pst_wall_is_none(s->health.disabled_at);
     if (e->is_held) {
-        drop_keys(e);
+        pst_hook_endpoint_close(e);
         pst_hook_lanes_drop(h, e);
     }
 }
@@ -144,7 +144,7 @@ static void take_settings(struct pst_hook_endpoint *e, const struct pst_endpoint
     if (is_same) {
         e->settings.health = health;
     } else {
-        drop_keys(e);
+        pst_hook_endpoint_close(e);
         keep_error(e);
         e->has_changed = e->was_disabled = false; /* what is still to be written is of before */
     }
@@ -198,7 +198,7 @@ void pst_hook_endpoint_free(struct pst_hooks *h, struct pst_hook_endpoint *e)
     leave_idle(h, e);
     pst_hook_heap_clear(&h->timers, &e->timer);
     pst_hook_table_remove(&h->endpoints, &e->node);
-    drop_keys(e);
+    pst_hook_endpoint_close(e);
     pst_arena_free(e->arena);
     pst_vec_fini(&e->open);
     pst_free(e);
@@ -208,10 +208,6 @@ void pst_hook_endpoint_rest(struct pst_hooks *h, struct pst_hook_endpoint *e)
 {
     if (e->lanes || e->refs > 0 || e->is_dirty || e->is_in_ring || e->is_scanned || e->is_idle)
         return;
-    if (e->is_held) {
-        pst_hook_endpoint_free(h, e);
-        return;
-    }
     e->prev_idle = h->newest_idle;
     *(h->newest_idle ? &h->newest_idle->next_idle : &h->oldest_idle) = e;
     h->newest_idle = e;

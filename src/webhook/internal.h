@@ -256,12 +256,13 @@ bool pst_hook_endpoint_may_send(struct pst_hooks *h, struct pst_hook_endpoint *e
 void pst_hook_endpoint_spend(struct pst_hooks *h, struct pst_hook_endpoint *e);
 /* Open its secrets, if they are not; false: they cannot be, and it is left alone for a while. */
 bool pst_hook_endpoint_open(struct pst_hooks *h, struct pst_hook_endpoint *e);
+void pst_hook_endpoint_close(struct pst_hook_endpoint *e); /* wipes them */
 /* Into the ring, when a lane of it can go on. */
 void pst_hook_endpoint_push(struct pst_hooks *h, struct pst_hook_endpoint *e);
 struct pst_hook_endpoint *pst_hook_endpoint_pop(struct pst_hooks *h);
 /* Its health changed. */
 void pst_hook_endpoint_touch(struct pst_hooks *h, struct pst_hook_endpoint *e, bool has_changed);
-/* Nothing may be left of it: an idle one is kept for a while, one that is held goes. */
+/* Nothing may be left of it: then it is kept for a while, without work. */
 void pst_hook_endpoint_rest(struct pst_hooks *h, struct pst_hook_endpoint *e);
 void pst_hook_endpoint_free(struct pst_hooks *h, struct pst_hook_endpoint *e);
 void pst_hook_endpoint_set_held(struct pst_hooks *h, struct pst_hook_endpoint *e);

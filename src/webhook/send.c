@@ -138,6 +138,8 @@ static enum pst_delivery_status step(struct pst_hooks *h, struct pst_hook_endpoi
     if (d.breaker_closed)
         e->hasten_after = PST_LANE_LOOSE;
     e->was_disabled = e->was_disabled || d.disabled;
+    if (!pst_wall_is_none(health->open_since))
+        pst_hook_endpoint_close(e); /* not needed for a while, and guarded memory is dear */
     pst_hook_endpoint_touch(h, e, !was_well || !is_success(o->status));
     return d.status;
 }

@@ -199,6 +199,25 @@ static void connections_may_go_where_the_options_say(void **state)
     pst_config_unref(s.config);
 }
 
+static void receivers_may_lie_where_their_option_says(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_settings s;
+    struct pst_egress egress;
+    struct pst_address address;
+    assert_true(pst_address_parse(&address, PST_STR("10.1.2.3")));
+    assert_ok(load(w, ARGS("--data-dir", "/d", "--webhook-ranges", "10.1.0.0/16"), &s, &err));
+    assert_ok(pst_start_egress(&egress, s.config, w->arena, &err));
+    pst_config_unref(s.config);
+    assert_true(pst_egress_allows(&egress, PST_ZONE_PUBLIC, &address, NULL));
+    assert_false(pst_egress_allows(&egress, PST_ZONE_SYSTEM, &address, NULL));
+    assert_ok(load(w, ARGS("--data-dir", "/d", "--webhook-ranges", "10.1"), &s, &err));
+    assert_code(pst_start_egress(&egress, s.config, w->arena, &err), PST_E_INVALID);
+    assert_string_equal(err.param, "webhook_ranges");
+    pst_config_unref(s.config);
+}
+
 static void nobody_is_sent_to_our_own_listener(void **state)
 {
     static const struct {
@@ -236,6 +255,7 @@ int main(void)
         TEST(the_root_key_is_made_once_and_never_replaced),
         TEST(a_rotation_that_was_broken_off_is_finished),
         TEST(connections_may_go_where_the_options_say),
+        TEST(receivers_may_lie_where_their_option_says),
         TEST(nobody_is_sent_to_our_own_listener),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

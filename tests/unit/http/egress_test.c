@@ -197,6 +197,23 @@ static void only_the_listed_private_range_is_reached(void **state)
     assert_false(allows(&e, PST_ZONE_PUBLIC, "10.20.0.1"));
 }
 
+static void each_zone_has_ranges_of_its_own(void **state)
+{
+    (void)state;
+    struct pst_range system;
+    struct pst_range public;
+    assert_true(pst_range_parse(&system, PST_STR("10.20.0.0/16")));
+    assert_true(pst_range_parse(&public, PST_STR("10.30.0.0/16")));
+    const struct pst_egress e = {
+        .ranges = {[PST_ZONE_SYSTEM] = &system, [PST_ZONE_PUBLIC] = &public},
+        .range_counts = {[PST_ZONE_SYSTEM] = 1, [PST_ZONE_PUBLIC] = 1}};
+    assert_true(allows(&e, PST_ZONE_SYSTEM, "10.20.0.1"));
+    assert_false(allows(&e, PST_ZONE_PUBLIC, "10.20.0.1"));
+    assert_true(allows(&e, PST_ZONE_PUBLIC, "10.30.0.1"));
+    assert_false(allows(&e, PST_ZONE_SYSTEM, "10.30.0.1"));
+    assert_false(allows(&e, PST_ZONE_PUBLIC, "169.254.169.254"));
+}
+
 static void a_wide_ipv6_range_does_not_open_private_ipv4(void **state)
 {
     (void)state;
@@ -346,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_address_ends_in_its_class),
         cmocka_unit_test(only_the_listed_private_range_is_reached),
+        cmocka_unit_test(each_zone_has_ranges_of_its_own),
         cmocka_unit_test(a_wide_ipv6_range_does_not_open_private_ipv4),
         cmocka_unit_test(own_addresses_are_refused_also_in_development),
         cmocka_unit_test(ports_of_other_services_are_refused),
