@@ -309,8 +309,8 @@ static void the_feed_tells_expired_from_ended(void **state)
     struct world *w = *state;
     char feed[256];
     bool left = true;
-    const struct pst_retention none = {PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE,
-                                       PST_WALL_NONE, PST_WALL_NONE};
+    const struct pst_retention none = {PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE, PST_WALL_NONE,
+                                       PST_WALL_NONE};
     struct pst_retention keep = none;
     struct run r = world_run(w, 1, PST_SYNC_FULL);
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, two, 1, "1", at(10)));
