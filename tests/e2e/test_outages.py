@@ -207,6 +207,8 @@ def test_records_of_what_is_offline_are_503_or_stale(offline, server, sim):
     for part in ("changes", "sync-status", "syncs", "entities", "history", "rejected"):
         api.get(f"/v1/connections/{connection}/{part}")
     assert api.get(f"/v1/connections/{connection}/sync-status")["outage"]["tries"] >= 3
+    shown = server.cli("status", connection).stdout
+    assert "Away since" in shown and "Next probe" in shown, shown
 
     for wish in ("stale-if-error", "stale-if-error=3600", "no-store, Stale-If-Error=\"3600\""):
         stale = api.call("GET", path, headers={"Cache-Control": wish})
