@@ -62,11 +62,21 @@ def create(server, token, sim, count, **settings):
     server.start()
 
 
+def look(server, watch):
+    """One point of the picture: seconds, connections offline, syncs that completed so far."""
+    offline, done = (number(server, f"SELECT count(*) FROM {what}") for what in (
+        "connection WHERE status = 'offline'", f"sync WHERE pk > {watch['after']} AND status = 'completed'"))
+    watch["series"].append((round(time.monotonic() - watch["begun"], 1), offline, done))
+    watch["peak"] = max(watch["peak"], server.memory())
+
+
 def wait_for(what, done, seconds, server, watch):
-    """Seconds until done(); memory is looked at meanwhile."""
+    """Seconds until done(); the server is looked at meanwhile."""
     begun = time.monotonic()
     while not done():
-        watch["peak"] = max(watch["peak"], server.memory())
+        if time.monotonic() - watch["looked"] > 1:
+            watch["looked"] = time.monotonic()
+            look(server, watch)
         if time.monotonic() - begun > seconds:
             raise SystemExit(f"waited {seconds} s for {what}")
         time.sleep(0.25)
@@ -100,7 +110,8 @@ def spent(server):
 
 def measure(options, place, state):
     sim, server = state
-    count, watch = options.connections, {"peak": 0}
+    count = options.connections
+    watch = {"peak": 0, "series": [], "begun": time.monotonic(), "looked": 0, "after": 0}
     status = "SELECT count(*) FROM connection WHERE status = '{}'"
     # The first reads, so that what follows are incremental ones.
     wait_for("the first reads", lambda: number(server, "SELECT count(*) FROM stream WHERE last_success_at > 0") == count,
@@ -109,6 +120,7 @@ def measure(options, place, state):
     sim.control("POST", "/sim/faults", json={"kind": "reset"})
     sim.control("DELETE", "/sim/stats")
     cpu = spent(server)
+    watch.update(series=[], begun=time.monotonic(), after=before)
     offline_s = wait_for("all to be offline", lambda: number(server, status.format("offline")) == count, 3600, server, watch)
     wait_for("the dark", lambda t=time.monotonic(): time.monotonic() - t > options.dark, 7200, server, watch)
     down, down_cpu = sim.control("GET", "/sim/stats"), spent(server) - cpu
@@ -117,6 +129,7 @@ def measure(options, place, state):
     dark_s = offline_s + options.dark
     failed = number(server, f"SELECT count(*) FROM sync WHERE pk > {before} AND status = 'failed'")
     ended = number(server, "SELECT max(pk) FROM sync")
+    watch["after"], back_at = ended, time.monotonic() - watch["begun"]
     sim.control("DELETE", "/sim/stats")
     cpu = spent(server)
     sim.control("DELETE", "/sim/faults")
@@ -127,12 +140,15 @@ def measure(options, place, state):
         3600, server, watch)
     back, back_cpu = sim.control("GET", "/sim/stats"), spent(server) - cpu
     back_s = first_s + online_s + caught_s
+    look(server, watch)
+    series = watch["series"]
     wait_for("the events", lambda: number(server, "SELECT count(*) FROM outage WHERE told <> 'online'") == 0, 900, server, watch)
     events = events_per_connection(server)
     wrong = sum(n for (kind, times), n in events.items() if times != 1)
     seen = sum(n for (kind, times), n in events.items() if kind in STATUS_EVENTS and times == 1)
     return [
-        Figure("until all are offline", offline_s, "s", group="down", extra={"schedule": options.schedule}),
+        Figure("until all are offline", offline_s, "s", group="down",
+               extra={"schedule": options.schedule, "series": series, "back_at": back_at, "connections": count}),
         Figure("one connection, first failure to offline, at most", found, "s", goal=at_most(60), group="down"),
         Figure("calls that the dead host got", down["calls"], "calls", group="down", extra={"seconds": dark_s}),
         Figure("calls at a time, at most", down["concurrent_max"], "calls", goal=at_most(4), group="down"),
@@ -149,3 +165,42 @@ def measure(options, place, state):
         Figure("events too many or too few", wrong + max(0, 2 * count - seen), "events", goal=at_most(0), group="events"),
         Figure("memory of the server, at most", watch["peak"] / 2**20, "MiB"),
     ]
+
+
+# ---- the picture ---------------------------------------------------------------------------------
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 260, 60, 30, 24
+
+
+def pictures(result):
+    """Connections that are offline, and those that were caught up, over time."""
+    extra = result["figures"][0]["extra"][0]
+    series, count, back = extra["series"], extra["connections"], extra["back_at"]
+    end = series[-1][0]
+
+    def x(seconds):
+        return LEFT + (WIDTH - LEFT - 10) * seconds / end
+
+    def y(number_of):
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * min(1, number_of / count)
+
+    def line(column, colour, since=0):
+        points = " ".join(f"{x(point[0]):.1f},{y(point[column]):.1f}" for point in series if point[0] >= since)
+        return f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>'
+
+    def words(left, top, text, anchor="middle", colour="#333"):
+        return (f'<text x="{left:.1f}" y="{top:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="12" '
+                f'font-family="sans-serif">{text}</text>')
+
+    ticks = [second for second in range(0, int(end) + 1, 60 if end < 1200 else 300)]
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+             f'aria-label="Connections offline and caught up over time">',
+             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
+             *[words(x(t), HEIGHT - 10, f"{t} s") for t in ticks],
+             *[f'<line x1="{LEFT}" x2="{WIDTH - 10}" y1="{y(n):.1f}" y2="{y(n):.1f}" stroke="#ddd"/>'
+               + words(LEFT - 6, y(n) + 4, f"{n:,.0f}", "end") for n in (0, count / 2, count)],
+             f'<line x1="{x(back):.1f}" x2="{x(back):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#888" '
+             'stroke-dasharray="4 3"/>', words(x(back), 16, "the host is back"),
+             line(1, "#c0392b"), words(x(back * 0.5) - 8, y(count * 0.62), "offline", "end", "#c0392b"),
+             line(2, "#2471a3", back), words(x(end) - 4, y(count * 0.5), "caught up", "end", "#2471a3"), "</svg>"]
+    return {"outages-storm.svg": "\n".join(parts) + "\n"}

@@ -169,6 +169,13 @@ static const struct pst_column one_fields[] = {
     {"Next run", "next_run_at", PST_COLUMN_TIME, 0},
 };
 
+/* Of one that is offline. */
+static const struct pst_column outage_fields[] = {
+    {"Away since", "outage.since", PST_COLUMN_TIME, 0},
+    {"Tries", "outage.tries", PST_COLUMN_NUMBER, 0},
+    {"Next probe", "outage.next_probe_at", PST_COLUMN_TIME, 0},
+};
+
 static const struct pst_column entity_columns[] = {
     {"ENTITY", "entity", PST_COLUMN_TEXT, 24},
     {"STATUS", "status", PST_COLUMN_TEXT, 12},
@@ -197,6 +204,8 @@ static pst_code show_one(struct pst_cli *cli, struct pst_err *err)
         return PST_OK;
     }
     pst_print_fields(reply.root, one_fields, PST_COUNT(one_fields));
+    if (yyjson_is_obj(pst_value_at(reply.root, "outage")))
+        pst_print_fields(reply.root, outage_fields, PST_COUNT(outage_fields));
     yyjson_arr_foreach(pst_value_at(reply.root, "entities"), i, n, item)
     {
         if (count < PST_COUNT(items))

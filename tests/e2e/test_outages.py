@@ -139,6 +139,25 @@ def test_an_outage_is_found_told_once_and_caught_up_once(connected, server, sim,
         ["online", "offline", "online", "pending"]
 
 
+@pytest.mark.parametrize("url", ["http://no.such.invalid", "http://127.0.0.1:14999", "https://127.0.0.1:{port}"],
+                         ids=["name", "port", "tls"])
+def test_a_system_that_never_answered_is_told_offline_once(server, sim, url):
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="7d", entities=["items"],
+                            config={"base_url": url.format(port=sim.port), "time_zone": sim.zone})
+    wait_status(api, connection, "offline", 60)
+    assert wait_sync(api, connection)["status"] == "failed"
+    tries = connection_of(api, connection)["outage"]["tries"]
+    wait_until(lambda: connection_of(api, connection)["outage"]["tries"] > tries, "a probe", 30 * slowness())
+    assert told(server, connection) == ["connection.offline"]
+    assert [h["status"] for h in api.get(f"/v1/connections/{connection}/history")["data"]] == ["offline", "pending"]
+    # Another address is another system.
+    api.patch(f"/v1/connections/{connection}", {
+        "config": {"base_url": sim.url}, "credentials": {"username": sim.USER, "password": sim.PASSWORD}})
+    wait_status(api, connection, "online")
+    wait_until(lambda: told(server, connection) == ["connection.offline", "connection.online"], "the event", 10)
+
+
 def test_a_moment_of_weakness_is_no_outage(connected, server, sim):
     api, connection = connected
     for kind in ("reset", "503"):
@@ -188,6 +207,8 @@ def test_records_of_what_is_offline_are_503_or_stale(offline, server, sim):
     for part in ("changes", "sync-status", "syncs", "entities", "history", "rejected"):
         api.get(f"/v1/connections/{connection}/{part}")
     assert api.get(f"/v1/connections/{connection}/sync-status")["outage"]["tries"] >= 3
+    shown = server.cli("status", connection).stdout
+    assert "Away since" in shown and "Next probe" in shown, shown
 
     for wish in ("stale-if-error", "stale-if-error=3600", "no-store, Stale-If-Error=\"3600\""):
         stale = api.call("GET", path, headers={"Cache-Control": wish})

@@ -154,6 +154,49 @@ static void a_run_before_the_start_within_the_interval_owes_nothing(void **state
     pst_sched_free(w.sched);
 }
 
+static void what_is_owed_is_run_once(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    struct pst_sched_event put = every(1, 7 * DAY / 1000);
+    assert_false(pst_sched_is_running(w.sched, 1));
+    tell(&w, put);
+    pass(&w, HOUR, true);
+    size_t before = w.ran_count;
+    put.paused = true;
+    tell(&w, put);
+    put.paused = false;
+    put.owed = true; /* between two ticks */
+    tell(&w, put);
+    pass(&w, MIN, false);
+    assert_int_equal(w.ran_count, before + 1);
+    assert_int_equal(w.ran[before].run.kind, PST_RUN_SCHEDULED);
+    assert_true(pst_sched_is_running(w.sched, 1));
+    /* Owed while one is going on: behind it. */
+    put.owed = false;
+    tell(&w, put);
+    put.owed = true;
+    tell(&w, put);
+    pass(&w, MIN, false);
+    assert_int_equal(w.ran_count, before + 1);
+    finish(&w, 1);
+    pass(&w, MIN, false);
+    assert_int_equal(w.ran_count, before + 2);
+    finish(&w, 1);
+    assert_false(pst_sched_is_running(w.sched, 1));
+    put.owed = false;
+    tell(&w, put);
+    pass(&w, DAY, true);
+    assert_int_equal(w.ran_count, before + 2);
+    /* Nothing else changed. */
+    put.owed = true;
+    tell(&w, put);
+    pass(&w, MIN, true);
+    assert_int_equal(w.ran_count, before + 3);
+    pst_sched_free(w.sched);
+}
+
 static void paused_connections_wait(void **state)
 {
     (void)state;
@@ -654,6 +697,7 @@ int main(void)
         cmocka_unit_test(a_long_run_is_never_overlapped_and_owes_one),
         cmocka_unit_test(days_off_are_one_run),
         cmocka_unit_test(a_run_before_the_start_within_the_interval_owes_nothing),
+        cmocka_unit_test(what_is_owed_is_run_once),
         cmocka_unit_test(paused_connections_wait),
         cmocka_unit_test(a_changed_schedule_owes_nothing_of_the_old_one),
         cmocka_unit_test(every_part_of_a_cron_expression_is_part_of_the_schedule),
