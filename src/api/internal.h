@@ -18,6 +18,7 @@
 #include "health/health.h"
 #include "store/endpoints.h"
 #include "store/incidents.h"
+#include "http/http.h"
 #include "store/records.h"
 #include "store/rejected.h"
 #include "store/requests.h"
@@ -261,6 +262,9 @@ pst_code pst_api_limit_connection(struct pst_api_call *call, struct pst_err *err
 pst_code pst_api_limit_failure(struct pst_api_call *call, struct pst_err *err);
 /* RateLimit-Policy and RateLimit of what was counted for the call. */
 void pst_api_put_limits(const struct pst_api_call *call, struct pst_response *res);
+/* What the address counts as, never 0: an IPv4 address by itself; of an IPv6 one the network (/64),
+ * since whoever has one address of it has them all. */
+uint64_t pst_api_address_key(const struct pst_address *a);
 const char *pst_api_limit_name(enum pst_api_limit limit); /* "key": the policy */
 pst_code pst_api_limits_init(struct pst_api *api, struct pst_err *err);
 void pst_api_limits_fini(struct pst_api *api);

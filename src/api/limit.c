@@ -76,8 +76,7 @@ pst_code pst_api_limit_connection(struct pst_api_call *call, struct pst_err *err
     return refuse(PST_API_LIMIT_CONNECTION, rate, "requests for this connection", err);
 }
 
-/* An IPv4 address; of an IPv6 one the network, since its owner has all addresses in it. */
-static uint64_t key_of(const struct pst_address *a)
+uint64_t pst_api_address_key(const struct pst_address *a)
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
     size_t from = memcmp(a->ip, mapped, sizeof(mapped)) == 0 ? sizeof(mapped) : 0;
@@ -97,7 +96,7 @@ pst_code pst_api_limit_failure(struct pst_api_call *call, struct pst_err *err)
     if (presented == 0 || call->req->peer.local ||
         !pst_address_parse(&address, pst_str_from(call->req->peer.address)))
         return err->code;
-    if (take(call, PST_API_LIMIT_ADDRESS, key_of(&address), &rate))
+    if (take(call, PST_API_LIMIT_ADDRESS, pst_api_address_key(&address), &rate))
         return err->code;
     return refuse(PST_API_LIMIT_ADDRESS, &rate, "failed authentications from this address", err);
 }

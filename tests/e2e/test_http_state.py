@@ -14,7 +14,7 @@ from http_requests import Request, request, steady_requests
 FULL = os.environ.get("PST_SIZE", "ci") == "full"
 SEQUENCES = 2000 if FULL else 150
 LONGEST = 12
-VARYING = re.compile(rb"req_[0-9a-z]{26}|\r\nDate: [^\r]+")
+VARYING = re.compile(rb"req_[0-9a-z]{26}|\r\n(?:Date|RateLimit): [^\r]+")
 
 
 def plain(answer):

@@ -299,6 +299,55 @@ static void the_description_is_json_with_all_paths(void **state)
         pst_json_get(paths, PST_STR("/v1/connections/{connection_id}/purchase-orders")));
 }
 
+static uint64_t key_of(const char *text)
+{
+    struct pst_address a;
+    assert_true(pst_address_parse(&a, pst_str_from(text)));
+    return pst_api_address_key(&a);
+}
+
+static void an_address_is_limited_by_itself_or_by_its_network(void **state)
+{
+    (void)state;
+    static const char *const different[] = {
+        "192.0.2.1",   "192.0.2.2",       "0.0.0.0",     "255.255.255.255", "::1",
+        "2001:db8::1", "2001:db8:0:1::1", "2001:db9::1", "fe80::1",
+    };
+    for (size_t i = 0; i < PST_COUNT(different); i++) {
+        assert_true(key_of(different[i]) != 0);
+        for (size_t k = 0; k < i; k++)
+            assert_true(key_of(different[i]) != key_of(different[k]));
+    }
+    assert_true(key_of("2001:db8::1") == key_of("2001:db8::ffff:ffff:ffff:ffff"));
+    assert_true(key_of("::ffff:192.0.2.1") == key_of("192.0.2.1"));
+}
+
+/* The header lines, as they are sent. */
+static const char *limits_of(const struct pst_api_call *call)
+{
+    static char text[512];
+    struct pst_response res = {.head = {.max = 1000}};
+    pst_api_put_limits(call, &res);
+    assert_true(pst_str_copy(text, sizeof(text), pst_buf_str(&res.head)));
+    pst_buf_fini(&res.head);
+    return text;
+}
+
+static void what_is_left_is_told_of_what_was_counted(void **state)
+{
+    (void)state;
+    struct pst_api_call call = {0};
+    assert_string_equal(limits_of(&call), "");
+    call.rates[PST_API_LIMIT_CONNECTION] = (struct pst_rate){.quota = 10, .left = 0, .full_s = 60};
+    assert_string_equal(limits_of(&call), "RateLimit-Policy: \"connection\";q=10;w=60\r\n"
+                                          "RateLimit: \"connection\";r=0;t=60\r\n");
+    call.rates[PST_API_LIMIT_KEY] =
+        (struct pst_rate){.quota = PST_RATE_QUOTA_MAX, .left = 9999999, .full_s = 1};
+    assert_string_equal(limits_of(&call),
+                        "RateLimit-Policy: \"key\";q=10000000;w=60, \"connection\";q=10;w=60\r\n"
+                        "RateLimit: \"key\";r=9999999;t=1, \"connection\";r=0;t=60\r\n");
+}
+
 static void options_that_are_missing_are_refused(void **state)
 {
     (void)state;
@@ -320,6 +369,8 @@ int main(void)
         cmocka_unit_test(every_code_makes_a_whole_problem),
         cmocka_unit_test(every_operation_is_described_and_leads_to_a_schema),
         cmocka_unit_test(the_description_is_json_with_all_paths),
+        cmocka_unit_test(an_address_is_limited_by_itself_or_by_its_network),
+        cmocka_unit_test(what_is_left_is_told_of_what_was_counted),
         cmocka_unit_test(options_that_are_missing_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
