@@ -154,7 +154,7 @@ static void add_model(struct pst_buf *b)
 
 pst_code pst_api_get_docs(struct pst_api_call *call, struct pst_err *err)
 {
-    static const char *const tags[] = {"Records", "Connections", "Syncs",
+    static const char *const tags[] = {"Records", "Connections", "Syncs",  "Requests",
                                        "Access",  "Operator",    "Service"};
     (void)err;
     struct pst_buf *b = &call->res->body;
