@@ -171,8 +171,8 @@ static void add_events(struct pst_buf *b)
 
 pst_code pst_api_get_docs(struct pst_api_call *call, struct pst_err *err)
 {
-    static const char *const tags[] = {"Records", "Connections", "Syncs",  "Webhooks",
-                                       "Access",  "Operator",    "Service"};
+    static const char *const tags[] = {"Records",  "Connections", "Syncs",    "Webhooks",
+                                       "Requests", "Access",      "Operator", "Service"};
     (void)err;
     struct pst_buf *b = &call->res->body;
     begin_page(call, "Penstock API");

@@ -20,7 +20,8 @@ STRANGERS = {"connection_id": "conn_01m85gjr84fn2tvxyf0ejj4x3j", "sync_id": "syn
              "record_id": "rec_01m85gjr84fn2tvxyf0ejj4x3j", "key_id": "key_01m85gjr84fn2tvxyf0ejj4x3j",
              "organization_id": "org_01m85gjr84fn2tvxyf0ejj4x3j", "code": "nothing",
              "webhook_id": "whk_01m85gjr84fn2tvxyf0ejj4x3j", "delivery_id": "dlv_01m85gjr84fn2tvxyf0ejj4x3j",
-             "event_id": "evt_01m85gjr84fn2tvxyf0ejj4x3j"}
+             "event_id": "evt_01m85gjr84fn2tvxyf0ejj4x3j", "request_id": "req_01m85gjr84fn2tvxyf0ejj4x3j",
+             "incident_id": "inc_01m85gjr84fn2tvxyf0ejj4x3j"}
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +145,10 @@ def test_every_entity_has_its_paths(world):
 
 def own_ids(world):
     record = world.mine.get(f"{world.base}/suppliers", params={"limit": 1})["data"][0]
-    return {"connection_id": world.connection, "sync_id": world.sync, "record_id": record["id"],
-            "key_id": world.keys["viewer"]["id"], "organization_id": "", "code": "not-found", **world.hook}
+    request = world.mine.call("GET", f"{world.base}/suppliers?limit=0").headers["X-Request-Id"]
+    return {"request_id": request, "incident_id": "", "connection_id": world.connection, "sync_id": world.sync,
+            "record_id": record["id"], "key_id": world.keys["viewer"]["id"], "organization_id": "",
+            "code": "not-found", **world.hook}
 
 
 def test_every_get_answers_what_openapi_says(world):
@@ -235,7 +238,9 @@ def test_a_key_with_one_letter_changed_is_refused(world):
 
 def test_ids_of_another_organization_are_like_none_at_all(world):
     """Every operation with an id in its path, with ids that exist but are not ours."""
-    foreign = {**world.foreign_hook, "connection_id": world.foreign, "sync_id": world.foreign_sync,
+    request = world.other.call("GET", f"/v1/connections/{world.foreign}/suppliers?limit=0").headers["X-Request-Id"]
+    foreign = {**world.foreign_hook, "request_id": request, "incident_id": "x", "connection_id": world.foreign,
+               "sync_id": world.foreign_sync,
                "key_id": world.other.get("/v1/keys")["data"][0]["id"], "code": "x", "organization_id": "x",
                "record_id": world.other.get(f"/v1/connections/{world.foreign}/suppliers")["data"][0]["id"]}
     for path, method, operation in operations(world.spec):
@@ -246,7 +251,8 @@ def test_ids_of_another_organization_are_like_none_at_all(world):
             for ids in (foreign, STRANGERS):
                 response = caller.call(method, target_of(path, ids), **body_for(operation))
                 text = response.text.replace(response.headers["X-Request-Id"], "")
-                answers.append((response.status_code, re.sub(r"(conn|sync|rec|key|whk|dlv|evt)_\w{26}", "ID", text)))
+                answers.append((response.status_code,
+                                re.sub(r"(conn|sync|rec|key|whk|dlv|evt|req)_\w{26}", "ID", text)))
             assert answers[0] == answers[1], (method, path)
             assert answers[0][0] == (404 if caller is world.mine else answers[0][0]), (method, path, answers)
             assert answers[0][0] in (403, 404), (method, path, answers)

@@ -33,6 +33,7 @@ static void headers_are_read_strictly(void **state)
         {"00-" ID "-00F067AA0BA902B7-01", false},
         {"00-" ID "-" PARENT "-0G", false},
         {"00-" ID "-" PARENT "-g0", false},
+        {"00-" ID "-" PARENT "- 0", false},
         {"00-00000000000000000000000000000000-" PARENT "-01", false},
         {"00-" ID "-0000000000000000-01", false},
         {"00-" ID "f-" PARENT "-01", false},
@@ -78,6 +79,8 @@ static void a_state_that_does_not_fit_is_left_out(void **state)
     assert_true(pst_trace_parse(&t, parent, pst_str_from(longest)));
     assert_int_equal(strlen(t.state), PST_TRACESTATE_MAX);
     assert_true(pst_trace_parse(&t, parent, PST_STR("a=b\r\nX: y")));
+    assert_string_equal(t.state, "");
+    assert_true(pst_trace_parse(&t, parent, PST_STR("a=\x7F")));
     assert_string_equal(t.state, "");
     assert_true(pst_trace_parse(&t, parent, PST_STR("a=\xC3\xA4")));
     assert_string_equal(t.state, "");
