@@ -141,7 +141,7 @@ def measure(options, place, state):
     back, back_cpu = sim.control("GET", "/sim/stats"), spent(server) - cpu
     back_s = first_s + online_s + caught_s
     look(server, watch)
-    series = watch["series"]
+    series = list(watch["series"])
     wait_for("the events", lambda: number(server, "SELECT count(*) FROM outage WHERE told <> 'online'") == 0, 900, server, watch)
     events = events_per_connection(server)
     wrong = sum(n for (kind, times), n in events.items() if times != 1)
@@ -176,7 +176,8 @@ def pictures(result):
     """Connections that are offline, and those that were caught up, over time."""
     extra = result["figures"][0]["extra"][0]
     series, count, back = extra["series"], extra["connections"], extra["back_at"]
-    end = series[-1][0]
+    end = next((at for at, _, done in series if at > back and done >= count), series[-1][0])
+    series = [point for point in series if point[0] <= end]
 
     def x(seconds):
         return LEFT + (WIDTH - LEFT - 10) * seconds / end
