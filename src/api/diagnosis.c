@@ -163,7 +163,8 @@ static pst_code look_at_others(struct inquiry *q, const char *origin, struct pst
             count_peer(&e->host, &q->own_host, is_own, s->is_failing);
         if (s->is_same_connector)
             count_peer(&e->connector, &q->own_connector, is_own, s->is_failing);
-        q->elsewhere = q->elsewhere || (s->is_same_connector && !is_own && s->is_failing);
+        bool is_others = !is_own && s->organization_pk != q->connection.organization_pk;
+        q->elsewhere = q->elsewhere || (s->is_same_connector && is_others && s->is_failing);
         is_listed = is_listed || s->connection_pk == q->connection.pk;
     }
     /* Its first calls may not be stored yet. */

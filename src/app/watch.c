@@ -142,11 +142,13 @@ static const char *text_of(const struct pst_detection *d)
                                               : "Connections work again; what was missed is read.";
     switch (d->reach) {
     case PST_REACH_HOST:
-        return "Several connections to the same system fail at the same time. Its data is served "
-               "from the copy; syncs go on by themselves as soon as it answers.";
+        return "Several connections to the same system fail at the same time. It is tried again "
+               "and "
+               "again; as soon as it answers, syncs go on by themselves and read what was missed.";
     case PST_REACH_CONNECTOR:
-        return "Connections to several systems of the same kind fail at the same time. Their data "
-               "is served from the copy; syncs go on by themselves as soon as they answer.";
+        return "Connections to several systems of the same kind fail at the same time. They are "
+               "tried again and again; as soon as they answer, syncs go on by themselves and read "
+               "what was missed.";
     case PST_REACH_PENSTOCK:
     case PST_REACH_NONE:
         break;

@@ -234,7 +234,7 @@ void pst_web_draw_html(struct pst_buf *b, const struct pst_board *board)
 {
     pst_buf_add_lit(b, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
                        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-                       "<meta http-equiv=\"refresh\" content=\"60\"><title>");
+                       "<title>");
     put_z(b, pst_web_headline(pst_web_overall(board)));
     pst_buf_add_lit(b, " - Status</title><link rel=\"alternate\" type=\"application/atom+xml\" "
                        "title=\"Incidents\" href=\"/status.atom\"><style>");
