@@ -565,6 +565,13 @@ static void failed_allocations_are_reported_and_nothing_leaks(void **state)
         if (code != PST_OK && !pst_alloc_failed())
             fail_msg("%s", s.err.msg);
         end(&s);
+        /* A library may have taken it for the system's failure, which the gate remembers until the
+         * system answers. */
+        if (pst_alloc_failed() && pst_alloc_live() != live) {
+            begin(&s);
+            assert_int_equal(fetch(&s, stream, OPEN, "", 5, &page), PST_OK);
+            end(&s);
+        }
         assert_int_equal(pst_alloc_live(), live);
     }
 }
