@@ -53,14 +53,14 @@ CHECK = [
     ("conformance", "database and connector suites", meson("dev", "--suite", "conformance"), "meson", 180, False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
     ("unit-asan", "unit tests under ASan and UBSan", meson("asan", "--timeout-multiplier", "3"), "meson", 300, False),
-    ("e2e", "end to end, against the real programs", pytest("dev"), "pytest", 480, False),
+    ("e2e", "end to end, against the real programs", pytest("dev"), "pytest", 600, False),
 ]
 PROVE = [
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
     ("analyze", "gcc's analyzer, cppcheck, clang's analyzer", ([PYTHON, "tools/analyze.py"], {}), "line", 1200,
      False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
-    ("e2e-asan", "end to end under ASan and UBSan", pytest("asan"), "pytest", 900, False),
+    ("e2e-asan", "end to end under ASan and UBSan", pytest("asan"), "pytest", 1200, False),
     ("coverage", "lines and branches that no test reaches", ([PYTHON, "tools/coverage.py"], {}), "line", 1200, False),
     ("build-tsan", "build with TSan", build("tsan"), "one", 600, True),
     ("unit-tsan", "unit tests under TSan", meson("tsan", "--timeout-multiplier", "5"), "meson", 400, False),
