@@ -113,7 +113,7 @@ struct pst_hook_lane {
     bool is_ready; /* in the endpoint's list of lanes that can go on */
     bool is_drained; /* the store had no more when it was asked */
     bool is_due; /* has waited: the clock is not asked again */
-    bool must_commit; /* goes on from the store, so not before its outcomes are there */
+    bool must_commit; /* goes on only when its outcomes are in the store */
     bool must_look; /* the same from the beginning: older ones may wait again */
 };
 
@@ -163,6 +163,7 @@ struct pst_hook_attempt {
     struct pst_hook_lane *lane;
     struct pst_hook_batch *batch;
     const struct pst_delivery *delivery; /* in batch */
+    int64_t version; /* of the endpoint's settings */
     pst_wall at;
     pst_mono begin;
     bool is_slow;

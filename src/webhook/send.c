@@ -115,6 +115,23 @@ static enum pst_delivery_status step_sample(struct pst_delivery_tries *tries,
     return is_success(o->status) ? PST_DELIVERY_DELIVERED : PST_DELIVERY_FAILED;
 }
 
+/* The endpoint is still what the attempt was made to. */
+static bool is_current(const struct pst_hook_attempt *a)
+{
+    return a->version == a->endpoint->settings.version;
+}
+
+/* An outcome of what a user has changed since says how the delivery goes on, and nothing about the
+ * endpoint. */
+static enum pst_delivery_status step_stale(struct pst_hooks *h, const struct pst_hook_endpoint *e,
+                                           struct pst_delivery_tries *tries,
+                                           const struct pst_hook_outcome *o, pst_wall now)
+{
+    struct pst_endpoint_health health = e->settings.health;
+    return pst_hook_step(&health, tries, e->settings.horizon_ms, o, now, h->options.random())
+        .status;
+}
+
 static enum pst_delivery_status step(struct pst_hooks *h, struct pst_hook_endpoint *e,
                                      struct pst_delivery_tries *tries,
                                      const struct pst_hook_outcome *o, pst_wall now)
@@ -164,6 +181,14 @@ static void stand_still(struct pst_hooks *h, struct pst_hook_lane *lane, pst_wal
     pst_hook_lane_wait(h, lane, due);
 }
 
+/* Where it stood is not known to the store before the commit: sent after a crash, the next one would
+ * have overtaken this one. */
+static void give_up(struct pst_hooks *h, struct pst_hook_lane *lane, const struct pst_delivery *d)
+{
+    move_on(h, lane, d);
+    lane->must_commit = true;
+}
+
 /* The outcome is not written: it will be tried again, though it may have arrived. */
 static void forget_attempt(struct pst_hooks *h, struct pst_hook_lane *lane,
                            const struct pst_delivery *d)
@@ -172,6 +197,26 @@ static void forget_attempt(struct pst_hooks *h, struct pst_hook_lane *lane,
         pst_hook_close(lane->endpoint, d->pk);
     pst_hook_lane_drop_batch(h, lane);
     pst_hook_lane_wait(h, lane, PST_WALL_NONE);
+}
+
+/* Without the headers that were sent their values cannot be found in it: then nothing is kept. */
+static pst_str kept_response(const struct pst_hook_attempt *a, char kept[PST_FLEET_KEPT],
+                             pst_str body)
+{
+    if (!is_current(a) || !a->endpoint->has_keys)
+        return (pst_str){0};
+    return pst_hook_redact(kept, a->endpoint, body);
+}
+
+static void go_on(struct pst_hooks *h, struct pst_hook_lane *lane, const struct pst_delivery *d,
+                  const struct pst_delivery_result *r)
+{
+    if (r->status == PST_DELIVERY_WAITING)
+        stand_still(h, lane, r->tries.due_at);
+    else if (r->status == PST_DELIVERY_FAILED)
+        give_up(h, lane, d);
+    else
+        move_on(h, lane, d);
 }
 
 static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *answer)
@@ -187,26 +232,24 @@ static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *an
     struct pst_hook_outcome o = outcome_of(answer, now, text);
     struct pst_delivery_result r = {.pk = d->pk, .tries = d->tries};
     bool is_forgotten = o.is_local && (!d->is_sample || answer->code == PST_E_CANCELLED);
-    if (d->is_sample)
-        r.status = step_sample(&r.tries, &o, now);
-    else
-        r.status = step(h, e, &r.tries, &o, now);
     r.attempt = (struct pst_attempt){.at = a->at,
                                      .duration_us = answer->duration_us,
                                      .status = o.status,
                                      .error = o.error,
-                                     .response = pst_hook_redact(kept, e, answer->body)};
+                                     .response = kept_response(a, kept, answer->body)};
+    if (d->is_sample)
+        r.status = step_sample(&r.tries, &o, now);
+    else if (is_current(a))
+        r.status = step(h, e, &r.tries, &o, now);
+    else
+        r.status = step_stale(h, e, &r.tries, &o, now);
     is_forgotten = is_forgotten || pst_hook_lot_add(h, lane, d->is_loose, &r, &err) != PST_OK;
     if (is_forgotten)
         forget_attempt(h, lane, d);
     else
         count_outcome(h, &o, &r);
-    if (!is_forgotten && !d->is_loose) {
-        if (r.status == PST_DELIVERY_WAITING)
-            stand_still(h, lane, r.tries.due_at);
-        else
-            move_on(h, lane, d);
-    }
+    if (!is_forgotten && !d->is_loose)
+        go_on(h, lane, d, &r);
 }
 
 static void done(void *self, const struct pst_fleet_answer *answer)
@@ -219,11 +262,11 @@ static void done(void *self, const struct pst_fleet_answer *answer)
     h->now = h->options.mono();
     finish(a, answer);
     end_attempt(h, a);
-    lane->in_flight--;
     if (!is_sample)
         e->in_flight--;
     if (!e->is_held)
-        pst_hook_endpoint_set_held(h, e); /* it may be disabled now */
+        pst_hook_endpoint_set_held(h, e); /* it may be disabled now; the lane is kept */
+    lane->in_flight--;
     pst_hook_lane_settle(h, lane);
     pst_hook_endpoint_push(h, e);
     e->refs--;
@@ -314,6 +357,7 @@ void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_h
     a->lane = lane;
     a->batch = batch;
     a->delivery = delivery;
+    a->version = e->settings.version;
     batch->refs++;
     lane->in_flight++;
     e->refs++;
