@@ -178,7 +178,8 @@ pst_code pst_deliveries_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_
 
 /* ---- outcomes ---- */
 
-/* *changed: it was waiting until now. */
+/* *changed: it was waiting, and was not re-sent since the attempt began; a success ends it in
+ * either case. */
 static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_delivery_result *r,
                                 int64_t *changed, struct pst_err *err)
 {
@@ -190,7 +191,7 @@ static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_deliv
                                 " tries = ?5, first_try_at = ?6, open_before_us = ?7,"
                                 " refused_status = ?8, refused_count = ?9, refused_since = ?10,"
                                 " last_status = ?11, last_error = ?12, ended_at = ?13"
-                                " WHERE pk = ?1 AND status = 0"),
+                                " WHERE pk = ?1 AND status = 0 AND (tries = ?5 - 1 OR ?2 = 1)"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, r->pk);
     pst_stmt_bind_i64(st, 2, r->status);
@@ -209,6 +210,16 @@ static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_deliv
     return pst_stmt_run(st, changed, err);
 }
 
+/* The attempt was made, though nothing follows from it. *changed: the delivery is there. */
+static pst_code count_attempt(struct pst_db_conn *conn, const struct pst_delivery_result *r,
+                              int64_t *changed, struct pst_err *err)
+{
+    const int64_t values[] = {r->pk, r->tries.attempts};
+    return pst_row_run(conn,
+                       PST_STR("UPDATE delivery SET attempts = max(attempts, ?2) WHERE pk = ?1"),
+                       values, 2, changed, err);
+}
+
 pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delivery_result *result,
                                struct pst_err *err)
 {
@@ -217,8 +228,7 @@ pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delive
     int64_t is_there = 0;
     PST_TRY(update_delivery(conn, result, &is_there, err));
     if (!is_there)
-        PST_TRY(pst_row_int(conn, PST_STR("SELECT 1 FROM delivery WHERE pk = ?1"), &result->pk, 1,
-                            &is_there, err));
+        PST_TRY(count_attempt(conn, result, &is_there, err));
     if (!is_there)
         return PST_OK;
     PST_TRY(pst_db_stmt(conn,

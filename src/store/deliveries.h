@@ -92,8 +92,9 @@ pst_code pst_deliveries_next(struct pst_db_conn *conn, int64_t endpoint_pk, int6
 pst_code pst_deliveries_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_arena *arena,
                                struct pst_delivery **out, struct pst_err *err);
 
-/* One attempt and what follows from it. A delivery that is not waiting any more (deleted, given up
- * meanwhile) only gets the attempt; one that is gone nothing. */
+/* One attempt and what follows from it. A delivery that is not waiting any more (given up meanwhile)
+ * only gets the attempt; so does one that was re-sent since the attempt began (its tries begin
+ * anew), but for a success, which ends it; one that is gone gets nothing. */
 struct pst_attempt {
     int64_t number; /* 1, 2, ...; set by reads */
     pst_wall at;
@@ -105,7 +106,7 @@ struct pst_attempt {
 struct pst_delivery_result {
     int64_t pk;
     enum pst_delivery_status status; /* WAITING: again at tries.due_at */
-    struct pst_delivery_tries tries; /* after the attempt */
+    struct pst_delivery_tries tries; /* after the attempt, which is one try */
     struct pst_attempt attempt;
 };
 pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delivery_result *result,

@@ -209,7 +209,7 @@ static void an_outcome_is_the_delivery_and_an_attempt(void **state)
     assert_read(w,
                 pst_deliveries_get(w->reader, e, pst_id_str(&first.id), w->arena, &got, &w->err));
     assert_int_equal(got.status, PST_DELIVERY_DELIVERED);
-    assert_true(got.ended_at.us == at(7).us + 1500000 && got.tries.attempts == 2);
+    assert_true(got.ended_at.us == at(7).us + 1500000 && got.tries.attempts == 3);
     assert_read(w, pst_deliveries_attempts(w->reader, first.pk, 10, w->arena, &a, &count, &w->err));
     assert_int_equal(count, 3);
     assert_true(a[1].number == 2 && a[1].status == 204 && a[1].duration_us == 1500000);
@@ -219,6 +219,38 @@ static void an_outcome_is_the_delivery_and_an_attempt(void **state)
     record(w, &third, PST_DELIVERY_WAITING, 70, 0);
     assert_read(w, pst_deliveries_attempts(w->reader, 1000, 10, w->arena, &a, &count, &w->err));
     assert_int_equal(count, 0);
+}
+
+static void a_re_send_during_an_attempt_is_not_lost(void **state)
+{
+    struct world *w = *state;
+    struct pst_delivery *d = NULL;
+    struct pst_delivery got;
+    int64_t e = add_endpoint(w, 1, true);
+    add_event(w, 1, 7, 1);
+    assert_int_equal(next(w, e, 7, 0, 1, &d), 1);
+    record(w, d, PST_DELIVERY_WAITING, 50, 3);
+    assert_int_equal(next(w, e, 7, 0, 1, &d), 1);
+    const struct pst_delivery second = *d; /* under way ... */
+    assert_write(w, pst_deliveries_resend(w->writer, d->pk, at(60), &w->err));
+    record(w, &second, PST_DELIVERY_FAILED, 0, 8); /* ... and would have been the last */
+    assert_int_equal(next(w, e, 7, 0, 1, &d), 1);
+    assert_true(d->tries.due_at.us == at(60).us && d->tries.tries == 0);
+    assert_true(d->tries.refused_count == 0 && d->tries.attempts == 2);
+    /* The next one has a number of its own, and a success counts however old. */
+    const struct pst_delivery third = *d;
+    record(w, &third, PST_DELIVERY_WAITING, 70, 0);
+    assert_int_equal(next(w, e, 7, 0, 1, &d), 1);
+    const struct pst_delivery fourth = *d;
+    assert_write(w, pst_deliveries_resend(w->writer, d->pk, at(80), &w->err));
+    record(w, &fourth, PST_DELIVERY_DELIVERED, 0, 0);
+    assert_read(w,
+                pst_deliveries_get(w->reader, e, pst_id_str(&third.id), w->arena, &got, &w->err));
+    assert_true(got.status == PST_DELIVERY_DELIVERED && got.tries.attempts == 4);
+    struct pst_attempt *a = NULL;
+    size_t count = 0;
+    assert_read(w, pst_deliveries_attempts(w->reader, got.pk, 10, w->arena, &a, &count, &w->err));
+    assert_int_equal(count, 4);
 }
 
 static void a_closed_breaker_makes_heads_due_spread_over_time(void **state)
@@ -273,6 +305,7 @@ int main(void)
         TEST(loose_ones_come_by_their_time),
         TEST(news_are_what_came_since_and_still_waits),
         TEST(an_outcome_is_the_delivery_and_an_attempt),
+        TEST(a_re_send_during_an_attempt_is_not_lost),
         TEST(a_closed_breaker_makes_heads_due_spread_over_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
