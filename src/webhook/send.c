@@ -132,10 +132,12 @@ static enum pst_delivery_status step_stale(struct pst_hooks *h, const struct pst
         .status;
 }
 
-static enum pst_delivery_status step(struct pst_hooks *h, struct pst_hook_endpoint *e,
+static enum pst_delivery_status step(struct pst_hooks *h, const struct pst_hook_attempt *a,
                                      struct pst_delivery_tries *tries,
                                      const struct pst_hook_outcome *o, pst_wall now)
 {
+    struct pst_hook_endpoint *e = a->endpoint;
+    bool is_slow = h->now.ns - a->begin.ns > SLOW_S * PST_NS_PER_S;
     struct pst_endpoint_health *health = &e->settings.health;
     bool was_well = health->failures == 0 && pst_wall_is_none(health->failing_since);
     struct pst_hook_decision d =
@@ -148,7 +150,7 @@ static enum pst_delivery_status step(struct pst_hooks *h, struct pst_hook_endpoi
         memcpy(e->last_error, words.ptr, words.len);
     health->last_error = (pst_str){e->last_error, words.len};
     uint32_t most = h->options.per_endpoint ? h->options.per_endpoint : PER_ENDPOINT;
-    if (!is_success(o->status))
+    if (!is_success(o->status) || is_slow)
         e->window = 1;
     else if (e->window < most)
         e->window++;
@@ -223,7 +225,6 @@ static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *an
 {
     struct pst_hooks *h = a->hooks;
     struct pst_hook_lane *lane = a->lane;
-    struct pst_hook_endpoint *e = a->endpoint;
     const struct pst_delivery *d = a->delivery;
     struct pst_err err;
     char text[PST_HOOK_TEXT];
@@ -240,9 +241,9 @@ static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *an
     if (d->is_sample)
         r.status = step_sample(&r.tries, &o, now);
     else if (is_current(a))
-        r.status = step(h, e, &r.tries, &o, now);
+        r.status = step(h, a, &r.tries, &o, now);
     else
-        r.status = step_stale(h, e, &r.tries, &o, now);
+        r.status = step_stale(h, a->endpoint, &r.tries, &o, now);
     is_forgotten = is_forgotten || pst_hook_lot_add(h, lane, d->is_loose, &r, &err) != PST_OK;
     if (is_forgotten)
         forget_attempt(h, lane, d);
@@ -258,17 +259,18 @@ static void done(void *self, const struct pst_fleet_answer *answer)
     struct pst_hooks *h = a->hooks;
     struct pst_hook_lane *lane = a->lane;
     struct pst_hook_endpoint *e = a->endpoint;
-    bool is_sample = a->delivery->is_sample;
+    bool is_express = a->is_express;
     h->now = h->options.mono();
     finish(a, answer);
     end_attempt(h, a);
-    if (!is_sample)
-        e->in_flight--;
+    --*(is_express ? &e->samples : &e->in_flight);
+    e->tenant->in_flight--;
     if (!e->is_held)
         pst_hook_endpoint_set_held(h, e); /* it may be disabled now; the lane is kept */
     lane->in_flight--;
     pst_hook_lane_settle(h, lane);
     pst_hook_endpoint_push(h, e);
+    pst_hook_tenant_push(h, e->tenant);
     e->refs--;
     pst_hook_endpoint_rest(h, e);
 }
@@ -338,7 +340,7 @@ static pst_code launch(struct pst_hooks *h, struct pst_hook_attempt *a, struct p
 }
 
 void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_hook_batch *batch,
-                   const struct pst_delivery *delivery)
+                   const struct pst_delivery *delivery, bool is_express)
 {
     struct pst_hook_endpoint *e = lane->endpoint;
     struct pst_hook_attempt *a = NULL;
@@ -361,8 +363,9 @@ void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_h
     batch->refs++;
     lane->in_flight++;
     e->refs++;
-    if (!delivery->is_sample)
-        e->in_flight++;
+    a->is_express = is_express;
+    ++*(is_express ? &e->samples : &e->in_flight);
+    e->tenant->in_flight++;
     pst_code code = launch(h, a, &err);
     if (code != PST_OK) {
         const struct pst_fleet_answer answer = {
@@ -373,11 +376,23 @@ void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_h
 
 /* ---- the pump ---- */
 
-static bool has_room(const struct pst_hooks *h)
+static size_t most_in_flight(const struct pst_hooks *h)
 {
-    size_t most = h->options.in_flight ? h->options.in_flight : IN_FLIGHT;
+    return h->options.in_flight ? h->options.in_flight : IN_FLIGHT;
+}
+
+bool pst_hook_has_room(const struct pst_hooks *h)
+{
+    size_t most = most_in_flight(h);
     return h->in_flight - h->slow < most && h->in_flight < PST_HOOKS_SLOW_TIMES * most &&
            !h->is_stopping && !pst_hook_lots_are_full(h);
+}
+
+/* One organization's slow receivers leave half of all to the others. */
+size_t pst_hook_tenant_room(const struct pst_hooks *h, const struct pst_hook_tenant *t)
+{
+    size_t most = PST_HOOKS_SLOW_TIMES * most_in_flight(h) / 2;
+    return t->in_flight < most ? most - t->in_flight : 0;
 }
 
 static void send_from(struct pst_hooks *h, struct pst_hook_endpoint *e)
@@ -397,11 +412,10 @@ static void send_from(struct pst_hooks *h, struct pst_hook_endpoint *e)
     struct pst_hook_batch *batch = lane->batch;
     if (d->is_loose)
         lane->at++;
-    if (!d->is_sample)
-        pst_hook_endpoint_spend(h, e);
+    pst_hook_endpoint_spend(h, e);
     lane->in_flight++; /* over what ends at once */
     batch->refs++;
-    pst_hook_send(h, lane, batch, d);
+    pst_hook_send(h, lane, batch, d, false);
     pst_hook_batch_unref(h, batch);
     lane->in_flight--;
     pst_hook_lane_settle(h, lane);
@@ -410,7 +424,7 @@ static void send_from(struct pst_hooks *h, struct pst_hook_endpoint *e)
 void pst_hook_pump(struct pst_hooks *h)
 {
     mark_slow(h);
-    while (h->ring && has_room(h)) {
+    while (h->ring && pst_hook_has_room(h)) {
         struct pst_hook_endpoint *e = pst_hook_endpoint_pop(h);
         if (!pst_hook_endpoint_may_send(h, e))
             continue;
