@@ -112,12 +112,18 @@ struct pst_delivery_result {
 pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delivery_result *result,
                                struct pst_err *err);
 
-/* A breaker has closed: the heads of the endpoint's lanes are due again, spread evenly from now
- * over spread_ms; a lane held by a refusal (refused_count) keeps its time. At most `limit` lanes
- * behind after_lane; *next_lane goes on there, -1 = done. after_lane -1 begins, with up to `limit`
- * loose ones. */
-pst_code pst_deliveries_hasten(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t after_lane,
-                               size_t limit, pst_wall now, int64_t spread_ms, int64_t *next_lane,
+/* A breaker has closed, or the endpoint was switched on: the heads of its lanes are due again,
+ * spread evenly from now over spread_ms. One that was refused already before failing_since (while
+ * the endpoint took others) keeps its time; none = all are due. At most `limit` lanes behind
+ * after_lane; *next_lane goes on there, -1 = done. after_lane -1 begins, with up to `limit` loose
+ * ones. */
+struct pst_delivery_haste {
+    int64_t endpoint_pk;
+    pst_wall failing_since;
+    int64_t spread_ms;
+};
+pst_code pst_deliveries_hasten(struct pst_db_conn *conn, const struct pst_delivery_haste *haste,
+                               int64_t after_lane, size_t limit, pst_wall now, int64_t *next_lane,
                                struct pst_err *err);
 
 /* ---- the API ---- */

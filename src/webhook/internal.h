@@ -165,6 +165,7 @@ struct pst_hook_endpoint {
     pst_mono saved_at; /* health was written */
     int64_t scan_after; /* lane; while is_scanned */
     int64_t hasten_after; /* lane, -1 = begin; PST_HOOK_NO_HASTE = nothing to do */
+    pst_wall hasten_since; /* it had been failing since then */
 };
 
 struct pst_hook_attempt {
@@ -202,7 +203,7 @@ struct pst_hook_lot {
             bool must_tell; /* disabled */
             int64_t hasten_after; /* PST_HOOK_NO_HASTE = none */
             int64_t hasten_next; /* where it goes on, -1 = done */
-            int64_t spread_ms;
+            struct pst_delivery_haste haste;
         } *items;
         size_t len, cap;
     } healths;

@@ -45,7 +45,7 @@ struct pst_hook_outcome {
 
 struct pst_hook_decision {
     enum pst_delivery_status status; /* WAITING = again at tries.due_at */
-    bool breaker_closed; /* by this success: pst_deliveries_hasten */
+    bool breaker_closed; /* by this success: pst_deliveries_hasten, with failing_since of before */
     bool disabled; /* by this failure: tell system.error */
 };
 

@@ -139,7 +139,8 @@ static enum pst_delivery_status step(struct pst_hooks *h, const struct pst_hook_
     struct pst_hook_endpoint *e = a->endpoint;
     bool is_slow = h->now.ns - a->begin.ns > SLOW_S * PST_NS_PER_S;
     struct pst_endpoint_health *health = &e->settings.health;
-    bool was_well = health->failures == 0 && pst_wall_is_none(health->failing_since);
+    pst_wall failing_since = health->failing_since;
+    bool was_well = health->failures == 0 && pst_wall_is_none(failing_since);
     struct pst_hook_decision d =
         pst_hook_step(health, tries, e->settings.horizon_ms, o, now, h->options.random());
     if (o->is_local)
@@ -154,8 +155,10 @@ static enum pst_delivery_status step(struct pst_hooks *h, const struct pst_hook_
         e->window = 1;
     else if (e->window < most)
         e->window++;
-    if (d.breaker_closed)
+    if (d.breaker_closed) {
         e->hasten_after = PST_LANE_LOOSE;
+        e->hasten_since = failing_since;
+    }
     e->was_disabled = e->was_disabled || d.disabled;
     if (!pst_wall_is_none(health->open_since))
         pst_hook_endpoint_close(e); /* not needed for a while, and guarded memory is dear */

@@ -60,8 +60,8 @@ static pst_code write_lot(struct pst_db_conn *conn, void *arg, struct pst_err *e
         struct pst_hook_health_row *row = &lot->healths.items[i];
         PST_TRY(write_health(conn, row, lot->now, err));
         if (row->hasten_after != PST_HOOK_NO_HASTE)
-            PST_TRY(pst_deliveries_hasten(conn, row->pk, row->hasten_after, HASTEN_LANES, lot->now,
-                                          row->spread_ms, &row->hasten_next, err));
+            PST_TRY(pst_deliveries_hasten(conn, &row->haste, row->hasten_after, HASTEN_LANES,
+                                          lot->now, &row->hasten_next, err));
     }
     return PST_OK;
 }
@@ -122,7 +122,9 @@ static pst_code add_health(struct pst_hooks *h, struct pst_hook_lot *lot,
         .version = e->settings.version,
         .must_tell = e->was_disabled,
         .hasten_after = e->hasten_after,
-        .spread_ms = spread_ms < SPREAD_MS ? spread_ms : SPREAD_MS,
+        .haste = {.endpoint_pk = e->node.a,
+                  .failing_since = e->hasten_since,
+                  .spread_ms = spread_ms < SPREAD_MS ? spread_ms : SPREAD_MS},
     };
     keep_text(lot, &row->health.last_error);
     e->has_changed = e->was_disabled = e->is_dirty = false;
@@ -230,7 +232,7 @@ static void settle_health(struct pst_hooks *h, const struct pst_hook_health_row 
     if (row->hasten_after != PST_HOOK_NO_HASTE) {
         if (row->hasten_next < 0) {
             pst_hook_scan(h, e);
-        } else {
+        } else if (e->hasten_after == PST_HOOK_NO_HASTE) { /* else it has begun anew */
             e->hasten_after = row->hasten_next;
             pst_hook_endpoint_touch(h, e, true);
         }

@@ -114,6 +114,58 @@ static void an_echo_is_not_kept_when_the_secrets_are_closed(void **state)
     assert_int_equal(stage_ask(s, PST_STR("SELECT min(length(response)) FROM attempt")), 24);
 }
 
+/* ---- switched off and on ---- */
+
+static void switch_off(struct pst_endpoint *x)
+{
+    x->enabled = false;
+}
+
+static void switch_on(struct pst_endpoint *x)
+{
+    x->enabled = true;
+    x->health.disabled_at = PST_WALL_NONE;
+}
+
+static void all_lanes_go_on_at_once(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    enum { LANES = 8 };
+    answer(s, 0, 404);
+    stage_run(s);
+    for (int i = 0; i < LANES; i++)
+        (void)stage_event(s, i, i);
+    stage_until(attempts(s) == LANES); /* each has to wait half a minute */
+    stage_update(s, e.pk, switch_off);
+    answer(s, 0, 200);
+    stage_update(s, e.pk, switch_on);
+    stage_until(delivered(s) == LANES);
+}
+
+static void shorten_horizon(struct pst_endpoint *x)
+{
+    x->horizon_ms = 3600 * 1000;
+}
+
+static void the_time_of_events_stands_still_while_it_is_off(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, shorten_horizon);
+    answer(s, 0, 503);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    stage_update(s, e.pk, switch_off);
+    stage_skip(s, 2 * 3600);
+    stage_update(s, e.pk, switch_on);
+    stage_until(attempts(s) == 2);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT status FROM delivery")), PST_DELIVERY_WAITING);
+    stage_skip(s, 3600);
+    stage_until(attempts(s) == 3);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT status FROM delivery")), PST_DELIVERY_FAILED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
@@ -121,6 +173,8 @@ int main(void)
         TEST(the_old_receivers_answer_says_nothing_about_the_new_one),
         TEST(an_echo_of_an_old_header_is_not_kept),
         TEST(an_echo_is_not_kept_when_the_secrets_are_closed),
+        TEST(all_lanes_go_on_at_once),
+        TEST(the_time_of_events_stands_still_while_it_is_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
