@@ -73,7 +73,7 @@ pst_code pst_deliveries_endpoints(struct pst_db_conn *conn, int64_t after_pk, si
     return PST_OK;
 }
 
-/* The first delivery of the next lane behind after_lane. */
+/* The first delivery, of those whose event is kept, of the next lane behind after_lane. */
 struct head {
     int64_t lane, pk;
     pst_wall due_at, refused_since;
@@ -88,6 +88,7 @@ static pst_code next_head(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t
                                 " FROM delivery INDEXED BY delivery_in_lane"
                                 " WHERE status = 0 AND loose = 0 AND endpoint_pk = ?1"
                                 " AND connection_pk > ?2"
+                                " AND EXISTS (SELECT 1 FROM event e WHERE e.pk = event_pk)"
                                 " ORDER BY connection_pk, event_pk LIMIT 1"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, endpoint_pk);
@@ -309,7 +310,7 @@ pst_code pst_deliveries_hasten(struct pst_db_conn *conn, const struct pst_delive
     for (size_t i = 0; i < count; i++) {
         int64_t wait_us = haste->spread_ms * 1000 * (int64_t)i / (int64_t)count;
         bool is_refused = !pst_wall_is_none(heads[i].refused_since) &&
-                         heads[i].refused_since.us < haste->failing_since.us;
+                          heads[i].refused_since.us < haste->failing_since.us;
         if (!is_refused)
             PST_TRY(set_due(conn, heads[i].pk, now.us + wait_us, err));
     }

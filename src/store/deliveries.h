@@ -3,7 +3,7 @@
  * A delivery waits, then was delivered or failed. It waits in a *lane*: that of its endpoint and
  * connection, in the order of the events, one at a time; or, at an endpoint that asked for
  * `ordered: false` and for tests, loose: each for itself. `sequence` counts the deliveries of an
- * endpoint and connection, 1, 2, 3, ... without gaps, in either case.
+ * endpoint and connection, 1, 2, 3, ... without gaps, in either case; samples have 0.
  *
  * Deliveries of an endpoint that is switched off or was disabled stay waiting and are shown as
  * `held`.
@@ -92,9 +92,9 @@ pst_code pst_deliveries_next(struct pst_db_conn *conn, int64_t endpoint_pk, int6
 pst_code pst_deliveries_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_arena *arena,
                                struct pst_delivery **out, struct pst_err *err);
 
-/* One attempt and what follows from it. A delivery that is not waiting any more (given up meanwhile)
- * only gets the attempt; so does one that was re-sent since the attempt began (its tries begin
- * anew), but for a success, which ends it; one that is gone gets nothing. */
+/* One attempt and what follows from it. A delivery that is not waiting any more (given up
+ * meanwhile) only gets the attempt; so does one that was re-sent since the attempt began (its tries
+ * begin anew), but for a success, which ends it; one that is gone gets nothing. */
 struct pst_attempt {
     int64_t number; /* 1, 2, ...; set by reads */
     pst_wall at;
@@ -155,7 +155,7 @@ pst_code pst_deliveries_attempts(struct pst_db_conn *conn, int64_t delivery_pk, 
                                  struct pst_err *err);
 
 /* Make a delivery wait again as if it were new (attempts go on counting), due at once. Notifies
- * PST_TOPIC_ENDPOINTS. Errors: NOT_FOUND. */
+ * PST_TOPIC_ENDPOINTS. Errors: NOT_FOUND (also where its event is not kept any more). */
 pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                                struct pst_err *err);
 

@@ -134,9 +134,28 @@ void pst_hook_endpoint_set_held(struct pst_hooks *h, struct pst_hook_endpoint *e
     }
 }
 
+/* The store has failures that a success has ended since. */
+static bool is_success_ahead(const struct pst_endpoint_health *known,
+                             const struct pst_endpoint_health *stored)
+{
+    return !pst_wall_is_none(stored->failing_since) && pst_wall_is_none(known->failing_since) &&
+           known->last_success_at.us >= stored->last_failure_at.us;
+}
+
+static void keep_success(struct pst_hooks *h, struct pst_hook_endpoint *e,
+                         const struct pst_endpoint_health *known)
+{
+    struct pst_endpoint_health *health = &e->settings.health;
+    health->failures = 0;
+    health->failing_since = PST_WALL_NONE;
+    health->last_success_at = known->last_success_at;
+    pst_hook_endpoint_touch(h, e, true);
+}
+
 /* What a user changed holds from the next attempt on. What deliveries made of the endpoint is
  * ahead of the store here, unless the user's change says otherwise. */
-static void take_settings(struct pst_hook_endpoint *e, const struct pst_endpoint *fresh)
+static void take_settings(struct pst_hooks *h, struct pst_hook_endpoint *e,
+                          const struct pst_endpoint *fresh)
 {
     struct pst_endpoint_health health = e->settings.health;
     bool is_same = e->settings.version == fresh->version;
@@ -146,7 +165,9 @@ static void take_settings(struct pst_hook_endpoint *e, const struct pst_endpoint
     } else {
         pst_hook_endpoint_close(e);
         keep_error(e);
-        e->has_changed = e->was_disabled = false; /* what is still to be written is of before */
+        e->has_changed = e->was_disabled = false; /* what is still to be written is of before ... */
+        if (is_success_ahead(&health, &fresh->health))
+            keep_success(h, e, &health); /* ... but for this */
     }
     if (e->window == 0)
         e->window = 1;
@@ -165,7 +186,7 @@ static pst_code read_settings(struct pst_hooks *h, struct pst_hook_endpoint *e, 
         code = PST_OK;
     }
     PST_TRY(code);
-    take_settings(e, &fresh);
+    take_settings(h, e, &fresh);
     /* The reason is one of two literals; the arena it was read into goes. */
     if (pst_wall_is_none(e->settings.health.disabled_at))
         e->settings.health.disabled_reason = (pst_str){0};

@@ -240,6 +240,7 @@ struct pst_hooks {
     struct pst_hook_lot *open_lot; /* collects */
     struct pst_hook_lot *sent_lot; /* with the writer, or to be tried again; NULL = none */
     bool is_with_writer; /* the sent lot */
+    bool is_refused; /* the sent lot, and that was said */
     pst_mono first_at; /* of the open lot's first outcome */
     pst_mono retry_at; /* of a sent lot that failed */
     struct pst_hook_endpoint *dirty;

@@ -186,8 +186,8 @@ static void stand_still(struct pst_hooks *h, struct pst_hook_lane *lane, pst_wal
     pst_hook_lane_wait(h, lane, due);
 }
 
-/* Where it stood is not known to the store before the commit: sent after a crash, the next one would
- * have overtaken this one. */
+/* Where it stood is not known to the store before the commit: sent after a crash, the next one
+ * would have overtaken this one. */
 static void give_up(struct pst_hooks *h, struct pst_hook_lane *lane, const struct pst_delivery *d)
 {
     move_on(h, lane, d);

@@ -253,11 +253,15 @@ void pst_hook_lots_written(struct pst_hooks *h)
     struct pst_hook_lot *lot = h->sent_lot;
     h->is_with_writer = false;
     if (lot->job.code != PST_OK) {
-        pst_log_err(PST_LOG_DEBUG, "outcomes of webhooks are not written yet", &lot->job.err, NULL);
+        pst_log_err(h->is_refused ? PST_LOG_DEBUG : PST_LOG_WARN,
+                    "outcomes of webhooks are not written yet; it is tried again", &lot->job.err,
+                    NULL);
+        h->is_refused = true;
         h->retry_at = pst_mono_after_ms(h->now, RETRY_MS);
         return;
     }
     h->sent_lot = NULL;
+    h->is_refused = false;
     for (size_t i = 0; i < lot->rows.len; i++)
         settle_row(h, &lot->rows.items[i]);
     for (size_t i = 0; i < lot->healths.len; i++)

@@ -141,6 +141,23 @@ static void loose_ones_come_by_their_time(void **state)
     assert_str(d[1].body, "{\"n\":2}");
 }
 
+static void what_waits_for_an_event_that_is_gone_is_no_head(void **state)
+{
+    struct world *w = *state;
+    struct pst_delivery_lane lanes[5];
+    size_t count = 0;
+    int64_t e = add_endpoint(w, 1, true);
+    add_event(w, 1, 7, 10);
+    add_event(w, 2, 7, 20);
+    add_event(w, 3, 8, 30);
+    assert_write(
+        w, pst_db_exec_script(w->writer, PST_STR("DELETE FROM event WHERE pk IN (1, 3)"), &w->err));
+    assert_read(w, pst_deliveries_lanes(w->reader, e, -1, 5, lanes, &count, &w->err));
+    assert_true(count == 1 && lanes[0].lane == 7 && lanes[0].due_at.us == at(20).us);
+    assert_code(WRITE(w, pst_deliveries_resend(w->writer, 1, at(50), &w->err)), PST_E_NOT_FOUND);
+    assert_write(w, pst_deliveries_resend(w->writer, 2, at(50), &w->err));
+}
+
 static void news_are_what_came_since_and_still_waits(void **state)
 {
     struct world *w = *state;
@@ -360,6 +377,7 @@ int main(void)
         TEST(a_lane_is_read_in_order_with_bodies),
         TEST(endpoints_and_lanes_are_skipped_through),
         TEST(loose_ones_come_by_their_time),
+        TEST(what_waits_for_an_event_that_is_gone_is_no_head),
         TEST(news_are_what_came_since_and_still_waits),
         TEST(an_outcome_is_the_delivery_and_an_attempt),
         TEST(a_re_send_during_an_attempt_is_not_lost),

@@ -114,6 +114,33 @@ static void an_echo_is_not_kept_when_the_secrets_are_closed(void **state)
     assert_int_equal(stage_ask(s, PST_STR("SELECT min(length(response)) FROM attempt")), 24);
 }
 
+static void describe(struct pst_endpoint *x)
+{
+    x->description = PST_STR("changed");
+}
+
+/* The success is with the dispatcher only when a user's change reads the health from the store. */
+static void a_success_counts_though_a_user_changes_the_endpoint(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    answer(s, 0, 503);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    assert_false(pst_wall_is_none(stage_get(s, e.pk).health.failing_since));
+    answer(s, 0, 0);
+    (void)stage_event(s, 1, 2);
+    stage_until(count(s, 0) == 2);
+    stage_sql(s, PST_STR("UPDATE endpoint SET version = version + 1")); /* nobody is told ... */
+    answer(s, 0, 200);
+    stage_until(delivered(s) == 1);
+    assert_false(pst_wall_is_none(stage_get(s, e.pk).health.failing_since));
+    stage_update(s, e.pk, describe); /* ... until now */
+    stage_until(pst_wall_is_none(stage_get(s, e.pk).health.failing_since));
+    assert_int_equal(stage_get(s, e.pk).health.failures, 0);
+}
+
 /* ---- switched off and on ---- */
 
 static void switch_off(struct pst_endpoint *x)
@@ -173,6 +200,7 @@ int main(void)
         TEST(the_old_receivers_answer_says_nothing_about_the_new_one),
         TEST(an_echo_of_an_old_header_is_not_kept),
         TEST(an_echo_is_not_kept_when_the_secrets_are_closed),
+        TEST(a_success_counts_though_a_user_changes_the_endpoint),
         TEST(all_lanes_go_on_at_once),
         TEST(the_time_of_events_stands_still_while_it_is_off),
     };

@@ -1,5 +1,10 @@
 /* tests/unit/webhook/trouble_test.c: the dispatcher when something is wrong: with the store, with a
  * secret, with a receiver's answers and addresses; and its stops and starts. */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "os/clock.h"
 #include "stage.h"
@@ -335,6 +340,37 @@ static void plain_http_needs_the_operators_leave(void **state)
     assert_str(stage_get(s, e.pk).health.last_error, "'127.0.0.1': only https is allowed");
 }
 
+/* ---- the system ---- */
+
+static atomic_int refused_adds; /* how many more */
+
+/* In place of the C library's. */
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    if (op == EPOLL_CTL_ADD && atomic_load(&refused_adds) > 0) {
+        atomic_fetch_sub(&refused_adds, 1);
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
+}
+
+static void a_socket_that_cannot_be_waited_for_fails_its_attempt_only(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    stage_run(s);
+    atomic_store(&refused_adds, 1);
+    (void)stage_event(s, 0, 1);
+    stage_until(atomic_load(&refused_adds) == 0);
+    (void)stage_event(s, 1, 2);
+    stage_until(delivered(s) == 1);
+    stage_skip(s, 1.1); /* trouble of our own: soon again */
+    stage_until(delivered(s) == 2);
+    assert_int_equal(stage_get(s, e.pk).health.failures, 0);
+    assert_int_equal(attempts(s), 2);
+}
+
 /* ---- many at once ---- */
 
 static void hanging_receivers_hold_up_nobody(void **state)
@@ -378,6 +414,7 @@ int main(void)
         TEST(an_answer_that_does_not_come_is_a_failure),
         TEST(an_address_that_is_not_allowed_is_the_endpoints_failure),
         TEST(plain_http_needs_the_operators_leave),
+        TEST(a_socket_that_cannot_be_waited_for_fails_its_attempt_only),
         TEST(hanging_receivers_hold_up_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
