@@ -192,7 +192,8 @@ struct pst_app {
 
 struct pst_config *pst_app_config(struct pst_app *app); /* a reference; the caller's */
 
-/* Penstock's own listener, where no connection may go: added to egress, in the arena. */
+/* Penstock's own listener, where no connection may go: added to egress, in the arena. Behind a
+ * wildcard these are the addresses that the machine has now. Errors: UNAVAILABLE. */
 pst_code pst_start_own_address(struct pst_egress *egress, pst_str listen, int port,
                                struct pst_arena *arena, struct pst_err *err);
 
