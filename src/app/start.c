@@ -99,6 +99,28 @@ pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *confi
     return read_ranges(out, PST_ZONE_PUBLIC, config, PST_OPT_WEBHOOK_RANGES, arena, err);
 }
 
+pst_code pst_start_receivers_ca(const char **out, const struct pst_config *config,
+                                struct pst_arena *arena, struct pst_err *err)
+{
+    enum { FILE_MAX = 4 << 20 };
+    PST_AUTO(arena) struct pst_arena *scratch = NULL;
+    pst_str name = pst_config_str(config, PST_OPT_WEBHOOK_CA_FILE);
+    pst_str path = {0};
+    pst_str text = {0};
+    *out = NULL;
+    if (name.len == 0)
+        return PST_OK;
+    PST_TRY(pst_arena_dup(arena, &path, name, err));
+    PST_TRY(pst_arena_new(&scratch, 2 * FILE_MAX, err));
+    if (pst_file_read(scratch, &text, path.ptr, FILE_MAX, err) != PST_OK)
+        return pst_err_wrap(err, "webhook_ca_file");
+    if (!memmem(text.ptr, text.len, "-----BEGIN CERTIFICATE-----", 27))
+        return PST_FAIL_AT(err, PST_E_INVALID, "webhook_ca_file",
+                           "webhook_ca_file: there is no PEM certificate in '%s'", path.ptr);
+    *out = path.ptr;
+    return PST_OK;
+}
+
 /* The host of "host:port" or "[host]:port". */
 static pst_str host_of(pst_str listen)
 {

@@ -219,6 +219,28 @@ static void receivers_may_lie_where_their_option_says(void **state)
     pst_config_unref(s.config);
 }
 
+static void receivers_may_have_authorities_of_their_own(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_settings s;
+    const char *file = "";
+    assert_ok(load(w, ARGS("--data-dir", "/d"), &s, &err));
+    assert_ok(pst_start_receivers_ca(&file, s.config, w->arena, &err));
+    assert_null(file);
+    pst_config_unref(s.config);
+    assert_ok(
+        load(w, ARGS("--data-dir", "/d", "--webhook-ca-file", in_dir(w, "ca.pem")), &s, &err));
+    assert_code(pst_start_receivers_ca(&file, s.config, w->arena, &err), PST_E_NOT_FOUND);
+    assert_ok(pst_file_write(w->path, PST_STR("nothing\n"), 0644, &err));
+    assert_code(pst_start_receivers_ca(&file, s.config, w->arena, &err), PST_E_INVALID);
+    assert_string_equal(err.param, "webhook_ca_file");
+    assert_ok(pst_file_write(w->path, PST_STR("-----BEGIN CERTIFICATE-----\n"), 0644, &err));
+    assert_ok(pst_start_receivers_ca(&file, s.config, w->arena, &err));
+    pst_config_unref(s.config);
+    assert_string_equal(file, w->path);
+}
+
 static void nobody_is_sent_to_our_own_listener(void **state)
 {
     static const struct {
@@ -282,6 +304,7 @@ int main(void)
         TEST(a_rotation_that_was_broken_off_is_finished),
         TEST(connections_may_go_where_the_options_say),
         TEST(receivers_may_lie_where_their_option_says),
+        TEST(receivers_may_have_authorities_of_their_own),
         TEST(nobody_is_sent_to_our_own_listener),
         TEST(nor_to_another_address_of_this_machine),
     };
