@@ -6,7 +6,8 @@
 static void the_addresses_of_all_interfaces_are_listed(void **state)
 {
     (void)state;
-    static const struct pst_net_address loopback = {{[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
+    static const struct pst_net_address loopback = {
+        {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}};
     PST_AUTO(arena) struct pst_arena *arena = NULL;
     struct pst_net_address *all = NULL;
     struct pst_err err;
