@@ -148,6 +148,7 @@ pst_code pst_events_add(struct pst_db_conn *conn, struct pst_event *event, struc
     if (!event->is_sample)
         PST_TRY(queue_for_all(conn, event, raw, err));
     pst_db_notify(conn, PST_TOPIC_EVENTS);
+    pst_db_notify(conn, pst_topic_events_of(event->organization_pk));
     return PST_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "store/deliveries.h"
 #include "store/endpoints.h"
 #include "store/events.h"
+#include "store/store.h"
 #include "tests/unit/store/world.h"
 
 /* An endpoint of the organization that wants `events`; connection_pk 0 = organization-wide. */
@@ -122,6 +123,26 @@ static void sequences_count_per_endpoint_and_connection(void **state)
         number(w, "SELECT max(sequence) FROM delivery WHERE endpoint_pk = 1 AND connection_pk = 0"),
         1);
     assert_int_equal(number(w, "SELECT max(sequence) FROM delivery WHERE endpoint_pk = 2"), 1);
+}
+
+static pst_code add_in_job(struct pst_db_conn *conn, void *event, struct pst_err *err)
+{
+    return pst_events_add(conn, event, err);
+}
+
+/* A request that waits for events of one organization is not woken by those of another. */
+static void a_commit_names_the_organization(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_event e = event_of(w, 1, 0, "system.error");
+    w->topic_count = 0;
+    assert_ok(pst_db_write_direct(w->db, add_in_job, &e, &err));
+    assert_int_equal(w->topic_count, 2);
+    assert_int_equal(w->topics[0], PST_TOPIC_EVENTS);
+    assert_int_equal(w->topics[1], pst_topic_events_of(w->org.pk));
+    assert_true(pst_topic_events_of(1) != pst_topic_events_of(2));
+    assert_true(pst_topic_events_of(1) < PST_TOPIC_ORGANIZATIONS);
 }
 
 static void an_event_is_written_once(void **state)
@@ -389,6 +410,7 @@ int main(void)
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, world_set_up, world_tear_down)
         IN_WORLD(an_event_goes_to_those_who_want_it),
         IN_WORLD(sequences_count_per_endpoint_and_connection),
+        IN_WORLD(a_commit_names_the_organization),
         IN_WORLD(an_event_is_written_once),
         IN_WORLD(an_event_is_found_by_its_owner),
         IN_WORLD(lists_walk_both_ways_with_filters),
