@@ -1,4 +1,5 @@
-/* tests/unit/http/names_test.c: names that resolve to several addresses, or to another one each time.
+/* tests/unit/http/names_test.c: names that resolve to several addresses, or to another one each
+ * time.
  *
  * This program has a getaddrinfo of its own, which libcurl finds before the C library's. A receiver
  * listens on 127.0.0.1, which is allowed here, and another on the same port of 127.0.0.2, which is
@@ -81,7 +82,8 @@ static void set_answers(size_t count, const char *const answers[][ADDRESSES])
 /* ---- who is called ---- */
 
 static const struct peer_answer yes = {
-    .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", .end = PEER_CLOSE};
+    .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    .end = PEER_CLOSE};
 static struct peer peer;
 static int forbidden = -1;
 
