@@ -188,6 +188,7 @@ static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_deliv
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     const struct pst_delivery_tries *t = &r->tries;
     bool has_ended = r->status != PST_DELIVERY_WAITING;
+    pst_wall ended = PST_WALL_NONE;
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("UPDATE delivery SET status = ?2, due_at = ?3, attempts = ?4,"
                                 " tries = ?5, first_try_at = ?6, open_before_us = ?7,"
@@ -207,8 +208,9 @@ static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_deliv
     pst_stmt_bind_wall(st, 10, t->refused_count ? t->refused_since : PST_WALL_NONE);
     pst_stmt_bind_i64(st, 11, r->attempt.status);
     pst_stmt_bind_str(st, 12, r->attempt.error);
-    pst_stmt_bind_wall(
-        st, 13, has_ended ? (pst_wall){r->attempt.at.us + r->attempt.duration_us} : PST_WALL_NONE);
+    if (has_ended)
+        ended.us = r->attempt.at.us + r->attempt.duration_us;
+    pst_stmt_bind_wall(st, 13, ended);
     return pst_stmt_run(st, changed, err);
 }
 
