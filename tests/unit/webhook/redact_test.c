@@ -11,7 +11,8 @@ static const struct {
     {"abc", "abc", "abc"}, /* no secret */
     {"abcdefgh", "and it was abcdefg", "and it was *******"}, /* cut off */
     {"abcdefgh", "abcdefg and more", "abcdefg and more"},
-    {"abc/de+f", "{\"x\":\"abc\\/de+f\",\"y\":\"abc/de+f\"}", "{\"x\":\"*********\",\"y\":\"********\"}"},
+    {"abc/de+f", "{\"x\":\"abc\\/de+f\",\"y\":\"abc/de+f\"}",
+     "{\"x\":\"*********\",\"y\":\"********\"}"},
     {"a\"b\\cdef", "a\"b\\cdef {\"x\":\"a\\\"b\\\\cdef\"}", "******** {\"x\":\"**********\"}"},
     {"abcd/efgh", "cut: abcd\\/e", "cut: *******"},
     {"abcd/efgh", "abcd\\efgh abcd\\", "abcd\\efgh *****"},
