@@ -169,7 +169,8 @@ pst_code pst_api_list_events(struct pst_api_call *call, struct pst_err *err)
         return PST_FAIL_AT(err, PST_E_INVALID, "cursor",
                            "'cursor' does not go with 'after', which says itself where to go on");
     PST_TRY(read_after(call, &call->after_pk, err));
-    return pst_api_look_or_wait(call, PST_TOPIC_EVENTS, wait_s, write_page, err);
+    return pst_api_look_or_wait(call, pst_topic_events_of(call->organization_pk), wait_s,
+                                write_page, err);
 }
 
 pst_code pst_api_get_event(struct pst_api_call *call, struct pst_err *err)

@@ -1,5 +1,5 @@
 /* api/waiters.c: requests that wait for a commit with a topic (long-poll): changes of a connection,
- * or events.
+ * or events of an organization.
  *
  * A request enters before it looks at the store, so that a commit between its look and its
  * suspension is not missed: the commit's wake-up then waits in the loop's inbox.
@@ -35,8 +35,8 @@ static void leave(struct pst_api_call *call)
 
 void pst_api_on_commit(struct pst_api *api, int64_t topic)
 {
-    if (topic <= 0 && topic != PST_TOPIC_EVENTS)
-        return;
+    if (topic <= 0 && topic > PST_TOPIC_ORGANIZATIONS)
+        return; /* nobody waits for these */
     (void)pthread_mutex_lock(&api->wait_lock);
     for (size_t i = 0; i < api->waiters.len;) {
         if (api->waiters.items[i].topic != topic) {

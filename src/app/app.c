@@ -166,6 +166,7 @@ static pst_code build_hooks(struct pst_app *app, struct pst_err *err)
         .wall = pst_wall_now,
         .random = pst_rand_u64,
     };
+    PST_TRY(pst_start_receivers_ca(&options.ca_file, c, app->arena, err));
     return pst_hooks_new(&app->hooks, &options, err);
 }
 

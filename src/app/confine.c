@@ -66,6 +66,8 @@ static pst_code add_configured(struct path_list *list, const struct pst_app *app
         PST_TRY(pst_arena_dup(app->arena, &dir, backup_dirs[i], err));
         PST_TRY(add_path(list, dir.ptr, PST_SANDBOX_WRITE, err));
     }
+    pst_str authorities = pst_config_str(app->config, PST_OPT_WEBHOOK_CA_FILE);
+    PST_TRY(add_parent(list, app->arena, authorities, PST_SANDBOX_READ, err));
     PST_TRY(add_parent(list, app->arena, app->config_file, PST_SANDBOX_READ, err));
     PST_TRY(pst_config_file_names(app->arena, &files, app->env, err));
     PST_TRY(add_parent(list, app->arena, files.user, PST_SANDBOX_READ, err));

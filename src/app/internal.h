@@ -192,9 +192,15 @@ struct pst_app {
 
 struct pst_config *pst_app_config(struct pst_app *app); /* a reference; the caller's */
 
-/* Penstock's own listener, where no connection may go: added to egress, in the arena. */
+/* Penstock's own listener, where no connection may go: added to egress, in the arena. Behind a
+ * wildcard these are the addresses that the machine has now. Errors: UNAVAILABLE. */
 pst_code pst_start_own_address(struct pst_egress *egress, pst_str listen, int port,
                                struct pst_arena *arena, struct pst_err *err);
+
+/* The file of the authorities that vouch for receivers, in the arena; NULL: the system's. Errors:
+ * those of reading it, INVALID (no certificates in it). */
+pst_code pst_start_receivers_ca(const char **out, const struct pst_config *config,
+                                struct pst_arena *arena, struct pst_err *err);
 
 /* Where connections may go, from the options. Arrays lie in the arena. Errors: INVALID. */
 pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *config,

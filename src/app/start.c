@@ -3,6 +3,7 @@
 #include "app/rotate.h"
 #include "base/log.h"
 #include "os/file.h"
+#include "os/net.h"
 
 #include <limits.h>
 
@@ -98,23 +99,66 @@ pst_code pst_start_egress(struct pst_egress *out, const struct pst_config *confi
     return read_ranges(out, PST_ZONE_PUBLIC, config, PST_OPT_WEBHOOK_RANGES, arena, err);
 }
 
-pst_code pst_start_own_address(struct pst_egress *egress, pst_str listen, int port,
-                               struct pst_arena *arena, struct pst_err *err)
+pst_code pst_start_receivers_ca(const char **out, const struct pst_config *config,
+                                struct pst_arena *arena, struct pst_err *err)
 {
-    struct pst_address *own = NULL;
-    PST_TRY(pst_arena_alloc(arena, &own, sizeof(*own), err));
+    enum { FILE_MAX = 4 << 20 };
+    PST_AUTO(arena) struct pst_arena *scratch = NULL;
+    pst_str name = pst_config_str(config, PST_OPT_WEBHOOK_CA_FILE);
+    pst_str path = {0};
+    pst_str text = {0};
+    *out = NULL;
+    if (name.len == 0)
+        return PST_OK;
+    PST_TRY(pst_arena_dup(arena, &path, name, err));
+    PST_TRY(pst_arena_new(&scratch, 2 * FILE_MAX, err));
+    if (pst_file_read(scratch, &text, path.ptr, FILE_MAX, err) != PST_OK)
+        return pst_err_wrap(err, "webhook_ca_file");
+    if (!memmem(text.ptr, text.len, "-----BEGIN CERTIFICATE-----", 27))
+        return PST_FAIL_AT(err, PST_E_INVALID, "webhook_ca_file",
+                           "webhook_ca_file: there is no PEM certificate in '%s'", path.ptr);
+    *out = path.ptr;
+    return PST_OK;
+}
+
+/* The host of "host:port" or "[host]:port". */
+static pst_str host_of(pst_str listen)
+{
     size_t end = listen.len;
     while (end > 0 && listen.ptr[end - 1] != ':')
         end--;
     pst_str host = pst_str_sub(listen, 0, end > 0 ? end - 1 : 0);
     if (host.len >= 2 && host.ptr[0] == '[')
-        host = pst_str_sub(host, 1, host.len - 2);
-    /* A wildcard listener has every address of the machine; its loopback ones matter here, the
-     * others are refused or private anyway. */
+        return pst_str_sub(host, 1, host.len - 2);
+    return host;
+}
+
+/* A wildcard listener has every address of the machine, and a name may have any of them. The
+ * unspecified address, last, stands for all of loopback. */
+static pst_code add_machine(struct pst_address **out, size_t *count, struct pst_arena *arena,
+                            struct pst_err *err)
+{
+    struct pst_net_address *all = NULL;
+    PST_TRY(pst_net_addresses(arena, &all, count, err));
+    PST_TRY(pst_arena_array(arena, out, *count + 1, sizeof(**out), err));
+    for (size_t i = 0; i < *count; i++)
+        memcpy((*out)[i].ip, all[i].ip, sizeof(all[i].ip));
+    ++*count;
+    return PST_OK;
+}
+
+pst_code pst_start_own_address(struct pst_egress *egress, pst_str listen, int port,
+                               struct pst_arena *arena, struct pst_err *err)
+{
+    struct pst_address *own = NULL;
+    size_t count = 1;
+    pst_str host = host_of(listen);
+    PST_TRY(pst_arena_array(arena, &own, 1, sizeof(*own), err));
     if (!pst_address_parse(own, host) || pst_str_is(host, "0.0.0.0") || pst_str_is(host, "::"))
-        (void)pst_address_parse(own, PST_STR("127.0.0.1"));
-    own->port = (uint16_t)port;
+        PST_TRY(add_machine(&own, &count, arena, err));
+    for (size_t i = 0; i < count; i++)
+        own[i].port = (uint16_t)port;
     egress->own = own;
-    egress->own_count = 1;
+    egress->own_count = count;
     return PST_OK;
 }

@@ -98,9 +98,13 @@ static bool is_listed(const struct pst_egress *egress, enum pst_zone zone, const
 
 static bool is_own(const struct pst_egress *egress, const struct pst_address *a)
 {
+    static const uint8_t unspecified[16] = {0};
+    bool is_loopback = find_block(a->ip)->klass == BLOCK_LOOPBACK;
     for (size_t i = 0; i < egress->own_count; i++) {
         const struct pst_address *own = &egress->own[i];
-        if (memcmp(own->ip, a->ip, 16) == 0 && (own->port == 0 || own->port == a->port))
+        bool is_it = memcmp(own->ip, a->ip, 16) == 0 ||
+                     (is_loopback && memcmp(own->ip, unspecified, 16) == 0);
+        if (is_it && (own->port == 0 || own->port == a->port))
             return true;
     }
     return false;

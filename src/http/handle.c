@@ -52,7 +52,8 @@ static bool may_connect(struct pst_guard *g, const struct curl_sockaddr *address
     }
     if (g->is_proxied || !g->allows)
         return true;
-    /* One forbidden address among those of a name spoils the call: no picking. */
+    /* Of a name's addresses libcurl asks about each that it is about to try. A forbidden one spoils
+     * the call, and no other is picked; those behind one that answers are never asked about. */
     if (g->stop != PST_OK)
         return false;
     if (g->allows(g->allows_self, &a, &why))

@@ -56,7 +56,8 @@ struct pst_egress {
     /* Private ranges that the operator listed, by zone. */
     const struct pst_range *ranges[PST_ZONES];
     size_t range_counts[PST_ZONES];
-    const struct pst_address *own; /* where Penstock itself and its database listen */
+    /* Where Penstock itself and its database listen. The unspecified address: all of loopback. */
+    const struct pst_address *own;
     size_t own_count;
     bool allow_loopback; /* development mode */
 };

@@ -4,6 +4,7 @@
  * so that a backlog costs as many steps as it has lanes and not as it has rows. */
 #include "store/deliveries_private.h"
 
+#include "store/outbox_private.h"
 #include "store/rows.h"
 
 /* ---- what waits ---- */
@@ -226,6 +227,7 @@ pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delive
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     const struct pst_attempt *a = &result->attempt;
+    int64_t is_new = 0;
     int64_t is_there = 0;
     PST_TRY(update_delivery(conn, result, &is_there, err));
     if (!is_there)
@@ -244,7 +246,9 @@ pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delive
     pst_stmt_bind_i64(st, 5, a->status);
     pst_stmt_bind_str(st, 6, a->error);
     pst_stmt_bind_blob(st, 7, a->response.ptr, a->response.len);
-    return pst_stmt_run(st, NULL, err);
+    PST_TRY(pst_stmt_run(st, &is_new, err));
+    int64_t bytes = PST_OUTBOX_ATTEMPT_BYTES + (int64_t)(a->error.len + a->response.len);
+    return is_new ? pst_outbox_count(conn, 0, bytes, err) : PST_OK;
 }
 
 /* ---- a breaker has closed, or the endpoint was switched on ---- */

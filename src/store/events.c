@@ -65,6 +65,14 @@ static pst_code next_sequence(struct pst_db_conn *conn, const struct pst_outbox_
                        lane, 2, out, err);
 }
 
+pst_code pst_outbox_count(struct pst_db_conn *conn, int64_t events, int64_t bytes,
+                          struct pst_err *err)
+{
+    const int64_t values[] = {events, bytes};
+    return pst_row_run(conn, PST_STR("UPDATE outbox SET events = events + ?1, bytes = bytes + ?2"),
+                       values, 2, NULL, err);
+}
+
 pst_code pst_outbox_queue(struct pst_db_conn *conn, const struct pst_outbox_entry *e, int64_t *pk,
                           struct pst_id *id, int64_t *sequence, struct pst_err *err)
 {
@@ -89,7 +97,7 @@ pst_code pst_outbox_queue(struct pst_db_conn *conn, const struct pst_outbox_entr
         *pk = pst_db_last_rowid(conn);
     if (id)
         *id = pst_id_format("dlv_", raw);
-    return PST_OK;
+    return pst_outbox_count(conn, 0, PST_OUTBOX_DELIVERY_BYTES, err);
 }
 
 static pst_code queue_for_all(struct pst_db_conn *conn, const struct pst_event *event,
@@ -129,7 +137,6 @@ static pst_code queue_for_all(struct pst_db_conn *conn, const struct pst_event *
 pst_code pst_events_add(struct pst_db_conn *conn, struct pst_event *event, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    const int64_t size = (int64_t)event->body.len;
     uint8_t raw[PST_ID_RAW];
     if (!pst_row_raw_id(raw, "evt_", pst_id_str(&event->id)))
         return PST_FAIL(err, PST_E_INTERNAL, "'%s' is no event id", event->id.text);
@@ -146,11 +153,11 @@ pst_code pst_events_add(struct pst_db_conn *conn, struct pst_event *event, struc
     pst_stmt_bind_str(st, 7, event->body);
     PST_TRY(pst_stmt_run(st, NULL, err));
     event->pk = pst_db_last_rowid(conn);
-    PST_TRY(pst_row_run(conn, PST_STR("UPDATE outbox SET events = events + 1, bytes = bytes + ?1"),
-                        &size, 1, NULL, err));
+    PST_TRY(pst_outbox_count(conn, 1, PST_OUTBOX_EVENT_BYTES + (int64_t)event->body.len, err));
     if (!event->is_sample)
         PST_TRY(queue_for_all(conn, event, raw, err));
     pst_db_notify(conn, PST_TOPIC_EVENTS);
+    pst_db_notify(conn, pst_topic_events_of(event->organization_pk));
     return PST_OK;
 }
 

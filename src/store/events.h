@@ -63,14 +63,15 @@ pst_code pst_events_newest(struct pst_db_conn *conn, int64_t *pk, struct pst_err
 /* What the outbox holds. */
 struct pst_outbox_size {
     int64_t events;
-    int64_t bytes; /* of their bodies */
+    int64_t bytes; /* of them, their deliveries and attempts, about as they lie in the store */
 };
 pst_code pst_events_size(struct pst_db_conn *conn, struct pst_outbox_size *out,
                          struct pst_err *err);
 
-/* Remove at most `limit` rows of the oldest events with their deliveries and attempts: those before
- * `before`, and beyond it as many as it takes to come down to max_bytes. Deliveries that were still
- * waiting go as well; *lost counts them. *left: more is due. */
+/* Remove the oldest events with their deliveries and attempts: those before `before`, and beyond it
+ * as many as it takes to come down to max_bytes (a few more, see the source); at most `limit`
+ * events and as many deliveries. Deliveries that were still waiting go as well; *lost counts them.
+ * *left: more is due. */
 pst_code pst_events_retain(struct pst_db_conn *conn, pst_wall before, int64_t max_bytes,
                            size_t limit, int64_t *lost, bool *left, struct pst_err *err);
 

@@ -1,11 +1,14 @@
 /* store/events_retain.c: removing old events with what was done about them.
  *
- * Events go from the front. Deliveries were made in nearly the same order, so they go from their
+ * Events go from the front, a few at a time: what the deliveries of one take is known when they are
+ * gone. Deliveries were made in nearly the same order, so they go from their
  * front as long as their event is gone; one that a re-send made later for an old event goes when
  * its turn comes, and means nothing until then. */
 #include "store/events.h"
 #include "store/outbox_private.h"
 #include "store/rows.h"
+
+enum { STEP = 64 }; /* so many events more than it takes may go for their size */
 
 struct retention {
     pst_wall before;
@@ -14,7 +17,7 @@ struct retention {
     int64_t oldest; /* pk of the first event that stays */
 };
 
-/* Where the part to remove ends. */
+/* Where the part to remove ends: bodies alone cover the excess, or limit. */
 static pst_code find_end(struct pst_db_conn *conn, struct retention *r, size_t limit,
                          struct pst_err *err)
 {
@@ -31,24 +34,12 @@ static pst_code find_end(struct pst_db_conn *conn, struct retention *r, size_t l
         r->oldest = pst_stmt_i64(st, 0);
         if ((!is_old && r->bytes >= r->excess) || (size_t)r->events == limit)
             return PST_OK;
-        r->bytes += pst_stmt_i64(st, 2);
+        r->bytes += PST_OUTBOX_EVENT_BYTES + pst_stmt_i64(st, 2);
         r->events++;
         PST_TRY(pst_stmt_step(st, &row, err));
     }
     r->oldest++; /* nothing stays */
     return PST_OK;
-}
-
-static pst_code remove_events(struct pst_db_conn *conn, const struct retention *r,
-                              struct pst_err *err)
-{
-    const int64_t sizes[] = {r->events, r->bytes};
-    if (r->events == 0)
-        return PST_OK;
-    PST_TRY(
-        pst_row_run(conn, PST_STR("DELETE FROM event WHERE pk < ?1"), &r->oldest, 1, NULL, err));
-    return pst_row_run(conn, PST_STR("UPDATE outbox SET events = events - ?1, bytes = bytes - ?2"),
-                       sizes, 2, NULL, err);
 }
 
 /* At most `limit` deliveries from the front whose event is gone. */
@@ -57,6 +48,7 @@ static pst_code remove_deliveries(struct pst_db_conn *conn, size_t limit, int64_
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     int64_t end = 0;
+    int64_t bytes = 0;
     int64_t oldest = 0;
     bool row = false;
     PST_TRY(pst_outbox_oldest(conn, &oldest, err));
@@ -74,9 +66,16 @@ static pst_code remove_deliveries(struct pst_db_conn *conn, size_t limit, int64_
     }
     if (end == 0)
         return PST_OK;
+    const int64_t values[] = {end, PST_OUTBOX_ATTEMPT_BYTES};
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT sum(?2 + length(CAST(error AS BLOB)) + length(response))"
+                                " FROM attempt WHERE delivery_pk <= ?1"),
+                        values, 2, &bytes, err));
     PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM attempt WHERE delivery_pk <= ?1"), &end, 1, NULL,
                         err));
-    return pst_row_run(conn, PST_STR("DELETE FROM delivery WHERE pk <= ?1"), &end, 1, removed, err);
+    PST_TRY(
+        pst_row_run(conn, PST_STR("DELETE FROM delivery WHERE pk <= ?1"), &end, 1, removed, err));
+    return pst_outbox_count(conn, 0, -bytes - *removed * PST_OUTBOX_DELIVERY_BYTES, err);
 }
 
 /* Endpoints that were deleted and of which nothing is listed any more. */
@@ -102,15 +101,26 @@ static pst_code remove_endpoints(struct pst_db_conn *conn, pst_wall before, stru
 pst_code pst_events_retain(struct pst_db_conn *conn, pst_wall before, int64_t max_bytes,
                            size_t limit, int64_t *lost, bool *left, struct pst_err *err)
 {
-    struct pst_outbox_size size = {0};
-    int64_t removed = 0;
+    size_t events = 0;
+    size_t deliveries = 0;
     *lost = 0;
-    PST_TRY(pst_events_size(conn, &size, err));
-    struct retention r = {.before = before, .excess = size.bytes - max_bytes};
-    PST_TRY(find_end(conn, &r, limit, err));
-    PST_TRY(remove_events(conn, &r, err));
-    PST_TRY(remove_deliveries(conn, limit, &removed, lost, err));
-    PST_TRY(remove_endpoints(conn, before, err));
-    *left = (size_t)r.events == limit || (size_t)removed == limit;
-    return PST_OK;
+    for (;;) {
+        struct pst_outbox_size size = {0};
+        int64_t removed = 0;
+        PST_TRY(remove_deliveries(conn, limit - deliveries, &removed, lost, err));
+        deliveries += (size_t)removed;
+        if (events == limit || deliveries == limit)
+            break;
+        PST_TRY(pst_events_size(conn, &size, err));
+        struct retention r = {.before = before, .excess = size.bytes - max_bytes};
+        PST_TRY(find_end(conn, &r, limit - events < STEP ? limit - events : STEP, err));
+        if (r.events == 0)
+            break;
+        events += (size_t)r.events;
+        PST_TRY(
+            pst_row_run(conn, PST_STR("DELETE FROM event WHERE pk < ?1"), &r.oldest, 1, NULL, err));
+        PST_TRY(pst_outbox_count(conn, -r.events, -r.bytes, err));
+    }
+    *left = events == limit || deliveries == limit;
+    return remove_endpoints(conn, before, err);
 }

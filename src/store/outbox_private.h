@@ -7,7 +7,17 @@
 #include "store/deliveries.h"
 #include "store/events.h"
 
-enum { PST_OUTBOX_SCAN = 10000 }; /* rows that one call of a list looks at */
+enum {
+    PST_OUTBOX_SCAN = 10000, /* rows that one call of a list looks at */
+    /* What a row takes about, indexes included, beside its texts. */
+    PST_OUTBOX_EVENT_BYTES = 200,
+    PST_OUTBOX_DELIVERY_BYTES = 400,
+    PST_OUTBOX_ATTEMPT_BYTES = 100,
+};
+
+/* Count what was written or, negative, removed. Inside a writer job. */
+pst_code pst_outbox_count(struct pst_db_conn *conn, int64_t events, int64_t bytes,
+                          struct pst_err *err);
 
 /* A delivery of an event to an endpoint. */
 struct pst_outbox_entry {

@@ -205,7 +205,7 @@ static const char webhooks[] =
     "ALTER TABLE stream ADD COLUMN columns TEXT NOT NULL DEFAULT '';" /* of the source, as JSON */
     "ALTER TABLE stream ADD COLUMN columns_at INTEGER;"
 
-    "CREATE TABLE outbox (" /* one row: what `event` holds */
+    "CREATE TABLE outbox (" /* one row: what is kept, see PST_OUTBOX_EVENT_BYTES */
     " pk INTEGER PRIMARY KEY,"
     " events INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL) STRICT;"
@@ -260,6 +260,7 @@ static const char webhooks[] =
 
     "CREATE INDEX endpoint_by_connection ON endpoint (connection_pk)"
     " WHERE deleted_at IS NULL AND connection_pk > 0;"
+    "CREATE INDEX endpoint_deleted ON endpoint (deleted_at) WHERE deleted_at IS NOT NULL;"
 
     "CREATE TABLE endpoint_choice (" /* of an organization-wide endpoint, for one connection */
     " endpoint_pk INTEGER NOT NULL REFERENCES endpoint,"

@@ -18,7 +18,13 @@ enum {
     PST_TOPIC_CONNECTIONS = -2, /* a connection came, changed or went */
     PST_TOPIC_EVENTS = -3, /* an event was written (store/events.h) */
     PST_TOPIC_ENDPOINTS = -4, /* an endpoint came, changed or went; deliveries were re-sent */
+    PST_TOPIC_ORGANIZATIONS = -1000, /* and below, see pst_topic_events_of */
 };
+/* An event of this organization was written; beside PST_TOPIC_EVENTS. */
+static inline int64_t pst_topic_events_of(int64_t organization_pk)
+{
+    return PST_TOPIC_ORGANIZATIONS - organization_pk;
+}
 
 /* pst_db_open and every migration. Errors: as pst_db_open and pst_db_migrate. */
 pst_code pst_store_open(struct pst_db **out, const struct pst_db_options *options,

@@ -66,6 +66,21 @@ static bool is_local(pst_code code)
     return code == PST_E_NO_MEMORY || code == PST_E_UNAVAILABLE || code == PST_E_CANCELLED;
 }
 
+/* Refused, unknown and silent addresses look alike to the users of an organization, or a webhook
+ * would be a scanner of the operator's network; the log tells the operator which it was. */
+static bool is_unreached(const struct pst_fleet_answer *answer)
+{
+    return answer->fault == PST_FAULT_EGRESS || answer->fault == PST_FAULT_DNS ||
+           answer->fault == PST_FAULT_CONNECT;
+}
+
+static void log_unreached(const struct pst_hook_endpoint *e, const struct pst_fleet_answer *answer)
+{
+    if (is_unreached(answer))
+        PST_LOG(PST_LOG_INFO, "a receiver cannot be reached",
+                PST_F_ID("webhook_id", &e->settings.id), PST_F_STR("error", answer->error));
+}
+
 static struct pst_hook_outcome outcome_of(const struct pst_fleet_answer *answer, pst_wall now,
                                           char text[PST_HOOK_TEXT])
 {
@@ -76,6 +91,9 @@ static struct pst_hook_outcome outcome_of(const struct pst_fleet_answer *answer,
         .retry_after_s = pst_http_retry_after_s(answer->retry_after, now),
         .error = pst_str_sub(answer->error, 0, PST_HOOK_TEXT),
     };
+    if (is_unreached(answer))
+        o.error = PST_STR("the receiver cannot be reached: wrong or closed address, unknown name, "
+                          "or nobody answers there");
     if (answer->code != PST_OK || is_success(o.status))
         return o;
     const char *more = "";
@@ -234,6 +252,7 @@ static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *an
     char kept[PST_FLEET_KEPT];
     pst_wall now = h->options.wall();
     struct pst_hook_outcome o = outcome_of(answer, now, text);
+    log_unreached(e, answer);
     struct pst_delivery_result r = {.pk = d->pk, .tries = d->tries};
     bool is_forgotten = o.is_local && (!d->is_sample || answer->code == PST_E_CANCELLED);
     r.attempt = (struct pst_attempt){.at = a->at,

@@ -3,12 +3,14 @@ import pytest
 
 from harness import Server, wait_until
 from harness.hooks import add_hook, base_path, hook_path, wait_statuses
+from harness.nginx import Nginx, free_ports
 from harness.programs import slowness
 from harness.receiver import Answer, Receiver
 from harness.setup import connect_to, new_organization
 from harness.tlsfront import Certificates
 
 SECONDS = 20 * slowness()
+UNREACHED = "the receiver cannot be reached: wrong or closed address, unknown name, or nobody answers there"
 
 
 @pytest.fixture
@@ -66,10 +68,20 @@ def test_addresses_that_are_not_global_are_refused(strict, secure, host):
     if response.status_code == 201:
         outcome = sample_outcome(api, response.json())
         assert outcome["status"] == "failed" and outcome["last_status"] is None, outcome
-        assert "address" in outcome["last_error"], outcome
+        assert outcome["last_error"] == UNREACHED, outcome
     else:
         assert response.status_code == 400
     assert not receiver.deliveries and not receiver.connections
+
+
+def test_refused_and_silent_receivers_look_alike_to_users(strict):
+    """Or a webhook would be a scanner of the operator's network. What it was is in the log."""
+    api = strict.api(new_organization(strict))
+    outcomes = [sample_outcome(api, api.post("/v1/webhooks", json={"url": url}, status=201)) for url in (
+        "https://localhost:9999/", "https://no-such-name.invalid/")]
+    assert [(o["last_error"], o["attempts"][0]["error"]) for o in outcomes] == [(UNREACHED, UNREACHED)] * 2
+    log = strict.log()
+    assert "is a loopback address" in log and "looking up the name with 'no-such-name.invalid' failed" in log
 
 
 def test_private_addresses_are_refused_in_development_mode_too(api):
@@ -84,6 +96,48 @@ def test_a_certificate_that_is_not_good_is_refused(api, secure, how):
     outcome = sample_outcome(api, hook)
     assert outcome["status"] == "failed" and "certificate" in outcome["last_error"].lower(), outcome
     assert not receiver.deliveries
+
+
+def test_authorities_of_ones_own_vouch_for_receivers(programs, place, secure):
+    receiver = secure()
+    server = programs(Server(place / "private", webhook_ca_file=receiver.authority))
+    api = server.api(new_organization(server))
+    hook = api.post("/v1/webhooks", json={"url": receiver.url("/tls")}, status=201)
+    receiver.trust("/tls", hook["secret"])
+    outcome = sample_outcome(api, hook)
+    assert (outcome["status"], outcome["last_status"]) == ("delivered", 204), outcome
+    receiver.wait("/tls", seconds=SECONDS)
+    receiver.check()
+    # The system's count no more, and this one only for the names it vouched for.
+    stranger, other = secure(), receiver.url("/tls").replace("127.0.0.1", "localhost")
+    for url in (stranger.url("/"), other):
+        outcome = sample_outcome(api, api.post("/v1/webhooks", json={"url": url}, status=201))
+        assert outcome["status"] == "failed" and "certificate" in outcome["last_error"].lower(), outcome
+
+
+def test_a_receiver_behind_http_2(programs, place, hooks):
+    certificates = Certificates(place / "ca")
+    certificate = certificates.issue("front")
+    port = free_ports(1)[0]
+    front = Nginx(place / "nginx", f"""server {{
+        listen 127.0.0.1:{port} ssl http2;
+        ssl_certificate {certificate};
+        ssl_certificate_key {certificate};
+        location / {{ proxy_pass {hooks.base}; proxy_http_version 1.1; }}
+    }}""", [port]).start()
+    try:
+        server = programs(Server(place / "private", webhook_ca_file=certificates.authority))
+        api = server.api(new_organization(server))
+        hook = api.post("/v1/webhooks", json={"url": f"https://127.0.0.1:{port}/h2"}, status=201)
+        hooks.trust("/h2", hook["secret"])
+        for _ in range(3):
+            outcome = sample_outcome(api, hook)
+            assert (outcome["status"], outcome["last_status"]) == ("delivered", 204), outcome
+        hooks.wait("/h2", 3, seconds=SECONDS)
+        lines = wait_until(lambda: len(front.requests(uri="/h2")) == 3 and front.requests(uri="/h2"), "nginx's log", SECONDS)
+        assert {entry["line"] for entry in lines} == {"POST /h2 HTTP/2.0"}
+    finally:
+        front.stop()
 
 
 # ---- what may be set ----

@@ -6,6 +6,7 @@
 
 #include "app/internal.h"
 #include "os/file.h"
+#include "os/net.h"
 #include "store/store.h"
 
 struct world {
@@ -218,15 +219,36 @@ static void receivers_may_lie_where_their_option_says(void **state)
     pst_config_unref(s.config);
 }
 
+static void receivers_may_have_authorities_of_their_own(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_settings s;
+    const char *file = "";
+    assert_ok(load(w, ARGS("--data-dir", "/d"), &s, &err));
+    assert_ok(pst_start_receivers_ca(&file, s.config, w->arena, &err));
+    assert_null(file);
+    pst_config_unref(s.config);
+    assert_ok(
+        load(w, ARGS("--data-dir", "/d", "--webhook-ca-file", in_dir(w, "ca.pem")), &s, &err));
+    assert_code(pst_start_receivers_ca(&file, s.config, w->arena, &err), PST_E_NOT_FOUND);
+    assert_ok(pst_file_write(w->path, PST_STR("nothing\n"), 0644, &err));
+    assert_code(pst_start_receivers_ca(&file, s.config, w->arena, &err), PST_E_INVALID);
+    assert_string_equal(err.param, "webhook_ca_file");
+    assert_ok(pst_file_write(w->path, PST_STR("-----BEGIN CERTIFICATE-----\n"), 0644, &err));
+    assert_ok(pst_start_receivers_ca(&file, s.config, w->arena, &err));
+    pst_config_unref(s.config);
+    assert_string_equal(file, w->path);
+}
+
 static void nobody_is_sent_to_our_own_listener(void **state)
 {
     static const struct {
         const char *listen;
         const char *address;
     } cases[] = {
-        {"127.0.0.1:7400", "127.0.0.1"},
-        {"[::1]:7400", "::1"},
-        {"0.0.0.0:7400", "127.0.0.1"},
+        {"127.0.0.1:7400", "127.0.0.1"}, {"[::1]:7400", "::1"}, {"0.0.0.0:7400", "127.0.0.1"},
+        {"0.0.0.0:7400", "127.9.9.9"},   {"[::]:7400", "::1"},  {"[::]:7400", "127.0.0.1"},
         {"localhost:7400", "127.0.0.1"},
     };
     struct world *w = *state;
@@ -245,6 +267,32 @@ static void nobody_is_sent_to_our_own_listener(void **state)
     }
 }
 
+/* Behind a wildcard, and with the machine's ranges opened to receivers. */
+static void nor_to_another_address_of_this_machine(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_net_address *all = NULL;
+    size_t count = 0;
+    const struct pst_range everything[] = {{{0}, 0}, {{[10] = 0xff, [11] = 0xff}, 96}};
+    struct pst_egress egress = {.allow_loopback = true};
+    egress.ranges[PST_ZONE_SYSTEM] = everything;
+    egress.range_counts[PST_ZONE_SYSTEM] = PST_COUNT(everything);
+    assert_ok(pst_net_addresses(w->arena, &all, &count, &err));
+    assert_ok(pst_start_own_address(&egress, PST_STR("0.0.0.0:7400"), 7400, w->arena, &err));
+    assert_true(egress.own_count >= count);
+    for (size_t i = 0; i < count; i++) {
+        char text[PST_ADDRESS_TEXT];
+        const char *why = NULL;
+        struct pst_address a = {.port = 7400};
+        memcpy(a.ip, all[i].ip, sizeof(a.ip));
+        pst_address_format(text, &a);
+        if (pst_egress_allows(&egress, PST_ZONE_SYSTEM, &a, &why))
+            fail_msg("%s is allowed", text);
+        assert_string_equal(why, "one of Penstock's own addresses");
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -256,7 +304,9 @@ int main(void)
         TEST(a_rotation_that_was_broken_off_is_finished),
         TEST(connections_may_go_where_the_options_say),
         TEST(receivers_may_lie_where_their_option_says),
+        TEST(receivers_may_have_authorities_of_their_own),
         TEST(nobody_is_sent_to_our_own_listener),
+        TEST(nor_to_another_address_of_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

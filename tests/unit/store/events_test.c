@@ -3,6 +3,7 @@
 #include "store/deliveries.h"
 #include "store/endpoints.h"
 #include "store/events.h"
+#include "store/store.h"
 #include "tests/unit/store/world.h"
 
 /* An endpoint of the organization that wants `events`; connection_pk 0 = organization-wide. */
@@ -124,6 +125,26 @@ static void sequences_count_per_endpoint_and_connection(void **state)
     assert_int_equal(number(w, "SELECT max(sequence) FROM delivery WHERE endpoint_pk = 2"), 1);
 }
 
+static pst_code add_in_job(struct pst_db_conn *conn, void *event, struct pst_err *err)
+{
+    return pst_events_add(conn, event, err);
+}
+
+/* A request that waits for events of one organization is not woken by those of another. */
+static void a_commit_names_the_organization(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_event e = event_of(w, 1, 0, "system.error");
+    w->topic_count = 0;
+    assert_ok(pst_db_write_direct(w->db, add_in_job, &e, &err));
+    assert_int_equal(w->topic_count, 2);
+    assert_int_equal(w->topics[0], PST_TOPIC_EVENTS);
+    assert_int_equal(w->topics[1], pst_topic_events_of(w->org.pk));
+    assert_true(pst_topic_events_of(1) != pst_topic_events_of(2));
+    assert_true(pst_topic_events_of(1) < PST_TOPIC_ORGANIZATIONS);
+}
+
 static void an_event_is_written_once(void **state)
 {
     struct world *w = *state;
@@ -241,6 +262,21 @@ static void retain(struct world *w, pst_wall before, int64_t max_bytes, size_t l
     assert_write(w, pst_events_retain(w->writer, before, max_bytes, limit, lost, left, &w->err));
 }
 
+/* What an event of add() counts, alone and with its delivery. */
+enum { EVENT_BYTES = 200 + 11, DELIVERED_BYTES = EVENT_BYTES + 400 };
+
+static void record(struct world *w, int64_t pk, enum pst_delivery_status status, const char *error,
+                   size_t response)
+{
+    static const char answer[4096];
+    const struct pst_delivery_result r = {
+        .pk = pk,
+        .status = status,
+        .tries = {.attempts = 1, .tries = 1, .first_try_at = at(1), .due_at = at(1)},
+        .attempt = {.at = at(1), .error = pst_str_from(error), .response = {answer, response}}};
+    assert_write(w, pst_deliveries_record(w->writer, &r, &w->err));
+}
+
 static void old_events_go_with_their_deliveries(void **state)
 {
     struct world *w = *state;
@@ -249,11 +285,8 @@ static void old_events_go_with_their_deliveries(void **state)
     (void)add_endpoint(w, 1, 0, "*", true);
     for (unsigned n = 1; n <= 10; n++)
         (void)add(w, n, 0, "system.error");
-    assert_write(w, pst_db_exec_script(w->writer,
-                                       PST_STR("UPDATE delivery SET status = 1 WHERE pk <= 3;"
-                                               "INSERT INTO attempt SELECT pk, 1, 0, 0, 200, '',"
-                                               " x'' FROM delivery"),
-                                       &w->err));
+    for (int64_t pk = 1; pk <= 10; pk++)
+        record(w, pk, pk <= 3 ? PST_DELIVERY_DELIVERED : PST_DELIVERY_WAITING, "", 0);
     retain(w, at(5), INT64_MAX, 100, &lost, &left);
     assert_false(left);
     assert_int_equal(lost, 1); /* the fourth was still waiting */
@@ -261,14 +294,12 @@ static void old_events_go_with_their_deliveries(void **state)
     assert_int_equal(number(w, "SELECT min(event_pk) FROM delivery"), 5);
     assert_int_equal(number(w, "SELECT min(delivery_pk) FROM attempt"), 5);
     assert_int_equal(number(w, "SELECT events FROM outbox"), 6);
-    assert_int_equal(number(w, "SELECT bytes FROM outbox"), 6 * 11);
+    assert_int_equal(number(w, "SELECT bytes FROM outbox"), 6 * (DELIVERED_BYTES + 100));
 
-    retain(w, PST_WALL_NONE, 3 * 11, 2, &lost, &left); /* in batches */
+    retain(w, PST_WALL_NONE, 0, 2, &lost, &left); /* in batches */
     assert_true(left);
     assert_int_equal(number(w, "SELECT min(pk) FROM event"), 7);
-    retain(w, PST_WALL_NONE, 3 * 11, 2, &lost, &left);
-    assert_int_equal(number(w, "SELECT min(pk) FROM event"), 8);
-    assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 3);
+    assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 4);
     retain(w, at(100), 0, 100, &lost, &left);
     assert_false(left);
     assert_int_equal(number(w, "SELECT count(*) FROM event"), 0);
@@ -278,6 +309,52 @@ static void old_events_go_with_their_deliveries(void **state)
     assert_read(w, pst_events_seek(w->reader, at(5), &pk, &w->err));
     assert_int_equal(pk, 11); /* numbers are not used again */
     assert_int_equal(add(w, 50, 0, "system.error"), 11);
+}
+
+static void the_size_counts_all_that_is_kept(void **state)
+{
+    struct world *w = *state;
+    int64_t lost = 0;
+    bool left = false;
+    (void)add_endpoint(w, 1, 0, "*", true);
+    for (unsigned n = 1; n <= 100; n++)
+        (void)add(w, n, 0, "system.error");
+    for (int64_t pk = 1; pk <= 100; pk++)
+        record(w, pk, PST_DELIVERY_DELIVERED, "no", 4000);
+    record(w, 1, PST_DELIVERY_DELIVERED, "no", 4000); /* the same attempt */
+    enum { EACH = DELIVERED_BYTES + 100 + 2 + 4000 };
+    assert_int_equal(number(w, "SELECT bytes FROM outbox"), 100 * EACH);
+    retain(w, PST_WALL_NONE, 100 * EACH, 1000, &lost, &left);
+    assert_int_equal(number(w, "SELECT count(*) FROM event"), 100);
+    /* Bodies alone would never reach it; what the answers take does. */
+    retain(w, PST_WALL_NONE, 99 * EACH, 1000, &lost, &left);
+    assert_false(left);
+    assert_true(number(w, "SELECT bytes FROM outbox") <= 99 * EACH);
+    assert_true(number(w, "SELECT count(*) FROM event") >= 100 - 64);
+    assert_int_equal(number(w, "SELECT count(*) FROM event"),
+                     number(w, "SELECT count(*) FROM attempt"));
+    assert_int_equal(number(w, "SELECT bytes FROM outbox"),
+                     EACH * number(w, "SELECT events FROM outbox"));
+    assert_int_equal(lost, 0);
+}
+
+static void deliveries_of_what_is_gone_go_before_further_events(void **state)
+{
+    struct world *w = *state;
+    int64_t lost = 0;
+    bool left = false;
+    for (unsigned n = 1; n <= 5; n++)
+        (void)add_endpoint(w, n, 0, "*", true);
+    for (unsigned n = 1; n <= 10; n++)
+        (void)add(w, n, 0, "system.error");
+    retain(w, at(3), INT64_MAX, 4, &lost, &left); /* 10 deliveries, 4 a time */
+    assert_true(left);
+    assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 46);
+    retain(w, at(3), 8 * (EVENT_BYTES + 5 * 400), 4, &lost, &left);
+    retain(w, at(3), 8 * (EVENT_BYTES + 5 * 400), 4, &lost, &left);
+    assert_false(left);
+    assert_int_equal(number(w, "SELECT count(*) FROM event"), 8);
+    assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 40);
 }
 
 static void deleted_endpoints_go_when_nothing_is_listed_of_them(void **state)
@@ -321,7 +398,7 @@ static void the_size_is_what_it_holds(void **state)
     (void)add(w, 1, 0, "system.error");
     assert_read(w, pst_events_size(w->reader, &size, &w->err));
     assert_int_equal(size.events, 1);
-    assert_int_equal(size.bytes, 11);
+    assert_int_equal(size.bytes, EVENT_BYTES);
     assert_read(w, pst_events_newest(w->reader, &pk, &w->err));
     assert_int_equal(pk, 1);
 }
@@ -333,11 +410,14 @@ int main(void)
 #define IN_WORLD(f) cmocka_unit_test_setup_teardown(f, world_set_up, world_tear_down)
         IN_WORLD(an_event_goes_to_those_who_want_it),
         IN_WORLD(sequences_count_per_endpoint_and_connection),
+        IN_WORLD(a_commit_names_the_organization),
         IN_WORLD(an_event_is_written_once),
         IN_WORLD(an_event_is_found_by_its_owner),
         IN_WORLD(lists_walk_both_ways_with_filters),
         IN_WORLD(a_time_is_found_by_halving),
         IN_WORLD(old_events_go_with_their_deliveries),
+        IN_WORLD(the_size_counts_all_that_is_kept),
+        IN_WORLD(deliveries_of_what_is_gone_go_before_further_events),
         IN_WORLD(deleted_endpoints_go_when_nothing_is_listed_of_them),
         IN_WORLD(a_deleted_connection_takes_its_endpoints_along),
         IN_WORLD(the_size_is_what_it_holds),

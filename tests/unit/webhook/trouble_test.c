@@ -323,9 +323,49 @@ static void an_address_that_is_not_allowed_is_the_endpoints_failure(void **state
     stage_until(attempts(s) == 1);
     assert_int_equal(atomic_load(&s->receiver.total), 0);
     pst_str words = stage_get(s, e.pk).health.last_error;
-    assert_true(pst_str_starts(words, PST_STR("penstock may not connect to '127.0.0.1': ")));
-    assert_true(pst_str_ends(words, PST_STR(" is a private address")));
+    assert_true(pst_str_starts(words, PST_STR("the receiver cannot be reached")));
     assert_int_equal(stage_get(s, e.pk).health.failures, 1);
+}
+
+static void nobody_there(struct pst_endpoint *e)
+{
+    e->url = PST_STR("http://127.0.0.1:1/");
+}
+
+static void unknown_name(struct pst_endpoint *e)
+{
+    e->url = PST_STR("http://no-such-name.invalid/");
+}
+
+static void forbidden_address(struct pst_endpoint *e)
+{
+    e->url = PST_STR("http://127.0.0.2:1/");
+}
+
+static bool allows_one(void *self, const struct pst_address *address, const char **why)
+{
+    (void)self;
+    *why = "a private address";
+    return address->ip[15] == 1;
+}
+
+/* To the users of an organization; what it was is in the log. */
+static void refused_unknown_and_silent_addresses_look_alike(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, nobody_there);
+    (void)stage_endpoint(s, 1, unknown_name);
+    (void)stage_endpoint(s, 2, forbidden_address);
+    s->options.allows = allows_one;
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 3);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT count(DISTINCT error) FROM attempt")), 1);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT count(DISTINCT last_error) FROM endpoint")), 1);
+    assert_int_equal(
+        stage_ask(s, PST_STR("SELECT count(*) FROM attempt"
+                             " WHERE error LIKE '%127.0.0.%' OR error LIKE '%.invalid%'")),
+        0);
 }
 
 static void plain_http_needs_the_operators_leave(void **state)
@@ -413,6 +453,7 @@ int main(void)
         TEST(retry_after_is_kept),
         TEST(an_answer_that_does_not_come_is_a_failure),
         TEST(an_address_that_is_not_allowed_is_the_endpoints_failure),
+        TEST(refused_unknown_and_silent_addresses_look_alike),
         TEST(plain_http_needs_the_operators_leave),
         TEST(a_socket_that_cannot_be_waited_for_fails_its_attempt_only),
         TEST(hanging_receivers_hold_up_nobody),
