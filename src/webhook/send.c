@@ -252,7 +252,7 @@ static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *an
     char kept[PST_FLEET_KEPT];
     pst_wall now = h->options.wall();
     struct pst_hook_outcome o = outcome_of(answer, now, text);
-    log_unreached(e, answer);
+    log_unreached(a->endpoint, answer);
     struct pst_delivery_result r = {.pk = d->pk, .tries = d->tries};
     bool is_forgotten = o.is_local && (!d->is_sample || answer->code == PST_E_CANCELLED);
     r.attempt = (struct pst_attempt){.at = a->at,
