@@ -36,6 +36,7 @@ struct flight {
 
     size_t head_bytes, body_bytes; /* received */
     bool is_enough; /* the rest of the body was not wanted */
+    bool is_deaf; /* its socket cannot be waited for */
     size_t retry_after_len;
     char retry_after[64];
     char message[CURL_ERROR_SIZE];
@@ -47,6 +48,7 @@ struct pst_fleet {
     CURLM *multi;
     struct flight *flying, *idle;
     int epoll, wake;
+    bool has_deaf; /* among the flying */
     pst_mono timer; /* when curl wants to be called; NEVER = not */
     pst_mono check; /* when to look for flights that curl has lost */
 };
@@ -61,12 +63,22 @@ static int set_timer(CURLM *multi, long timeout_ms, void *self)
     return 0;
 }
 
+/* Failing here would end curl's work for all: this flight is taken down as soon as it may be. */
+static void mark_deaf(struct pst_fleet *f, CURL *easy)
+{
+    struct flight *l = NULL;
+    if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &l) != CURLE_OK || !l)
+        return;
+    pst_guard_stop(&l->guard, PST_E_UNAVAILABLE, PST_FAULT_LOCAL,
+                   "its socket could not be waited for");
+    l->is_deaf = f->has_deaf = true;
+}
+
 /* known: not NULL when the socket is in the epoll set already. */
 static int set_socket(CURL *easy, curl_socket_t fd, int what, void *self, void *known)
 {
     struct pst_fleet *f = self;
     struct epoll_event event = {.data.fd = fd};
-    (void)easy;
     if (what == CURL_POLL_REMOVE) {
         (void)epoll_ctl(f->epoll, EPOLL_CTL_DEL, fd, &event);
         return 0;
@@ -76,9 +88,9 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *self, void *
     if (what & CURL_POLL_OUT)
         event.events |= EPOLLOUT;
     int op = known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    if (epoll_ctl(f->epoll, op, fd, &event) != 0)
-        return -1;
-    return curl_multi_assign(f->multi, fd, f) == CURLM_OK ? 0 : -1;
+    if (epoll_ctl(f->epoll, op, fd, &event) != 0 || curl_multi_assign(f->multi, fd, f) != CURLM_OK)
+        mark_deaf(f, easy);
+    return 0;
 }
 
 static void stop_for_size(struct flight *l)
@@ -251,7 +263,7 @@ static void prepare(struct flight *l, const struct pst_fleet_request *r)
     l->self = r->self;
     l->overdue = pst_mono_after_ms(pst_mono_now(), r->timeout_ms + CHECK_MS);
     l->head_bytes = l->body_bytes = l->retry_after_len = 0;
-    l->is_enough = false;
+    l->is_enough = l->is_deaf = false;
     l->message[0] = '\0';
 }
 
@@ -323,6 +335,18 @@ static void land_ended(struct pst_fleet *f)
         if (message->msg == CURLMSG_DONE &&
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &l) == CURLE_OK)
             land(l, message->data.result);
+    }
+}
+
+static void land_deaf(struct pst_fleet *f)
+{
+    if (!f->has_deaf)
+        return;
+    f->has_deaf = false;
+    for (struct flight *l = f->flying, *next = NULL; l; l = next) {
+        next = l->next;
+        if (l->is_deaf)
+            land(l, CURLE_ABORTED_BY_CALLBACK);
     }
 }
 
@@ -406,6 +430,7 @@ pst_code pst_fleet_run(struct pst_fleet *f, int64_t timeout_ms, struct pst_err *
         PST_TRY(act(f, CURL_SOCKET_TIMEOUT, 0, err));
     }
     land_ended(f);
+    land_deaf(f);
     land_lost(f, now);
     return PST_OK;
 }

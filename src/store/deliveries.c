@@ -74,10 +74,10 @@ pst_code pst_deliveries_endpoints(struct pst_db_conn *conn, int64_t after_pk, si
     return PST_OK;
 }
 
-/* The first delivery of the next lane behind after_lane. */
+/* The first delivery, of those whose event is kept, of the next lane behind after_lane. */
 struct head {
-    int64_t lane, pk, refused_count;
-    pst_wall due_at;
+    int64_t lane, pk;
+    pst_wall due_at, refused_since;
 };
 
 static pst_code next_head(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t after_lane,
@@ -85,10 +85,11 @@ static pst_code next_head(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT connection_pk, due_at, pk, refused_count"
+                        PST_STR("SELECT connection_pk, due_at, pk, refused_since"
                                 " FROM delivery INDEXED BY delivery_in_lane"
                                 " WHERE status = 0 AND loose = 0 AND endpoint_pk = ?1"
                                 " AND connection_pk > ?2"
+                                " AND EXISTS (SELECT 1 FROM event e WHERE e.pk = event_pk)"
                                 " ORDER BY connection_pk, event_pk LIMIT 1"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, endpoint_pk);
@@ -98,7 +99,7 @@ static pst_code next_head(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t
         *out = (struct head){.lane = pst_stmt_i64(st, 0),
                              .due_at = pst_stmt_wall(st, 1),
                              .pk = pst_stmt_i64(st, 2),
-                             .refused_count = pst_stmt_i64(st, 3)};
+                             .refused_since = pst_stmt_wall(st, 3)};
     return PST_OK;
 }
 
@@ -179,7 +180,8 @@ pst_code pst_deliveries_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_
 
 /* ---- outcomes ---- */
 
-/* *changed: it was waiting until now. */
+/* *changed: it was waiting, and was not re-sent since the attempt began; a success ends it in
+ * either case. */
 static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_delivery_result *r,
                                 int64_t *changed, struct pst_err *err)
 {
@@ -191,7 +193,7 @@ static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_deliv
                                 " tries = ?5, first_try_at = ?6, open_before_us = ?7,"
                                 " refused_status = ?8, refused_count = ?9, refused_since = ?10,"
                                 " last_status = ?11, last_error = ?12, ended_at = ?13"
-                                " WHERE pk = ?1 AND status = 0"),
+                                " WHERE pk = ?1 AND status = 0 AND (tries = ?5 - 1 OR ?2 = 1)"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, r->pk);
     pst_stmt_bind_i64(st, 2, r->status);
@@ -210,6 +212,16 @@ static pst_code update_delivery(struct pst_db_conn *conn, const struct pst_deliv
     return pst_stmt_run(st, changed, err);
 }
 
+/* The attempt was made, though nothing follows from it. *changed: the delivery is there. */
+static pst_code count_attempt(struct pst_db_conn *conn, const struct pst_delivery_result *r,
+                              int64_t *changed, struct pst_err *err)
+{
+    const int64_t values[] = {r->pk, r->tries.attempts};
+    return pst_row_run(conn,
+                       PST_STR("UPDATE delivery SET attempts = max(attempts, ?2) WHERE pk = ?1"),
+                       values, 2, changed, err);
+}
+
 pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delivery_result *result,
                                struct pst_err *err)
 {
@@ -219,8 +231,7 @@ pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delive
     int64_t is_there = 0;
     PST_TRY(update_delivery(conn, result, &is_there, err));
     if (!is_there)
-        PST_TRY(pst_row_int(conn, PST_STR("SELECT 1 FROM delivery WHERE pk = ?1"), &result->pk, 1,
-                            &is_there, err));
+        PST_TRY(count_attempt(conn, result, &is_there, err));
     if (!is_there)
         return PST_OK;
     PST_TRY(pst_db_stmt(conn,
@@ -240,7 +251,7 @@ pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delive
     return is_new ? pst_outbox_count(conn, 0, bytes, err) : PST_OK;
 }
 
-/* ---- a breaker has closed ---- */
+/* ---- a breaker has closed, or the endpoint was switched on ---- */
 
 static pst_code set_due(struct pst_db_conn *conn, int64_t pk, int64_t due_us, struct pst_err *err)
 {
@@ -252,8 +263,8 @@ static pst_code set_due(struct pst_db_conn *conn, int64_t pk, int64_t due_us, st
 }
 
 /* Loose ones each wait for themselves. */
-static pst_code hasten_loose(struct pst_db_conn *conn, int64_t endpoint_pk, size_t limit,
-                             pst_wall now, int64_t spread_us, struct pst_err *err)
+static pst_code hasten_loose(struct pst_db_conn *conn, const struct pst_delivery_haste *haste,
+                             size_t limit, pst_wall now, struct pst_err *err)
 {
     int64_t pks[PST_ROWS_MAX];
     size_t count = 0;
@@ -263,25 +274,29 @@ static pst_code hasten_loose(struct pst_db_conn *conn, int64_t endpoint_pk, size
         PST_TRY(pst_db_stmt(conn,
                             PST_STR("SELECT pk FROM delivery INDEXED BY delivery_loose"
                                     " WHERE status = 0 AND loose = 1 AND endpoint_pk = ?1"
-                                    " AND due_at > ?2 AND refused_count = 0"
+                                    " AND due_at > ?2"
+                                    " AND (refused_since IS NULL OR refused_since >= ?4)"
                                     " ORDER BY due_at, event_pk LIMIT ?3"),
                             &st, err));
-        pst_stmt_bind_i64(st, 1, endpoint_pk);
+        pst_stmt_bind_i64(st, 1, haste->endpoint_pk);
         pst_stmt_bind_wall(st, 2, now);
         pst_stmt_bind_i64(st, 3, (int64_t)limit);
+        pst_stmt_bind_i64(st, 4, haste->failing_since.us); /* none is before all */
         PST_TRY(pst_stmt_step(st, &row, err));
         while (row && count < limit) {
             pks[count++] = pst_stmt_i64(st, 0);
             PST_TRY(pst_stmt_step(st, &row, err));
         }
     }
-    for (size_t i = 0; i < count; i++)
-        PST_TRY(set_due(conn, pks[i], now.us + spread_us * (int64_t)i / (int64_t)count, err));
+    for (size_t i = 0; i < count; i++) {
+        int64_t wait_us = haste->spread_ms * 1000 * (int64_t)i / (int64_t)count;
+        PST_TRY(set_due(conn, pks[i], now.us + wait_us, err));
+    }
     return PST_OK;
 }
 
-pst_code pst_deliveries_hasten(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t after_lane,
-                               size_t limit, pst_wall now, int64_t spread_ms, int64_t *next_lane,
+pst_code pst_deliveries_hasten(struct pst_db_conn *conn, const struct pst_delivery_haste *haste,
+                               int64_t after_lane, size_t limit, pst_wall now, int64_t *next_lane,
                                struct pst_err *err)
 {
     struct head heads[PST_ROWS_MAX];
@@ -289,16 +304,18 @@ pst_code pst_deliveries_hasten(struct pst_db_conn *conn, int64_t endpoint_pk, in
     bool found = true;
     PST_TRY(pst_row_limit(limit, err));
     if (after_lane <= PST_LANE_LOOSE)
-        PST_TRY(hasten_loose(conn, endpoint_pk, limit, now, spread_ms * 1000, err));
+        PST_TRY(hasten_loose(conn, haste, limit, now, err));
     while (count < limit) {
-        PST_TRY(next_head(conn, endpoint_pk, after_lane, &heads[count], &found, err));
+        PST_TRY(next_head(conn, haste->endpoint_pk, after_lane, &heads[count], &found, err));
         if (!found)
             break;
         after_lane = heads[count++].lane;
     }
     for (size_t i = 0; i < count; i++) {
-        int64_t wait_us = spread_ms * 1000 * (int64_t)i / (int64_t)count;
-        if (heads[i].refused_count == 0)
+        int64_t wait_us = haste->spread_ms * 1000 * (int64_t)i / (int64_t)count;
+        bool is_refused = !pst_wall_is_none(heads[i].refused_since) &&
+                          heads[i].refused_since.us < haste->failing_since.us;
+        if (!is_refused)
             PST_TRY(set_due(conn, heads[i].pk, now.us + wait_us, err));
     }
     *next_lane = found ? after_lane : -1;

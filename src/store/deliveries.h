@@ -3,7 +3,7 @@
  * A delivery waits, then was delivered or failed. It waits in a *lane*: that of its endpoint and
  * connection, in the order of the events, one at a time; or, at an endpoint that asked for
  * `ordered: false` and for tests, loose: each for itself. `sequence` counts the deliveries of an
- * endpoint and connection, 1, 2, 3, ... without gaps, in either case.
+ * endpoint and connection, 1, 2, 3, ... without gaps, in either case; samples have 0.
  *
  * Deliveries of an endpoint that is switched off or was disabled stay waiting and are shown as
  * `held`.
@@ -92,8 +92,9 @@ pst_code pst_deliveries_next(struct pst_db_conn *conn, int64_t endpoint_pk, int6
 pst_code pst_deliveries_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_arena *arena,
                                struct pst_delivery **out, struct pst_err *err);
 
-/* One attempt and what follows from it. A delivery that is not waiting any more (deleted, given up
- * meanwhile) only gets the attempt; one that is gone nothing. */
+/* One attempt and what follows from it. A delivery that is not waiting any more (given up
+ * meanwhile) only gets the attempt; so does one that was re-sent since the attempt began (its tries
+ * begin anew), but for a success, which ends it; one that is gone gets nothing. */
 struct pst_attempt {
     int64_t number; /* 1, 2, ...; set by reads */
     pst_wall at;
@@ -105,18 +106,24 @@ struct pst_attempt {
 struct pst_delivery_result {
     int64_t pk;
     enum pst_delivery_status status; /* WAITING: again at tries.due_at */
-    struct pst_delivery_tries tries; /* after the attempt */
+    struct pst_delivery_tries tries; /* after the attempt, which is one try */
     struct pst_attempt attempt;
 };
 pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delivery_result *result,
                                struct pst_err *err);
 
-/* A breaker has closed: the heads of the endpoint's lanes are due again, spread evenly from now
- * over spread_ms; a lane held by a refusal (refused_count) keeps its time. At most `limit` lanes
- * behind after_lane; *next_lane goes on there, -1 = done. after_lane -1 begins, with up to `limit`
- * loose ones. */
-pst_code pst_deliveries_hasten(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t after_lane,
-                               size_t limit, pst_wall now, int64_t spread_ms, int64_t *next_lane,
+/* A breaker has closed, or the endpoint was switched on: the heads of its lanes are due again,
+ * spread evenly from now over spread_ms. One that was refused already before failing_since (while
+ * the endpoint took others) keeps its time; none = all are due. At most `limit` lanes behind
+ * after_lane; *next_lane goes on there, -1 = done. after_lane -1 begins, with up to `limit` loose
+ * ones. */
+struct pst_delivery_haste {
+    int64_t endpoint_pk;
+    pst_wall failing_since;
+    int64_t spread_ms;
+};
+pst_code pst_deliveries_hasten(struct pst_db_conn *conn, const struct pst_delivery_haste *haste,
+                               int64_t after_lane, size_t limit, pst_wall now, int64_t *next_lane,
                                struct pst_err *err);
 
 /* ---- the API ---- */
@@ -148,7 +155,7 @@ pst_code pst_deliveries_attempts(struct pst_db_conn *conn, int64_t delivery_pk, 
                                  struct pst_err *err);
 
 /* Make a delivery wait again as if it were new (attempts go on counting), due at once. Notifies
- * PST_TOPIC_ENDPOINTS. Errors: NOT_FOUND. */
+ * PST_TOPIC_ENDPOINTS. Errors: NOT_FOUND (also where its event is not kept any more). */
 pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                                struct pst_err *err);
 

@@ -85,7 +85,7 @@ pst_code pst_deliveries_add_sample(struct pst_db_conn *conn, int64_t endpoint_pk
 {
     struct pst_outbox_entry entry;
     PST_TRY(read_entry(conn, endpoint_pk, event_pk, &entry, err));
-    entry.is_loose = true;
+    entry.is_loose = entry.is_sample = true;
     entry.now = now;
     *out = (struct pst_delivery){
         .endpoint_pk = endpoint_pk,
@@ -250,7 +250,8 @@ pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall no
     PST_TRY(pst_row_run(conn,
                         PST_STR("UPDATE delivery SET due_at = ?2, tries = 0, first_try_at = NULL,"
                                 " open_before_us = 0, refused_status = 0, refused_count = 0,"
-                                " refused_since = NULL, status = 0, ended_at = NULL WHERE pk = ?1"),
+                                " refused_since = NULL, status = 0, ended_at = NULL WHERE pk = ?1"
+                                " AND EXISTS (SELECT 1 FROM event e WHERE e.pk = event_pk)"),
                         values, 2, &changes, err));
     if (changes == 0)
         return PST_FAIL(err, PST_E_NOT_FOUND, "no delivery %lld", (long long)pk);

@@ -1,6 +1,7 @@
 /* store/endpoints.c: the rows of webhook endpoints, and what connections chose of them. */
 #include "store/endpoints.h"
 
+#include "store/deliveries.h"
 #include "store/rows.h"
 #include "store/store.h"
 
@@ -217,6 +218,17 @@ static pst_code clear_health(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                        values, 2, NULL, err);
 }
 
+/* What waits goes on at once, and in its order. */
+static pst_code hasten_all(struct pst_db_conn *conn, int64_t pk, pst_wall now, struct pst_err *err)
+{
+    const struct pst_delivery_haste haste = {.endpoint_pk = pk, .failing_since = PST_WALL_NONE};
+    int64_t lane = PST_LANE_LOOSE;
+    do {
+        PST_TRY(pst_deliveries_hasten(conn, &haste, lane, PST_ROWS_MAX, now, &lane, err));
+    } while (lane >= 0);
+    return PST_OK;
+}
+
 /* Why there was no row of that version. */
 static pst_code changed_or_gone(struct pst_db_conn *conn, int64_t pk, struct pst_err *err)
 {
@@ -237,6 +249,7 @@ pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, 
                        &organization_pk, 1, out, err);
 }
 
+/* While it is off the breaker counts as open, so that the time of what waits stands still. */
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err)
 {
@@ -252,6 +265,9 @@ pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoin
                         PST_STR("UPDATE endpoint SET url = ?1, description = ?2, events = ?3,"
                                 " enabled = ?4, ordered = ?5, rate_limit = ?6, timeout_ms = ?7,"
                                 " horizon_ms = ?8, headers = ?9, secrets = ?10, public_keys = ?11,"
+                                " open_since = iif(enabled > ?4, coalesce(open_since, ?14),"
+                                " open_since), probe_at = iif(enabled > ?4,"
+                                " coalesce(probe_at, ?14), probe_at),"
                                 " updated_at = ?14, version = version + 1"
                                 " WHERE pk = ?12 AND version = ?13 AND deleted_at IS NULL"),
                         &st, err));
@@ -262,8 +278,10 @@ pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoin
     PST_TRY(pst_stmt_run(st, &changes, err));
     if (changes == 0)
         return changed_or_gone(conn, e->pk, err);
-    if (was_off && e->enabled)
+    if (was_off && e->enabled) {
         PST_TRY(clear_health(conn, e->pk, now, err));
+        PST_TRY(hasten_all(conn, e->pk, now, err));
+    }
     pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
     return PST_OK;
 }

@@ -19,7 +19,8 @@
 struct pst_endpoint_health {
     int64_t failures; /* in a row, of all its deliveries */
     pst_wall failing_since; /* the first of them; none = the last attempt succeeded */
-    pst_wall open_since; /* the breaker is open since; none = closed */
+    pst_wall
+        open_since; /* the breaker is open since; none = closed; open while it is switched off */
     pst_wall probe_at; /* open: when the next attempt may be made */
     int64_t open_step; /* attempts since it opened */
     int64_t open_us; /* how long it was open in all, up to open_since */
@@ -84,8 +85,9 @@ pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, 
 
 /* Write what a user set (url .. public_keys; not organization, connection, signing) as it stands
  * in e; raises version and updated_at = now. Switching on (enabled, where it was off; or without
- * health.disabled_at, where it was disabled) also closes the breaker and clears disabled_*,
- * failures and failing_since. Errors: NOT_FOUND, CONFLICT (e->version is not the stored one). */
+ * health.disabled_at, where it was disabled) also closes the breaker, clears disabled_*, failures
+ * and failing_since, and makes what is next in each lane due. Errors: NOT_FOUND, CONFLICT
+ * (e->version is not the stored one). */
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err);
 

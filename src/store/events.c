@@ -58,19 +58,28 @@ pst_code pst_outbox_count(struct pst_db_conn *conn, int64_t events, int64_t byte
                        values, 2, NULL, err);
 }
 
+static pst_code next_sequence(struct pst_db_conn *conn, const struct pst_outbox_entry *e,
+                              int64_t *out, struct pst_err *err)
+{
+    const int64_t lane[] = {e->endpoint_pk, e->connection_pk};
+    *out = 0;
+    if (e->is_sample)
+        return PST_OK;
+    return pst_row_int(conn,
+                       PST_STR("INSERT INTO lane (endpoint_pk, connection_pk, last_sequence)"
+                               " VALUES (?1, ?2, 1) ON CONFLICT (endpoint_pk, connection_pk)"
+                               " DO UPDATE SET last_sequence = last_sequence + 1"
+                               " RETURNING last_sequence"),
+                       lane, 2, out, err);
+}
+
 pst_code pst_outbox_queue(struct pst_db_conn *conn, const struct pst_outbox_entry *e, int64_t *pk,
                           struct pst_id *id, int64_t *sequence, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    const int64_t lane[] = {e->endpoint_pk, e->connection_pk};
     uint8_t raw[PST_ID_RAW];
     make_delivery_id(raw, e);
-    PST_TRY(pst_row_int(conn,
-                        PST_STR("INSERT INTO lane (endpoint_pk, connection_pk, last_sequence)"
-                                " VALUES (?1, ?2, 1) ON CONFLICT (endpoint_pk, connection_pk)"
-                                " DO UPDATE SET last_sequence = last_sequence + 1"
-                                " RETURNING last_sequence"),
-                        lane, 2, sequence, err));
+    PST_TRY(next_sequence(conn, e, sequence, err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("INSERT INTO delivery (endpoint_pk, connection_pk, event_pk, loose,"
                                 " sequence, due_at, created_at, id)"

@@ -23,11 +23,11 @@ pst_code pst_outbox_count(struct pst_db_conn *conn, int64_t events, int64_t byte
 struct pst_outbox_entry {
     int64_t endpoint_pk, connection_pk, event_pk;
     uint8_t endpoint_id[PST_ID_RAW], event_id[PST_ID_RAW];
-    bool is_loose;
+    bool is_loose, is_sample;
     pst_wall now;
 };
-/* Write it, due now, with the next sequence of its endpoint and connection. Inside a writer job.
- * Errors: CONFLICT (this event was queued for this endpoint before). */
+/* Write it, due now, with the next sequence of its endpoint and connection; 0 for a sample. Inside
+ * a writer job. Errors: CONFLICT (this event was queued for this endpoint before). */
 pst_code pst_outbox_queue(struct pst_db_conn *conn, const struct pst_outbox_entry *entry,
                           int64_t *pk, struct pst_id *id, int64_t *sequence, struct pst_err *err);
 

@@ -48,7 +48,13 @@ void pst_hooks_stats(const struct pst_hooks *h, struct pst_hooks_stats *out)
 
 /* ---- news ---- */
 
-/* A sample waits for nobody. */
+/* A few samples of an endpoint wait for nothing; the others are sent as what waits loose. */
+static bool may_hurry(const struct pst_hooks *h, const struct pst_hook_endpoint *e)
+{
+    return e->samples < PST_HOOK_SAMPLES && pst_hook_has_room(h) &&
+           pst_hook_tenant_room(h, e->tenant) > 0;
+}
+
 static pst_code send_sample(struct pst_hooks *h, struct pst_hook_lane *lane, int64_t pk,
                             struct pst_err *err)
 {
@@ -57,7 +63,8 @@ static pst_code send_sample(struct pst_hooks *h, struct pst_hook_lane *lane, int
         return PST_OK;
     PST_TRY(pst_hook_sample_read(h, pk, &batch, err));
     if (batch) {
-        pst_hook_send(h, lane, batch, &batch->items[0]);
+        pst_hook_lane_drop_batch(h, lane); /* it may stand in it */
+        pst_hook_send(h, lane, batch, &batch->items[0], true);
         pst_hook_batch_unref(h, batch);
     }
     return PST_OK;
@@ -77,7 +84,7 @@ static pst_code take_news(struct pst_hooks *h, const struct pst_delivery_news *n
     if (code == PST_OK) {
         lane->is_drained = false;
         lane->in_flight++; /* over what ends at once */
-        if (news->is_sample && !h->is_stopping)
+        if (news->is_sample && may_hurry(h, e))
             code = send_sample(h, lane, news->pk, err);
         else if (news->lane == PST_LANE_LOOSE)
             pst_hook_heap_clear(&h->timers, &lane->timer); /* due before what it waits for */
@@ -404,6 +411,7 @@ void pst_hooks_free(struct pst_hooks *h)
     pst_hook_lots_free(h);
     pst_hook_table_fini(&h->endpoints);
     pst_hook_table_fini(&h->lanes);
+    pst_hook_table_fini(&h->tenants);
     pst_hook_heap_fini(&h->timers);
     pst_buf_fini(&h->signature);
     pst_fleet_free(h->fleet);

@@ -134,9 +134,28 @@ void pst_hook_endpoint_set_held(struct pst_hooks *h, struct pst_hook_endpoint *e
     }
 }
 
+/* The store has failures that a success has ended since. */
+static bool is_success_ahead(const struct pst_endpoint_health *known,
+                             const struct pst_endpoint_health *stored)
+{
+    return !pst_wall_is_none(stored->failing_since) && pst_wall_is_none(known->failing_since) &&
+           known->last_success_at.us >= stored->last_failure_at.us;
+}
+
+static void keep_success(struct pst_hooks *h, struct pst_hook_endpoint *e,
+                         const struct pst_endpoint_health *known)
+{
+    struct pst_endpoint_health *health = &e->settings.health;
+    health->failures = 0;
+    health->failing_since = PST_WALL_NONE;
+    health->last_success_at = known->last_success_at;
+    pst_hook_endpoint_touch(h, e, true);
+}
+
 /* What a user changed holds from the next attempt on. What deliveries made of the endpoint is
  * ahead of the store here, unless the user's change says otherwise. */
-static void take_settings(struct pst_hook_endpoint *e, const struct pst_endpoint *fresh)
+static void take_settings(struct pst_hooks *h, struct pst_hook_endpoint *e,
+                          const struct pst_endpoint *fresh)
 {
     struct pst_endpoint_health health = e->settings.health;
     bool is_same = e->settings.version == fresh->version;
@@ -146,7 +165,9 @@ static void take_settings(struct pst_hook_endpoint *e, const struct pst_endpoint
     } else {
         pst_hook_endpoint_close(e);
         keep_error(e);
-        e->has_changed = e->was_disabled = false; /* what is still to be written is of before */
+        e->has_changed = e->was_disabled = false; /* what is still to be written is of before ... */
+        if (is_success_ahead(&health, &fresh->health))
+            keep_success(h, e, &health); /* ... but for this */
     }
     if (e->window == 0)
         e->window = 1;
@@ -165,7 +186,7 @@ static pst_code read_settings(struct pst_hooks *h, struct pst_hook_endpoint *e, 
         code = PST_OK;
     }
     PST_TRY(code);
-    take_settings(e, &fresh);
+    take_settings(h, e, &fresh);
     /* The reason is one of two literals; the arena it was read into goes. */
     if (pst_wall_is_none(e->settings.health.disabled_at))
         e->settings.health.disabled_reason = (pst_str){0};
@@ -178,6 +199,59 @@ static pst_code read_settings(struct pst_hooks *h, struct pst_hook_endpoint *e, 
     e->epoch = epoch;
     pst_hook_endpoint_set_held(h, e);
     return PST_OK;
+}
+
+/* ---- organizations ---- */
+
+static pst_code join_tenant(struct pst_hooks *h, struct pst_hook_endpoint *e, struct pst_err *err)
+{
+    struct pst_hook_tenant *t = pst_hook_table_find(&h->tenants, e->settings.organization_pk, 0);
+    if (!t) {
+        PST_TRY(pst_new((void **)&t, sizeof(*t), err));
+        t->node.a = e->settings.organization_pk;
+        t->waiting_tail = &t->waiting;
+        pst_code code = pst_hook_table_add(&h->tenants, &t->node, err);
+        if (code != PST_OK) {
+            pst_free(t);
+            return code;
+        }
+    }
+    t->endpoint_count++;
+    e->tenant = t;
+    return PST_OK;
+}
+
+static void leave_tenant(struct pst_hooks *h, struct pst_hook_endpoint *e)
+{
+    if (!e->tenant || --e->tenant->endpoint_count > 0)
+        return;
+    pst_hook_table_remove(&h->tenants, &e->tenant->node);
+    pst_free(e->tenant);
+}
+
+/* It is in no ring meanwhile, but counts as if it were. */
+static void wait_for_tenant(struct pst_hook_endpoint *e)
+{
+    e->is_in_ring = true;
+    e->next_ready = NULL;
+    *e->tenant->waiting_tail = e;
+    e->tenant->waiting_tail = &e->next_ready;
+}
+
+void pst_hook_tenant_push(struct pst_hooks *h, struct pst_hook_tenant *t)
+{
+    size_t count = pst_hook_tenant_room(h, t);
+    if (t->in_flight == 0)
+        count = t->endpoint_count; /* no end will be told */
+    for (struct pst_hook_endpoint *e = t->waiting; e && count > 0; e = t->waiting) {
+        t->waiting = e->next_ready;
+        if (!t->waiting)
+            t->waiting_tail = &t->waiting;
+        e->is_in_ring = false;
+        pst_hook_endpoint_push(h, e);
+        count -= e->is_in_ring;
+        pst_hook_endpoint_rest(h, e);
+    }
 }
 
 /* ---- life ---- */
@@ -199,6 +273,7 @@ void pst_hook_endpoint_free(struct pst_hooks *h, struct pst_hook_endpoint *e)
     pst_hook_heap_clear(&h->timers, &e->timer);
     pst_hook_table_remove(&h->endpoints, &e->node);
     pst_hook_endpoint_close(e);
+    leave_tenant(h, e);
     pst_arena_free(e->arena);
     pst_vec_fini(&e->open);
     pst_free(e);
@@ -234,6 +309,8 @@ static pst_code load(struct pst_hooks *h, int64_t pk, struct pst_hook_endpoint *
         return code;
     }
     code = read_settings(h, e, err);
+    if (code == PST_OK)
+        code = join_tenant(h, e, err);
     if (code != PST_OK) {
         pst_hook_endpoint_free(h, e);
         return code;
@@ -339,6 +416,10 @@ bool pst_hook_endpoint_may_send(struct pst_hooks *h, struct pst_hook_endpoint *e
     bool is_open = !pst_wall_is_none(e->settings.health.open_since);
     if (!e->ready || e->in_flight >= (is_open ? 1 : e->window))
         return false;
+    if (pst_hook_tenant_room(h, e->tenant) == 0) {
+        wait_for_tenant(e);
+        return false;
+    }
     int64_t ns = probe_wait_ns(h, e);
     if (ns <= 0)
         ns = rate_wait_ns(h, e);

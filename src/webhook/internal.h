@@ -27,6 +27,7 @@ enum {
     PST_HOOK_BATCH = 16, /* deliveries of a lane read at once */
     PST_HOOK_AHEAD = 32, /* outcomes of a lane that are not in the store yet */
     PST_HOOK_LOOSE_AHEAD = 64, /* the same and those in flight, of loose deliveries */
+    PST_HOOK_SAMPLES = 4, /* in flight that wait for nothing, of an endpoint */
     PST_HOOK_ROWS_MAX = 8192, /* outcomes in memory; nothing is sent beyond them */
 };
 #define PST_HOOK_NO_HASTE INT64_MIN
@@ -113,14 +114,23 @@ struct pst_hook_lane {
     bool is_ready; /* in the endpoint's list of lanes that can go on */
     bool is_drained; /* the store had no more when it was asked */
     bool is_due; /* has waited: the clock is not asked again */
-    bool must_commit; /* goes on from the store, so not before its outcomes are there */
+    bool must_commit; /* goes on only when its outcomes are in the store */
     bool must_look; /* the same from the beginning: older ones may wait again */
+};
+
+/* The endpoints of an organization in memory share what it may have in flight. */
+struct pst_hook_tenant {
+    struct pst_hook_node node; /* organization, 0 */
+    size_t endpoint_count;
+    size_t in_flight;
+    struct pst_hook_endpoint *waiting, **waiting_tail; /* for one of these to end */
 };
 
 struct pst_hook_endpoint {
     struct pst_hook_node node; /* pk, 0 */
     struct pst_hook_timer timer; /* set: nothing is sent before */
-    struct pst_hook_endpoint *next_ready; /* in the ring of those that can send */
+    struct pst_hook_tenant *tenant;
+    struct pst_hook_endpoint *next_ready; /* in the ring of those that can send, or the tenant's */
     struct pst_hook_endpoint *next_dirty, *next_scan;
     struct pst_hook_endpoint *prev_idle, *next_idle;
     struct pst_hook_lane *lanes;
@@ -140,7 +150,8 @@ struct pst_hook_endpoint {
     size_t header_count;
 
     uint32_t window; /* deliveries in flight that it is trusted with; grows with successes */
-    uint32_t in_flight; /* without samples */
+    uint32_t in_flight; /* without the samples of the next line */
+    uint32_t samples; /* in flight that waited for nothing */
     uint32_t refs; /* attempts, samples included, and outcomes that are not in the store yet */
     pst_mono rate_at; /* of the token bucket: when it is full again */
     struct {
@@ -154,6 +165,7 @@ struct pst_hook_endpoint {
     pst_mono saved_at; /* health was written */
     int64_t scan_after; /* lane; while is_scanned */
     int64_t hasten_after; /* lane, -1 = begin; PST_HOOK_NO_HASTE = nothing to do */
+    pst_wall hasten_since; /* it had been failing since then */
 };
 
 struct pst_hook_attempt {
@@ -163,9 +175,11 @@ struct pst_hook_attempt {
     struct pst_hook_lane *lane;
     struct pst_hook_batch *batch;
     const struct pst_delivery *delivery; /* in batch */
+    int64_t version; /* of the endpoint's settings */
     pst_wall at;
     pst_mono begin;
     bool is_slow;
+    bool is_express; /* a sample that waited for nothing */
 };
 
 /* Outcomes for one commit. */
@@ -189,7 +203,7 @@ struct pst_hook_lot {
             bool must_tell; /* disabled */
             int64_t hasten_after; /* PST_HOOK_NO_HASTE = none */
             int64_t hasten_next; /* where it goes on, -1 = done */
-            int64_t spread_ms;
+            struct pst_delivery_haste haste;
         } *items;
         size_t len, cap;
     } healths;
@@ -208,7 +222,7 @@ struct pst_hooks {
 
     pst_mono now; /* of this turn of the loop */
     pst_wall wall;
-    struct pst_hook_table endpoints, lanes;
+    struct pst_hook_table endpoints, lanes, tenants;
     struct pst_hook_heap timers;
     struct pst_hook_endpoint *ring, **ring_tail; /* endpoints that can send, in turn */
     struct pst_hook_endpoint *oldest_idle, *newest_idle;
@@ -226,6 +240,7 @@ struct pst_hooks {
     struct pst_hook_lot *open_lot; /* collects */
     struct pst_hook_lot *sent_lot; /* with the writer, or to be tried again; NULL = none */
     bool is_with_writer; /* the sent lot */
+    bool is_refused; /* the sent lot, and that was said */
     pst_mono first_at; /* of the open lot's first outcome */
     pst_mono retry_at; /* of a sent lot that failed */
     struct pst_hook_endpoint *dirty;
@@ -260,6 +275,8 @@ void pst_hook_endpoint_close(struct pst_hook_endpoint *e); /* wipes them */
 /* Into the ring, when a lane of it can go on. */
 void pst_hook_endpoint_push(struct pst_hooks *h, struct pst_hook_endpoint *e);
 struct pst_hook_endpoint *pst_hook_endpoint_pop(struct pst_hooks *h);
+/* Into the ring with those that wait for their organization, as many as there is room for. */
+void pst_hook_tenant_push(struct pst_hooks *h, struct pst_hook_tenant *t);
 /* Its health changed. */
 void pst_hook_endpoint_touch(struct pst_hooks *h, struct pst_hook_endpoint *e, bool has_changed);
 /* Nothing may be left of it: then it is kept for a while, without work. */
@@ -292,9 +309,12 @@ void pst_hook_close(struct pst_hook_endpoint *e, int64_t delivery_pk);
 /* ---- send.c ---- */
 
 /* Begin an attempt at a delivery of batch (which gets a reference). Whatever goes wrong becomes an
- * outcome. */
+ * outcome. is_express: a sample that does not wait for its endpoint. */
 void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_hook_batch *batch,
-                   const struct pst_delivery *delivery);
+                   const struct pst_delivery *delivery, bool is_express);
+bool pst_hook_has_room(const struct pst_hooks *h); /* for one more attempt */
+/* For how many more of an organization. */
+size_t pst_hook_tenant_room(const struct pst_hooks *h, const struct pst_hook_tenant *t);
 /* As many as may be. */
 void pst_hook_pump(struct pst_hooks *h);
 

@@ -248,36 +248,42 @@ void pst_hook_lane_settle(struct pst_hooks *h, struct pst_hook_lane *lane)
 
 /* ---- reading ---- */
 
+/* Without what is under way: when its turn in the batch came it might have ended. */
+static void leave_out_open(const struct pst_hook_lane *lane, struct pst_hook_batch *batch)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        if (!pst_hook_is_open(lane->endpoint, batch->items[i].pk))
+            batch->items[count++] = batch->items[i];
+    batch->count = count;
+}
+
 /* A batch of what comes next; none when there is nothing. */
 static pst_code read_batch(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_err *err)
 {
     struct pst_hook_batch *batch = NULL;
     size_t limit = h->buffered > BUFFERED_MAX ? 1 : PST_HOOK_BATCH;
     if (is_loose(lane))
-        limit += lane->endpoint->open.len; /* they come first */
+        limit += lane->endpoint->open.len;
     PST_TRY(new_batch(h, &batch, err));
     pst_code code = pst_deliveries_next(h->reader, lane->node.a, lane->node.b, lane->after, limit,
                                         batch->arena, &batch->items, &batch->count, err);
     count_bytes(h, batch);
+    lane->is_drained = code == PST_OK && batch->count < limit;
+    if (code == PST_OK && is_loose(lane))
+        leave_out_open(lane, batch);
     if (code != PST_OK || batch->count == 0) {
         pst_hook_batch_unref(h, batch);
-        lane->is_drained = code == PST_OK;
         return code;
     }
     lane->batch = batch;
     lane->at = 0;
-    lane->is_drained = batch->count < limit;
     return PST_OK;
 }
 
-/* Behind what is under way and what does not wait for the lane. */
-static void skip_open(struct pst_hooks *h, struct pst_hook_lane *lane)
+static void drop_ended_batch(struct pst_hooks *h, struct pst_hook_lane *lane)
 {
-    struct pst_hook_batch *batch = lane->batch;
-    while (batch && is_loose(lane) && lane->at < batch->count &&
-           pst_hook_is_open(lane->endpoint, batch->items[lane->at].pk))
-        lane->at++;
-    if (batch && lane->at == batch->count) {
+    if (lane->batch && lane->at == lane->batch->count) {
         bool is_drained = lane->is_drained;
         pst_hook_lane_drop_batch(h, lane);
         lane->is_drained = is_drained;
@@ -287,7 +293,7 @@ static void skip_open(struct pst_hooks *h, struct pst_hook_lane *lane)
 const struct pst_delivery *pst_hook_lane_next(struct pst_hooks *h, struct pst_hook_lane *lane)
 {
     struct pst_err err;
-    skip_open(h, lane);
+    drop_ended_batch(h, lane);
     if (!lane->batch && !lane->is_drained) {
         if (read_batch(h, lane, &err) != PST_OK) {
             pst_log_err(PST_LOG_ERROR, "deliveries of a webhook cannot be read", &err,
@@ -296,7 +302,6 @@ const struct pst_delivery *pst_hook_lane_next(struct pst_hooks *h, struct pst_ho
             pst_hook_lane_wait(h, lane, PST_WALL_NONE);
             return NULL;
         }
-        skip_open(h, lane);
     }
     if (!lane->batch) {
         pst_hook_lane_settle(h, lane);

@@ -41,11 +41,19 @@ static int64_t open_us(const struct pst_endpoint_health *health, pst_wall now)
     return health->open_us + (is_open(health) ? elapsed_us(health->open_since, now) : 0);
 }
 
+static bool is_disabled(const struct pst_endpoint_health *health)
+{
+    return !pst_wall_is_none(health->disabled_at);
+}
+
 /* ---- the endpoint ---- */
 
+/* While the endpoint is disabled it stays open, and the time of events stands still. */
 static bool close_breaker(struct pst_endpoint_health *health, pst_wall now)
 {
     bool was_open = is_open(health);
+    if (is_disabled(health))
+        return false;
     health->open_us = open_us(health, now);
     health->open_since = health->probe_at = PST_WALL_NONE;
     health->open_step = 0;
@@ -81,12 +89,9 @@ static void count_failure(struct pst_endpoint_health *health, pst_wall now)
     }
 }
 
-/* The time in which nothing was tried, because there was nothing to send or Penstock did not run,
- * says nothing about the endpoint. */
 static void note_failing(struct pst_endpoint_health *health, pst_wall now)
 {
-    bool is_first = pst_wall_is_none(health->failing_since);
-    if (is_first || elapsed_us(health->last_failure_at, now) > PST_HOOK_QUIET_S * PST_US_PER_S)
+    if (pst_wall_is_none(health->failing_since))
         health->failing_since = now;
     health->last_failure_at = now;
 }
@@ -107,13 +112,13 @@ static bool fail_endpoint(struct pst_endpoint_health *health, const struct pst_h
     note_failing(health, now);
     count_failure(health, now);
     health->last_error = o->error;
-    if (!pst_wall_is_none(health->disabled_at))
+    if (is_disabled(health))
         return false;
     if (o->status == 410)
         disable(health, now, PST_STR("gone"));
     else if (elapsed_us(health->failing_since, now) >= PST_HOOK_DISABLE_S * PST_US_PER_S)
         disable(health, now, PST_STR("failing"));
-    return !pst_wall_is_none(health->disabled_at);
+    return is_disabled(health);
 }
 
 /* ---- the delivery ---- */
@@ -212,7 +217,7 @@ struct pst_hook_decision pst_hook_step(struct pst_endpoint_health *health,
         return d;
     }
     d.disabled = fail_endpoint(health, outcome, now);
-    if (!pst_wall_is_none(health->disabled_at)) {
+    if (is_disabled(health)) {
         tries->due_at = now; /* held; goes on as soon as it may */
         return d;
     }
@@ -226,7 +231,7 @@ struct pst_hook_decision pst_hook_step(struct pst_endpoint_health *health,
 
 pst_wall pst_hook_open_at(const struct pst_endpoint_health *health, pst_wall now)
 {
-    if (!pst_wall_is_none(health->disabled_at))
+    if (is_disabled(health))
         return PST_WALL_NONE;
     if (is_open(health) && health->probe_at.us > now.us)
         return health->probe_at;

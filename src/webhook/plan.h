@@ -8,9 +8,9 @@
  * its first attempt; while the breaker is open that time stands still. One that is refused with the
  * same 4xx (not 408, 425, 429) 8 times over at least an hour is given up. After 10 failures in a
  * row the breaker opens: one attempt for the whole endpoint after 30 s, doubling, at most 15 min
- * apart, until one succeeds. An endpoint with nothing but failures for 3 days is disabled; a day in
- * which nothing was tried begins these days anew. The last try of an event is made when its time
- * ends. Events of a disabled endpoint are due at once when it is enabled.
+ * apart, until one succeeds. An endpoint with nothing but failures for 3 days is disabled. The last
+ * try of an event is made when its time ends. Events of a disabled endpoint are due at once when it
+ * is enabled, and until then their time stands still.
  *
  * Pure: no clock, no randomness of its own, no memory. Property-tested in virtual time.
  */
@@ -31,7 +31,6 @@ enum {
     PST_HOOK_BREAKER_WAIT_S = 30,
     PST_HOOK_BREAKER_LONGEST_S = 15 * 60,
     PST_HOOK_DISABLE_S = 3 * 86400,
-    PST_HOOK_QUIET_S = 86400,
 };
 
 /* How one attempt ended. */
@@ -46,7 +45,7 @@ struct pst_hook_outcome {
 
 struct pst_hook_decision {
     enum pst_delivery_status status; /* WAITING = again at tries.due_at */
-    bool breaker_closed; /* by this success: pst_deliveries_hasten */
+    bool breaker_closed; /* by this success: pst_deliveries_hasten, with failing_since of before */
     bool disabled; /* by this failure: tell system.error */
 };
 

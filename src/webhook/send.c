@@ -133,12 +133,32 @@ static enum pst_delivery_status step_sample(struct pst_delivery_tries *tries,
     return is_success(o->status) ? PST_DELIVERY_DELIVERED : PST_DELIVERY_FAILED;
 }
 
-static enum pst_delivery_status step(struct pst_hooks *h, struct pst_hook_endpoint *e,
+/* The endpoint is still what the attempt was made to. */
+static bool is_current(const struct pst_hook_attempt *a)
+{
+    return a->version == a->endpoint->settings.version;
+}
+
+/* An outcome of what a user has changed since says how the delivery goes on, and nothing about the
+ * endpoint. */
+static enum pst_delivery_status step_stale(struct pst_hooks *h, const struct pst_hook_endpoint *e,
+                                           struct pst_delivery_tries *tries,
+                                           const struct pst_hook_outcome *o, pst_wall now)
+{
+    struct pst_endpoint_health health = e->settings.health;
+    return pst_hook_step(&health, tries, e->settings.horizon_ms, o, now, h->options.random())
+        .status;
+}
+
+static enum pst_delivery_status step(struct pst_hooks *h, const struct pst_hook_attempt *a,
                                      struct pst_delivery_tries *tries,
                                      const struct pst_hook_outcome *o, pst_wall now)
 {
+    struct pst_hook_endpoint *e = a->endpoint;
+    bool is_slow = h->now.ns - a->begin.ns > SLOW_S * PST_NS_PER_S;
     struct pst_endpoint_health *health = &e->settings.health;
-    bool was_well = health->failures == 0 && pst_wall_is_none(health->failing_since);
+    pst_wall failing_since = health->failing_since;
+    bool was_well = health->failures == 0 && pst_wall_is_none(failing_since);
     struct pst_hook_decision d =
         pst_hook_step(health, tries, e->settings.horizon_ms, o, now, h->options.random());
     if (o->is_local)
@@ -149,12 +169,14 @@ static enum pst_delivery_status step(struct pst_hooks *h, struct pst_hook_endpoi
         memcpy(e->last_error, words.ptr, words.len);
     health->last_error = (pst_str){e->last_error, words.len};
     uint32_t most = h->options.per_endpoint ? h->options.per_endpoint : PER_ENDPOINT;
-    if (!is_success(o->status))
+    if (!is_success(o->status) || is_slow)
         e->window = 1;
     else if (e->window < most)
         e->window++;
-    if (d.breaker_closed)
+    if (d.breaker_closed) {
         e->hasten_after = PST_LANE_LOOSE;
+        e->hasten_since = failing_since;
+    }
     e->was_disabled = e->was_disabled || d.disabled;
     if (!pst_wall_is_none(health->open_since))
         pst_hook_endpoint_close(e); /* not needed for a while, and guarded memory is dear */
@@ -182,6 +204,14 @@ static void stand_still(struct pst_hooks *h, struct pst_hook_lane *lane, pst_wal
     pst_hook_lane_wait(h, lane, due);
 }
 
+/* Where it stood is not known to the store before the commit: sent after a crash, the next one
+ * would have overtaken this one. */
+static void give_up(struct pst_hooks *h, struct pst_hook_lane *lane, const struct pst_delivery *d)
+{
+    move_on(h, lane, d);
+    lane->must_commit = true;
+}
+
 /* The outcome is not written: it will be tried again, though it may have arrived. */
 static void forget_attempt(struct pst_hooks *h, struct pst_hook_lane *lane,
                            const struct pst_delivery *d)
@@ -192,40 +222,57 @@ static void forget_attempt(struct pst_hooks *h, struct pst_hook_lane *lane,
     pst_hook_lane_wait(h, lane, PST_WALL_NONE);
 }
 
+/* Without the headers that were sent their values cannot be found in it: then nothing is kept. */
+static pst_str kept_response(const struct pst_hook_attempt *a, char kept[PST_FLEET_KEPT],
+                             pst_str body)
+{
+    if (!is_current(a) || !a->endpoint->has_keys)
+        return (pst_str){0};
+    return pst_hook_redact(kept, a->endpoint, body);
+}
+
+static void go_on(struct pst_hooks *h, struct pst_hook_lane *lane, const struct pst_delivery *d,
+                  const struct pst_delivery_result *r)
+{
+    if (r->status == PST_DELIVERY_WAITING)
+        stand_still(h, lane, r->tries.due_at);
+    else if (r->status == PST_DELIVERY_FAILED)
+        give_up(h, lane, d);
+    else
+        move_on(h, lane, d);
+}
+
 static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *answer)
 {
     struct pst_hooks *h = a->hooks;
     struct pst_hook_lane *lane = a->lane;
-    struct pst_hook_endpoint *e = a->endpoint;
     const struct pst_delivery *d = a->delivery;
     struct pst_err err;
     char text[PST_HOOK_TEXT];
     char kept[PST_FLEET_KEPT];
     pst_wall now = h->options.wall();
     struct pst_hook_outcome o = outcome_of(answer, now, text);
-    log_unreached(e, answer);
+    log_unreached(a->endpoint, answer);
     struct pst_delivery_result r = {.pk = d->pk, .tries = d->tries};
     bool is_forgotten = o.is_local && (!d->is_sample || answer->code == PST_E_CANCELLED);
-    if (d->is_sample)
-        r.status = step_sample(&r.tries, &o, now);
-    else
-        r.status = step(h, e, &r.tries, &o, now);
     r.attempt = (struct pst_attempt){.at = a->at,
                                      .duration_us = answer->duration_us,
                                      .status = o.status,
                                      .error = o.error,
-                                     .response = pst_hook_redact(kept, e, answer->body)};
+                                     .response = kept_response(a, kept, answer->body)};
+    if (d->is_sample)
+        r.status = step_sample(&r.tries, &o, now);
+    else if (is_current(a))
+        r.status = step(h, a, &r.tries, &o, now);
+    else
+        r.status = step_stale(h, a->endpoint, &r.tries, &o, now);
     is_forgotten = is_forgotten || pst_hook_lot_add(h, lane, d->is_loose, &r, &err) != PST_OK;
     if (is_forgotten)
         forget_attempt(h, lane, d);
     else
         count_outcome(h, &o, &r);
-    if (!is_forgotten && !d->is_loose) {
-        if (r.status == PST_DELIVERY_WAITING)
-            stand_still(h, lane, r.tries.due_at);
-        else
-            move_on(h, lane, d);
-    }
+    if (!is_forgotten && !d->is_loose)
+        go_on(h, lane, d, &r);
 }
 
 static void done(void *self, const struct pst_fleet_answer *answer)
@@ -234,17 +281,18 @@ static void done(void *self, const struct pst_fleet_answer *answer)
     struct pst_hooks *h = a->hooks;
     struct pst_hook_lane *lane = a->lane;
     struct pst_hook_endpoint *e = a->endpoint;
-    bool is_sample = a->delivery->is_sample;
+    bool is_express = a->is_express;
     h->now = h->options.mono();
     finish(a, answer);
     end_attempt(h, a);
-    lane->in_flight--;
-    if (!is_sample)
-        e->in_flight--;
+    --*(is_express ? &e->samples : &e->in_flight);
+    e->tenant->in_flight--;
     if (!e->is_held)
-        pst_hook_endpoint_set_held(h, e); /* it may be disabled now */
+        pst_hook_endpoint_set_held(h, e); /* it may be disabled now; the lane is kept */
+    lane->in_flight--;
     pst_hook_lane_settle(h, lane);
     pst_hook_endpoint_push(h, e);
+    pst_hook_tenant_push(h, e->tenant);
     e->refs--;
     pst_hook_endpoint_rest(h, e);
 }
@@ -314,7 +362,7 @@ static pst_code launch(struct pst_hooks *h, struct pst_hook_attempt *a, struct p
 }
 
 void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_hook_batch *batch,
-                   const struct pst_delivery *delivery)
+                   const struct pst_delivery *delivery, bool is_express)
 {
     struct pst_hook_endpoint *e = lane->endpoint;
     struct pst_hook_attempt *a = NULL;
@@ -333,11 +381,13 @@ void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_h
     a->lane = lane;
     a->batch = batch;
     a->delivery = delivery;
+    a->version = e->settings.version;
     batch->refs++;
     lane->in_flight++;
     e->refs++;
-    if (!delivery->is_sample)
-        e->in_flight++;
+    a->is_express = is_express;
+    ++*(is_express ? &e->samples : &e->in_flight);
+    e->tenant->in_flight++;
     pst_code code = launch(h, a, &err);
     if (code != PST_OK) {
         const struct pst_fleet_answer answer = {
@@ -348,11 +398,23 @@ void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_h
 
 /* ---- the pump ---- */
 
-static bool has_room(const struct pst_hooks *h)
+static size_t most_in_flight(const struct pst_hooks *h)
 {
-    size_t most = h->options.in_flight ? h->options.in_flight : IN_FLIGHT;
+    return h->options.in_flight ? h->options.in_flight : IN_FLIGHT;
+}
+
+bool pst_hook_has_room(const struct pst_hooks *h)
+{
+    size_t most = most_in_flight(h);
     return h->in_flight - h->slow < most && h->in_flight < PST_HOOKS_SLOW_TIMES * most &&
            !h->is_stopping && !pst_hook_lots_are_full(h);
+}
+
+/* One organization's slow receivers leave half of all to the others. */
+size_t pst_hook_tenant_room(const struct pst_hooks *h, const struct pst_hook_tenant *t)
+{
+    size_t most = PST_HOOKS_SLOW_TIMES * most_in_flight(h) / 2;
+    return t->in_flight < most ? most - t->in_flight : 0;
 }
 
 static void send_from(struct pst_hooks *h, struct pst_hook_endpoint *e)
@@ -372,11 +434,10 @@ static void send_from(struct pst_hooks *h, struct pst_hook_endpoint *e)
     struct pst_hook_batch *batch = lane->batch;
     if (d->is_loose)
         lane->at++;
-    if (!d->is_sample)
-        pst_hook_endpoint_spend(h, e);
+    pst_hook_endpoint_spend(h, e);
     lane->in_flight++; /* over what ends at once */
     batch->refs++;
-    pst_hook_send(h, lane, batch, d);
+    pst_hook_send(h, lane, batch, d, false);
     pst_hook_batch_unref(h, batch);
     lane->in_flight--;
     pst_hook_lane_settle(h, lane);
@@ -385,7 +446,7 @@ static void send_from(struct pst_hooks *h, struct pst_hook_endpoint *e)
 void pst_hook_pump(struct pst_hooks *h)
 {
     mark_slow(h);
-    while (h->ring && has_room(h)) {
+    while (h->ring && pst_hook_has_room(h)) {
         struct pst_hook_endpoint *e = pst_hook_endpoint_pop(h);
         if (!pst_hook_endpoint_may_send(h, e))
             continue;

@@ -60,8 +60,8 @@ static pst_code write_lot(struct pst_db_conn *conn, void *arg, struct pst_err *e
         struct pst_hook_health_row *row = &lot->healths.items[i];
         PST_TRY(write_health(conn, row, lot->now, err));
         if (row->hasten_after != PST_HOOK_NO_HASTE)
-            PST_TRY(pst_deliveries_hasten(conn, row->pk, row->hasten_after, HASTEN_LANES, lot->now,
-                                          row->spread_ms, &row->hasten_next, err));
+            PST_TRY(pst_deliveries_hasten(conn, &row->haste, row->hasten_after, HASTEN_LANES,
+                                          lot->now, &row->hasten_next, err));
     }
     return PST_OK;
 }
@@ -122,7 +122,9 @@ static pst_code add_health(struct pst_hooks *h, struct pst_hook_lot *lot,
         .version = e->settings.version,
         .must_tell = e->was_disabled,
         .hasten_after = e->hasten_after,
-        .spread_ms = spread_ms < SPREAD_MS ? spread_ms : SPREAD_MS,
+        .haste = {.endpoint_pk = e->node.a,
+                  .failing_since = e->hasten_since,
+                  .spread_ms = spread_ms < SPREAD_MS ? spread_ms : SPREAD_MS},
     };
     keep_text(lot, &row->health.last_error);
     e->has_changed = e->was_disabled = e->is_dirty = false;
@@ -230,7 +232,7 @@ static void settle_health(struct pst_hooks *h, const struct pst_hook_health_row 
     if (row->hasten_after != PST_HOOK_NO_HASTE) {
         if (row->hasten_next < 0) {
             pst_hook_scan(h, e);
-        } else {
+        } else if (e->hasten_after == PST_HOOK_NO_HASTE) { /* else it has begun anew */
             e->hasten_after = row->hasten_next;
             pst_hook_endpoint_touch(h, e, true);
         }
@@ -251,11 +253,15 @@ void pst_hook_lots_written(struct pst_hooks *h)
     struct pst_hook_lot *lot = h->sent_lot;
     h->is_with_writer = false;
     if (lot->job.code != PST_OK) {
-        pst_log_err(PST_LOG_DEBUG, "outcomes of webhooks are not written yet", &lot->job.err, NULL);
+        pst_log_err(h->is_refused ? PST_LOG_DEBUG : PST_LOG_WARN,
+                    "outcomes of webhooks are not written yet; it is tried again", &lot->job.err,
+                    NULL);
+        h->is_refused = true;
         h->retry_at = pst_mono_after_ms(h->now, RETRY_MS);
         return;
     }
     h->sent_lot = NULL;
+    h->is_refused = false;
     for (size_t i = 0; i < lot->rows.len; i++)
         settle_row(h, &lot->rows.items[i]);
     for (size_t i = 0; i < lot->healths.len; i++)

@@ -141,6 +141,23 @@ static void loose_ones_come_by_their_time(void **state)
     assert_str(d[1].body, "{\"n\":2}");
 }
 
+static void what_waits_for_an_event_that_is_gone_is_no_head(void **state)
+{
+    struct world *w = *state;
+    struct pst_delivery_lane lanes[5];
+    size_t count = 0;
+    int64_t e = add_endpoint(w, 1, true);
+    add_event(w, 1, 7, 10);
+    add_event(w, 2, 7, 20);
+    add_event(w, 3, 8, 30);
+    assert_write(
+        w, pst_db_exec_script(w->writer, PST_STR("DELETE FROM event WHERE pk IN (1, 3)"), &w->err));
+    assert_read(w, pst_deliveries_lanes(w->reader, e, -1, 5, lanes, &count, &w->err));
+    assert_true(count == 1 && lanes[0].lane == 7 && lanes[0].due_at.us == at(20).us);
+    assert_code(WRITE(w, pst_deliveries_resend(w->writer, 1, at(50), &w->err)), PST_E_NOT_FOUND);
+    assert_write(w, pst_deliveries_resend(w->writer, 2, at(50), &w->err));
+}
+
 static void news_are_what_came_since_and_still_waits(void **state)
 {
     struct world *w = *state;
@@ -209,7 +226,7 @@ static void an_outcome_is_the_delivery_and_an_attempt(void **state)
     assert_read(w,
                 pst_deliveries_get(w->reader, e, pst_id_str(&first.id), w->arena, &got, &w->err));
     assert_int_equal(got.status, PST_DELIVERY_DELIVERED);
-    assert_true(got.ended_at.us == at(7).us + 1500000 && got.tries.attempts == 2);
+    assert_true(got.ended_at.us == at(7).us + 1500000 && got.tries.attempts == 3);
     assert_read(w, pst_deliveries_attempts(w->reader, first.pk, 10, w->arena, &a, &count, &w->err));
     assert_int_equal(count, 3);
     assert_true(a[1].number == 2 && a[1].status == 204 && a[1].duration_us == 1500000);
@@ -221,6 +238,38 @@ static void an_outcome_is_the_delivery_and_an_attempt(void **state)
     assert_int_equal(count, 0);
 }
 
+static void a_re_send_during_an_attempt_is_not_lost(void **state)
+{
+    struct world *w = *state;
+    struct pst_delivery *d = NULL;
+    struct pst_delivery got;
+    int64_t e = add_endpoint(w, 1, true);
+    add_event(w, 1, 7, 1);
+    assert_int_equal(next(w, e, 7, 0, 1, &d), 1);
+    record(w, d, PST_DELIVERY_WAITING, 50, 3);
+    assert_int_equal(next(w, e, 7, 0, 1, &d), 1);
+    const struct pst_delivery second = *d; /* under way ... */
+    assert_write(w, pst_deliveries_resend(w->writer, d->pk, at(60), &w->err));
+    record(w, &second, PST_DELIVERY_FAILED, 0, 8); /* ... and would have been the last */
+    assert_int_equal(next(w, e, 7, 0, 1, &d), 1);
+    assert_true(d->tries.due_at.us == at(60).us && d->tries.tries == 0);
+    assert_true(d->tries.refused_count == 0 && d->tries.attempts == 2);
+    /* The next one has a number of its own, and a success counts however old. */
+    const struct pst_delivery third = *d;
+    record(w, &third, PST_DELIVERY_WAITING, 70, 0);
+    assert_int_equal(next(w, e, 7, 0, 1, &d), 1);
+    const struct pst_delivery fourth = *d;
+    assert_write(w, pst_deliveries_resend(w->writer, d->pk, at(80), &w->err));
+    record(w, &fourth, PST_DELIVERY_DELIVERED, 0, 0);
+    assert_read(w,
+                pst_deliveries_get(w->reader, e, pst_id_str(&third.id), w->arena, &got, &w->err));
+    assert_true(got.status == PST_DELIVERY_DELIVERED && got.tries.attempts == 4);
+    struct pst_attempt *a = NULL;
+    size_t count = 0;
+    assert_read(w, pst_deliveries_attempts(w->reader, got.pk, 10, w->arena, &a, &count, &w->err));
+    assert_int_equal(count, 4);
+}
+
 static void a_closed_breaker_makes_heads_due_spread_over_time(void **state)
 {
     struct world *w = *state;
@@ -229,6 +278,8 @@ static void a_closed_breaker_makes_heads_due_spread_over_time(void **state)
     size_t count = 0;
     int64_t behind = -1;
     int64_t e = add_endpoint(w, 1, true);
+    /* What was refused (at 6 s) before the endpoint failed is its own trouble. */
+    struct pst_delivery_haste haste = {e, at(7), 3000};
     for (unsigned i = 1; i <= 8; i++)
         add_event(w, i, i % 4, 1);
     for (int64_t lane = 0; lane < 4; lane++) {
@@ -236,32 +287,87 @@ static void a_closed_breaker_makes_heads_due_spread_over_time(void **state)
         record(w, d, PST_DELIVERY_WAITING, 5000, lane == 2 ? 4 : 0);
     }
     assert_code(
-        WRITE(w, pst_deliveries_hasten(w->writer, e, -1, 0, at(100), 3000, &behind, &w->err)),
+        WRITE(w, pst_deliveries_hasten(w->writer, &haste, -1, 0, at(100), &behind, &w->err)),
         PST_E_INVALID);
-    assert_write(w, pst_deliveries_hasten(w->writer, e, -1, 3, at(100), 3000, &behind, &w->err));
+    assert_write(w, pst_deliveries_hasten(w->writer, &haste, -1, 3, at(100), &behind, &w->err));
     assert_int_equal(behind, 2);
     assert_read(w, pst_deliveries_lanes(w->reader, e, -1, 5, lanes, &count, &w->err));
     const int64_t due[] = {100, 101, 5000, 5000};
     for (size_t i = 0; i < 4; i++)
         assert_true(lanes[i].due_at.us == at(due[i]).us);
-    assert_write(w,
-                 pst_deliveries_hasten(w->writer, e, behind, 3, at(100), 3000, &behind, &w->err));
+    assert_write(w, pst_deliveries_hasten(w->writer, &haste, behind, 3, at(100), &behind, &w->err));
     assert_int_equal(behind, -1);
     assert_read(w, pst_deliveries_lanes(w->reader, e, 2, 5, lanes, &count, &w->err));
     assert_true(count == 1 && lanes[0].due_at.us == at(100).us);
     /* Nobody has to wait longer than before. */
-    assert_write(w, pst_deliveries_hasten(w->writer, e, -1, 5, at(900), 0, &behind, &w->err));
+    haste.spread_ms = 0;
+    assert_write(w, pst_deliveries_hasten(w->writer, &haste, -1, 5, at(900), &behind, &w->err));
     assert_read(w, pst_deliveries_lanes(w->reader, e, -1, 5, lanes, &count, &w->err));
-    assert_true(lanes[0].due_at.us == at(100).us);
+    assert_true(lanes[0].due_at.us == at(100).us && lanes[2].due_at.us == at(5000).us);
+    /* What the outage itself refused is not. */
+    haste.failing_since = at(6);
+    assert_write(w, pst_deliveries_hasten(w->writer, &haste, -1, 5, at(900), &behind, &w->err));
+    assert_read(w, pst_deliveries_lanes(w->reader, e, -1, 5, lanes, &count, &w->err));
+    assert_true(lanes[2].due_at.us == at(900).us);
 
     int64_t loose = add_endpoint(w, 2, false);
     for (unsigned i = 11; i <= 13; i++)
         add_event(w, i, 0, i == 13 ? 50 : 7000);
-    assert_write(w,
-                 pst_deliveries_hasten(w->writer, loose, -1, 5, at(100), 2000, &behind, &w->err));
+    haste = (struct pst_delivery_haste){loose, at(7), 2000};
+    assert_write(w, pst_deliveries_hasten(w->writer, &haste, -1, 5, at(100), &behind, &w->err));
     assert_int_equal(next(w, loose, PST_LANE_LOOSE, 0, 5, &d), 3);
     assert_true(d[0].tries.due_at.us == at(50).us && d[1].tries.due_at.us == at(100).us &&
                 d[2].tries.due_at.us == at(101).us);
+    record(w, &d[2], PST_DELIVERY_WAITING, 5000, 1);
+    const int64_t refused_due[] = {5000, 100};
+    const pst_wall failing[] = {at(7), PST_WALL_NONE};
+    for (size_t i = 0; i < 2; i++) {
+        haste.failing_since = failing[i];
+        assert_write(w, pst_deliveries_hasten(w->writer, &haste, -1, 5, at(100), &behind, &w->err));
+        assert_int_equal(next(w, loose, PST_LANE_LOOSE, 0, 5, &d), 3);
+        assert_true(d[2].tries.due_at.us == at(refused_due[i]).us);
+    }
+}
+
+static void switch_to(struct world *w, int64_t pk, bool enabled, int64_t second)
+{
+    struct pst_endpoint e;
+    assert_read(w, pst_endpoints_get_pk(w->reader, pk, w->arena, &e, &w->err));
+    e.enabled = enabled;
+    assert_write(w, pst_endpoints_update(w->writer, &e, at(second), &w->err));
+}
+
+static void what_waits_goes_on_at_once_when_the_endpoint_is_switched_on(void **state)
+{
+    struct world *w = *state;
+    struct pst_delivery *d = NULL;
+    struct pst_endpoint got;
+    enum { LANES = 600 }; /* more than one look at them */
+    const int64_t pks[] = {add_endpoint(w, 1, true), add_endpoint(w, 2, false)};
+    for (unsigned i = 1; i <= LANES; i++)
+        add_event(w, i, i, 1);
+    for (int64_t lane = 1; lane <= LANES; lane += LANES - 1) {
+        assert_int_equal(next(w, pks[0], lane, 0, 1, &d), 1);
+        record(w, d, PST_DELIVERY_WAITING, 5000, 4);
+    }
+    assert_int_equal(next(w, pks[1], PST_LANE_LOOSE, 0, 1, &d), 1);
+    record(w, d, PST_DELIVERY_WAITING, 5000, 4);
+    for (size_t i = 0; i < 2; i++) {
+        switch_to(w, pks[i], false, 100);
+        switch_to(w, pks[i], false, 150); /* another change while it is off */
+        assert_read(w, pst_endpoints_get_pk(w->reader, pks[i], w->arena, &got, &w->err));
+        assert_true(got.health.open_since.us == at(100).us);
+        switch_to(w, pks[i], true, 300);
+        assert_read(w, pst_endpoints_get_pk(w->reader, pks[i], w->arena, &got, &w->err));
+        assert_true(pst_wall_is_none(got.health.open_since));
+        assert_int_equal(got.health.open_us, 200 * PST_US_PER_S); /* the time that does not count */
+    }
+    for (int64_t lane = 1; lane <= LANES; lane += LANES - 1) {
+        assert_int_equal(next(w, pks[0], lane, 0, 1, &d), 1);
+        assert_true(d->tries.due_at.us == at(300).us);
+    }
+    assert_int_equal(next(w, pks[1], PST_LANE_LOOSE, 0, LANES, &d), LANES);
+    assert_true(d[LANES - 1].tries.due_at.us == at(300).us);
 }
 
 int main(void)
@@ -271,9 +377,12 @@ int main(void)
         TEST(a_lane_is_read_in_order_with_bodies),
         TEST(endpoints_and_lanes_are_skipped_through),
         TEST(loose_ones_come_by_their_time),
+        TEST(what_waits_for_an_event_that_is_gone_is_no_head),
         TEST(news_are_what_came_since_and_still_waits),
         TEST(an_outcome_is_the_delivery_and_an_attempt),
+        TEST(a_re_send_during_an_attempt_is_not_lost),
         TEST(a_closed_breaker_makes_heads_due_spread_over_time),
+        TEST(what_waits_goes_on_at_once_when_the_endpoint_is_switched_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,11 @@
 /* tests/unit/webhook/trouble_test.c: the dispatcher when something is wrong: with the store, with a
  * secret, with a receiver's answers and addresses; and its stops and starts. */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
 #include "os/clock.h"
 #include "stage.h"
 
@@ -119,6 +125,75 @@ static void a_stop_does_not_wait_for_a_store_that_refuses(void **state)
     stage_run(s);
     stage_until(delivered(s) == 1);
     assert_int_equal(count(s, 0), 2); /* at least once */
+}
+
+static void nothing_overtakes_an_event_whose_end_is_not_written(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    (void)stage_event(s, 0, 1);
+    (void)stage_event(s, 0, 2);
+    stage_sql(s, PST_STR("UPDATE delivery SET refused_status = 422, refused_count = 7,"
+                         " refused_since = 0 WHERE pk = 1"));
+    stage_sql(s, PST_STR("ALTER TABLE attempt RENAME TO hidden")); /* every lot fails */
+    answer(s, 0, 422);
+    stage_run(s);
+    stage_until(count(s, 0) == 1);
+    (void)stage_event(s, 1, 3); /* another lane */
+    stage_until(count(s, 0) == 2);
+    assert_non_null(strstr(receiver_get(&s->receiver, 0, 1)->body, "\"n\":3"));
+    stage_halt(s, 0); /* as a crash: it is not known that the first was given up */
+    stage_sql(s, PST_STR("ALTER TABLE hidden RENAME TO attempt"));
+    answer(s, 0, 200);
+    stage_run(s);
+    stage_until(delivered(s) == 3);
+    assert_int_equal(count(s, 0), 5);
+}
+
+/* On the dispatcher's thread: an attempt's end asks for the time before it needs memory. */
+static pst_wall (*true_wall)(void);
+static atomic_long fail_at;
+static atomic_bool has_failed;
+
+static pst_wall wall_before_a_failure(void)
+{
+    long n = atomic_load(&fail_at);
+    if (n >= 0 && pst_alloc_failed()) {
+        atomic_store(&has_failed, true);
+        atomic_store(&fail_at, n = -1);
+    }
+    pst_alloc_fail_at(n);
+    return true_wall();
+}
+
+/* The n-th allocation of the end of the attempt fails by which the endpoint is disabled. */
+static bool disable_without_memory(struct stage *s, long n)
+{
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    int before = count(s, 0);
+    answer(s, 0, 0);
+    (void)stage_event(s, 0, 1);
+    stage_run(s); /* with nothing in memory yet */
+    stage_until(count(s, 0) == before + 1);
+    atomic_store(&has_failed, false);
+    atomic_store(&fail_at, n);
+    answer(s, 0, 410);
+    stage_until(!pst_wall_is_none(stage_get(s, e.pk).health.disabled_at));
+    atomic_store(&fail_at, -1);
+    stage_halt(s, 0);
+    return atomic_load(&has_failed);
+}
+
+static void an_endpoint_is_disabled_without_memory(void **state)
+{
+    struct stage *s = *state;
+    long n = 0;
+    true_wall = s->options.wall;
+    atomic_store(&fail_at, -1);
+    s->options.wall = wall_before_a_failure;
+    while (disable_without_memory(s, n))
+        n++;
+    assert_true(n > 2);
 }
 
 static void a_lane_is_read_as_far_as_it_goes(void **state)
@@ -305,12 +380,43 @@ static void plain_http_needs_the_operators_leave(void **state)
     assert_str(stage_get(s, e.pk).health.last_error, "'127.0.0.1': only https is allowed");
 }
 
+/* ---- the system ---- */
+
+static atomic_int refused_adds; /* how many more */
+
+/* In place of the C library's. */
+int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    if (op == EPOLL_CTL_ADD && atomic_load(&refused_adds) > 0) {
+        atomic_fetch_sub(&refused_adds, 1);
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
+}
+
+static void a_socket_that_cannot_be_waited_for_fails_its_attempt_only(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    stage_run(s);
+    atomic_store(&refused_adds, 1);
+    (void)stage_event(s, 0, 1);
+    stage_until(atomic_load(&refused_adds) == 0);
+    (void)stage_event(s, 1, 2);
+    stage_until(delivered(s) == 1);
+    stage_skip(s, 1.1); /* trouble of our own: soon again */
+    stage_until(delivered(s) == 2);
+    assert_int_equal(stage_get(s, e.pk).health.failures, 0);
+    assert_int_equal(attempts(s), 2);
+}
+
 /* ---- many at once ---- */
 
 static void hanging_receivers_hold_up_nobody(void **state)
 {
     struct stage *s = *state;
-    enum { HANGING = 12 };
+    enum { HANGING = 7 }; /* an organization has eight of sixteen */
     for (int i = 0; i < HANGING; i++)
         (void)stage_endpoint(s, 0, NULL);
     (void)stage_endpoint(s, 1, NULL);
@@ -338,6 +444,8 @@ int main(void)
         TEST(a_stop_before_a_run_is_kept),
         TEST(outcomes_are_kept_while_the_store_refuses_them),
         TEST(a_stop_does_not_wait_for_a_store_that_refuses),
+        TEST(nothing_overtakes_an_event_whose_end_is_not_written),
+        TEST(an_endpoint_is_disabled_without_memory),
         TEST(a_lane_is_read_as_far_as_it_goes),
         TEST(a_secret_that_cannot_be_opened_stops_its_endpoint_only),
         TEST(of_an_answer_its_beginning_is_kept),
@@ -347,6 +455,7 @@ int main(void)
         TEST(an_address_that_is_not_allowed_is_the_endpoints_failure),
         TEST(refused_unknown_and_silent_addresses_look_alike),
         TEST(plain_http_needs_the_operators_leave),
+        TEST(a_socket_that_cannot_be_waited_for_fails_its_attempt_only),
         TEST(hanging_receivers_hold_up_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

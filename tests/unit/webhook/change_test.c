@@ -1,0 +1,208 @@
+/* tests/unit/webhook/change_test.c: what becomes of attempts that are under way when a user changes
+ * their endpoint, and of what waits when one is switched on again. */
+#include "os/clock.h"
+#include "stage.h"
+
+/* What edits of endpoints take their values from. */
+static pst_str sealed;
+static char url[64];
+
+static int count(struct stage *s, int path)
+{
+    return atomic_load(&s->receiver.count[path]);
+}
+
+static void answer(struct stage *s, int path, int status)
+{
+    atomic_store(&s->receiver.status[path], status);
+}
+
+static int64_t delivered(struct stage *s)
+{
+    return stage_ask(s, PST_STR("SELECT count(*) FROM delivery WHERE status = 1"));
+}
+
+static int64_t attempts(struct stage *s)
+{
+    return stage_ask(s, PST_STR("SELECT count(*) FROM attempt"));
+}
+
+static void change_url(struct pst_endpoint *x)
+{
+    x->url = pst_str_from(url);
+}
+
+/* An event is under way to path 0 when the endpoint moves to path 3; the dispatcher knows. */
+static void move_while_under_way(struct stage *s, const struct pst_endpoint *e,
+                                 void (*edit)(struct pst_endpoint *x))
+{
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/3", (unsigned)s->receiver.port);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(delivered(s) == 1); /* trusted with two at once from now on */
+    answer(s, 0, 0);
+    (void)stage_event(s, 0, 2);
+    stage_until(count(s, 0) == 2);
+    stage_update(s, e->pk, edit);
+    (void)stage_event(s, 1, 3);
+    stage_until(count(s, 3) == 1);
+}
+
+static void the_old_receivers_answer_says_nothing_about_the_new_one(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    move_while_under_way(s, &e, change_url);
+    answer(s, 0, 410);
+    stage_until(delivered(s) == 3); /* also what the old one refused */
+    assert_int_equal(count(s, 3), 2);
+    assert_int_equal(attempts(s), 4);
+    e = stage_get(s, e.pk);
+    assert_true(pst_wall_is_none(e.health.disabled_at) && pst_wall_is_none(e.health.failing_since));
+    assert_int_equal(e.health.failures, 0);
+    assert_int_equal(
+        stage_ask(s, PST_STR("SELECT count(*) FROM event WHERE type = 'system.error'")), 0);
+}
+
+static void take_headers(struct pst_endpoint *x)
+{
+    x->headers = sealed;
+}
+
+static void change_url_and_headers(struct pst_endpoint *x)
+{
+    change_url(x);
+    x->headers = (pst_str){0};
+}
+
+static int64_t leaks(struct stage *s)
+{
+    return stage_ask(s, PST_STR("SELECT count(*) FROM attempt"
+                                " WHERE instr(CAST(response AS TEXT), 'xxxxxx')"));
+}
+
+static void an_echo_of_an_old_header_is_not_kept(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    sealed = stage_seal(s, &e, PST_STR("headers"), PST_STR("{\"X-Key\":\"xxxxxxxxxxxx\"}"));
+    stage_update(s, e.pk, take_headers);
+    atomic_store(&s->receiver.body_bytes[0], 24); /* of 'x' */
+    answer(s, 0, 200);
+    move_while_under_way(s, &e, change_url_and_headers);
+    assert_int_equal(leaks(s), 0);
+    answer(s, 0, 500);
+    stage_until(attempts(s) == 3);
+    assert_int_equal(leaks(s), 0);
+}
+
+/* The attempt that opens the breaker, whose secrets are closed then. */
+static void an_echo_is_not_kept_when_the_secrets_are_closed(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    sealed = stage_seal(s, &e, PST_STR("headers"), PST_STR("{\"X-Key\":\"xxxxxxxxxxxx\"}"));
+    stage_update(s, e.pk, take_headers);
+    atomic_store(&s->receiver.body_bytes[0], 24);
+    answer(s, 0, 500);
+    stage_run(s);
+    for (int i = 0; i < 10; i++)
+        (void)stage_event(s, i, i);
+    stage_until(attempts(s) == 10);
+    assert_false(pst_wall_is_none(stage_get(s, e.pk).health.open_since));
+    assert_int_equal(leaks(s), 0);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT min(length(response)) FROM attempt")), 24);
+}
+
+static void describe(struct pst_endpoint *x)
+{
+    x->description = PST_STR("changed");
+}
+
+/* The success is with the dispatcher only when a user's change reads the health from the store. */
+static void a_success_counts_though_a_user_changes_the_endpoint(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    answer(s, 0, 503);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    assert_false(pst_wall_is_none(stage_get(s, e.pk).health.failing_since));
+    answer(s, 0, 0);
+    (void)stage_event(s, 1, 2);
+    stage_until(count(s, 0) == 2);
+    stage_sql(s, PST_STR("UPDATE endpoint SET version = version + 1")); /* nobody is told ... */
+    answer(s, 0, 200);
+    stage_until(delivered(s) == 1);
+    assert_false(pst_wall_is_none(stage_get(s, e.pk).health.failing_since));
+    stage_update(s, e.pk, describe); /* ... until now */
+    stage_until(pst_wall_is_none(stage_get(s, e.pk).health.failing_since));
+    assert_int_equal(stage_get(s, e.pk).health.failures, 0);
+}
+
+/* ---- switched off and on ---- */
+
+static void switch_off(struct pst_endpoint *x)
+{
+    x->enabled = false;
+}
+
+static void switch_on(struct pst_endpoint *x)
+{
+    x->enabled = true;
+    x->health.disabled_at = PST_WALL_NONE;
+}
+
+static void all_lanes_go_on_at_once(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    enum { LANES = 8 };
+    answer(s, 0, 404);
+    stage_run(s);
+    for (int i = 0; i < LANES; i++)
+        (void)stage_event(s, i, i);
+    stage_until(attempts(s) == LANES); /* each has to wait half a minute */
+    stage_update(s, e.pk, switch_off);
+    answer(s, 0, 200);
+    stage_update(s, e.pk, switch_on);
+    stage_until(delivered(s) == LANES);
+}
+
+static void shorten_horizon(struct pst_endpoint *x)
+{
+    x->horizon_ms = 3600 * 1000;
+}
+
+static void the_time_of_events_stands_still_while_it_is_off(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, shorten_horizon);
+    answer(s, 0, 503);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 1);
+    stage_update(s, e.pk, switch_off);
+    stage_skip(s, 2 * 3600);
+    stage_update(s, e.pk, switch_on);
+    stage_until(attempts(s) == 2);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT status FROM delivery")), PST_DELIVERY_WAITING);
+    stage_skip(s, 3600);
+    stage_until(attempts(s) == 3);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT status FROM delivery")), PST_DELIVERY_FAILED);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(the_old_receivers_answer_says_nothing_about_the_new_one),
+        TEST(an_echo_of_an_old_header_is_not_kept),
+        TEST(an_echo_is_not_kept_when_the_secrets_are_closed),
+        TEST(a_success_counts_though_a_user_changes_the_endpoint),
+        TEST(all_lanes_go_on_at_once),
+        TEST(the_time_of_events_stands_still_while_it_is_off),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
