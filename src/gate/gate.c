@@ -247,7 +247,6 @@ static void read_reason(const struct pst_gate_run *run, char out[PST_REASON_MAX]
 static pst_code deny(const struct pst_gate_run *run, struct pst_contact *contact,
                      enum pst_admission admission, struct pst_err *err)
 {
-    struct pst_http_response nothing = {0};
     if (admission != PST_ADMIT_NOT_ORIGIN) {
         char reason[PST_REASON_MAX];
         read_reason(run, reason);
@@ -255,27 +254,25 @@ static pst_code deny(const struct pst_gate_run *run, struct pst_contact *contact
                         admission == PST_ADMIT_NOT_NOW ? ", as a try a moment ago found" : "",
                         reason[0] ? ": " : "", reason);
     }
-    pst_code code =
+    contact->code =
         PST_FAIL(err, PST_E_AWAY, "'%s' cannot be reached, as calls of other connections found",
                  contact->origin);
-    contact->code = code;
     contact->err = err;
     contact->is_denied = true;
-    contact->response = &nothing;
     observe(run, contact);
-    return code;
+    return contact->code;
 }
 
-static pst_code admit(const struct pst_gate_run *run, struct pst_contact *contact,
-                      struct pst_err *err)
+/* Whether the call may be made: asked before it waits in line, so that what is away keeps nobody
+ * waiting, and again when its turn has come, since much may have happened meanwhile. */
+static pst_code admit(const struct pst_gate_run *run, struct pst_breaker_call *call,
+                      struct pst_contact *contact, struct pst_err *err)
 {
     struct pst_gate *gate = run->gate;
     enum pst_admission admission = PST_ADMIT;
-    contact->began = now_of(gate);
+    call->began = contact->began = now_of(gate);
     (void)pthread_mutex_lock(&gate->mutex);
-    pst_code code =
-        pst_breakers_admit(gate->breakers, contact->began, contact->origin,
-                           pst_id_str(&run->connection_id), run->options.trial, &admission, err);
+    pst_code code = pst_breakers_admit(gate->breakers, call->began, call, &admission, err);
     (void)pthread_mutex_unlock(&gate->mutex);
     PST_TRY(code);
     return admission == PST_ADMIT ? PST_OK : deny(run, contact, admission, err);
@@ -291,38 +288,28 @@ static bool is_private(const struct pst_http_request *request,
     return response->fault == PST_FAULT_TIMEOUT && response->timing.total_us < PATIENCE_US;
 }
 
-static void release(const struct pst_gate_run *run, struct pst_contact *contact)
+/* Gives back what was admitted, with what the call told of its origin. */
+static void release(const struct pst_gate_run *run, const struct pst_breaker_call *call,
+                    struct pst_contact *contact, bool was_made)
 {
     struct pst_gate *gate = run->gate;
     bool is_up = contact->response->status != 0;
     enum pst_contact_class klass = pst_contact_classify(contact->code, contact->response->status);
     contact->is_private = is_private(contact->request, contact->response);
-    bool is_down = klass == PST_CONTACT_UNREACHABLE && !contact->is_private;
+    bool is_down = was_made && klass == PST_CONTACT_UNREACHABLE && !contact->is_private;
     (void)pthread_mutex_lock(&gate->mutex);
-    pst_breakers_ended(gate->breakers, contact->origin, pst_id_str(&run->connection_id),
-                       run->options.trial, is_down, is_up);
+    pst_breakers_ended(gate->breakers, now_of(gate), call, is_down, is_up);
     (void)pthread_mutex_unlock(&gate->mutex);
 }
 
 /* ---- the call ---- */
 
+/* It has a slot. */
 static pst_code make_call(struct pst_gate_run *run, const struct pst_http_request *full,
                           struct pst_contact *contact, struct pst_arena *arena,
-                          struct pst_http_response *response, bool *was_made, struct pst_err *err)
+                          struct pst_http_response *response, struct pst_err *err)
 {
-    struct pst_http_slot *slot = NULL;
-    const struct pst_http_wait wait = {.origin = contact->origin,
-                                       .owner = pst_id_str(&run->connection_id),
-                                       .deadline = full->deadline,
-                                       .cancel = full->cancel};
-    PST_TRY(pst_http_slot_take(run->gate->slots, &wait, &slot, &contact->waited_us, err));
-    /* What it failed by is not what was going on while it waited in line. */
-    contact->began = now_of(run->gate);
     pst_code code = pst_http_call(run->options.http, full, arena, response, err);
-    pst_http_slot_give(run->gate->slots, slot);
-    /* A deadline that was over before anything was sent says nothing about the system. */
-    *was_made = code != PST_E_TIMEOUT || response->timing.total_us > 0;
-
     run->counters.calls++;
     run->counters.bytes += response->body.len;
     run->counters.wire_bytes += response->wire_bytes;
@@ -335,25 +322,60 @@ static pst_code make_call(struct pst_gate_run *run, const struct pst_http_reques
     return code;
 }
 
+/* The time in line is ours: what is left of the deadline afterwards is for the system. */
+static void put_off(struct pst_http_request *full, int64_t waited_us)
+{
+    if (full->deadline.ns != 0)
+        full->deadline.ns += waited_us * 1000;
+}
+
+/* Waits for its turn, and calls. false: no call was made. */
+static bool call_in_turn(struct pst_gate_run *run, struct pst_http_request *full,
+                         struct pst_breaker_call *call, struct pst_contact *contact,
+                         struct pst_arena *arena, struct pst_http_response *response,
+                         struct pst_err *err)
+{
+    bool was_made = false;
+    struct pst_http_slot *slot = NULL;
+    const struct pst_http_wait wait = {.origin = contact->origin,
+                                       .owner = pst_id_str(&run->connection_id),
+                                       .deadline = full->deadline,
+                                       .cancel = full->cancel};
+    contact->code = pst_http_slot_take(run->gate->slots, &wait, &slot, &contact->waited_us, err);
+    if (contact->code == PST_OK) {
+        put_off(full, contact->waited_us);
+        contact->code = admit(run, call, contact, err);
+    }
+    if (contact->code == PST_OK) {
+        contact->code = make_call(run, full, contact, arena, response, err);
+        /* A deadline that was over before anything was sent says nothing about the system. */
+        was_made = contact->code != PST_E_TIMEOUT || response->timing.total_us > 0;
+    }
+    contact->err = err;
+    release(run, call, contact, was_made); /* before the next one's turn, which asks for it */
+    if (slot)
+        pst_http_slot_give(run->gate->slots, slot);
+    return was_made;
+}
+
 pst_code pst_gate_call(void *self, const struct pst_http_request *request, struct pst_arena *arena,
                        struct pst_http_response *response, struct pst_err *err)
 {
     struct pst_gate_run *run = self;
     struct pst_http_request full = complete(run, request);
     char origin[PST_ORIGIN_TEXT];
-    bool was_made = false;
     struct pst_contact contact = {.origin = origin, .request = &full, .response = response};
+    struct pst_breaker_call admitted = {.origin = origin,
+                                        .connection = pst_id_str(&run->connection_id),
+                                        .trial = run->options.trial};
     *response = (struct pst_http_response){.fault = PST_FAULT_LOCAL};
     PST_TRY(pst_http_origin(origin, full.url, err));
     if (full.cancel && atomic_load_explicit(full.cancel, memory_order_relaxed))
         return PST_FAIL(err, PST_E_CANCELLED, "cancelled");
     PST_TRY(add_trace(run, &full, arena, err));
 
-    PST_TRY(admit(run, &contact, err));
-    contact.code = make_call(run, &full, &contact, arena, response, &was_made, err);
-    contact.err = err;
-    release(run, &contact);
-    if (was_made)
+    PST_TRY(admit(run, &admitted, &contact, err));
+    if (call_in_turn(run, &full, &admitted, &contact, arena, response, err))
         observe(run, &contact);
     return contact.code;
 }

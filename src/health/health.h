@@ -194,8 +194,10 @@ pst_code pst_health_save(struct pst_db_conn *conn, struct pst_health *state,
 
 /* Which calls may be made. An origin is closed to calls when as many of its calls as make a
  * connection offline failed in a row, those of two connections at least: what one connection's
- * settings break is nobody else's outage. A connection is while it is offline. Either lets one
- * trial through at a time. One answer of the origin opens it for all. One thread at a time. */
+ * settings break is nobody else's outage. Calls that fail within two seconds count once: a moment
+ * of weakness of a busy origin is no outage, and a connection has the time to confirm its own. A
+ * connection is closed while it is offline. Either lets one trial through at a time. One answer of
+ * the origin opens it for all. One thread at a time. */
 struct pst_breakers;
 
 pst_code pst_breakers_new(struct pst_breakers **out, int offline_after, struct pst_err *err);
@@ -209,16 +211,25 @@ enum pst_admission {
     PST_ADMIT_NOT_CONNECTION, /* the connection is offline */
     PST_ADMIT_NOT_NOW, /* a trial is under way, or was a moment ago */
 };
-/* connection "": only the origin counts. What was admitted is given back by pst_breakers_ended.
- * Errors: NO_MEMORY. */
-pst_code pst_breakers_admit(struct pst_breakers *b, pst_mono now, const char *origin,
-                            pst_str connection, enum pst_trial trial, enum pst_admission *out,
-                            struct pst_err *err);
+
+/* One call, from its admission to its end. */
+struct pst_breaker_call {
+    const char *origin;
+    pst_str connection; /* "": only the origin counts */
+    enum pst_trial trial;
+    bool is_trial, is_of_origin; /* out: let through as the connection's trial, the origin's */
+    pst_mono began; /* for pst_breakers_ended */
+};
+
+/* What was admitted is given back by pst_breakers_ended. It may be asked again before that, since
+ * things may have changed while the call waited. Errors: NO_MEMORY. */
+pst_code pst_breakers_admit(struct pst_breakers *b, pst_mono now, struct pst_breaker_call *call,
+                            enum pst_admission *out, struct pst_err *err);
 
 /* A call that was admitted came to its end. is_down: it speaks against the origin; is_up: it was
  * answered. */
-void pst_breakers_ended(struct pst_breakers *b, const char *origin, pst_str connection,
-                        enum pst_trial trial, bool is_down, bool is_up);
+void pst_breakers_ended(struct pst_breakers *b, pst_mono now, const struct pst_breaker_call *call,
+                        bool is_down, bool is_up);
 bool pst_breakers_is_away(const struct pst_breakers *b, const char *origin);
 
 /* A connection is offline, and why (NULL, ""), or it is not. Errors: NO_MEMORY. */
