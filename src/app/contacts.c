@@ -173,7 +173,7 @@ void pst_contacts_observe(void *self, const struct pst_contact *contact)
                   .began = contact->began,
                   .trial = contact->trial,
                   .is_private = contact->is_private,
-                  .is_certain = contact->is_denied,
+                  .is_certain = contact->is_denied || contact->is_confirmed,
                   .will_retry = contact->sync_id.len > 0,
                   .origin = contact->origin},
     };

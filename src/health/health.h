@@ -131,7 +131,8 @@ struct pst_health_event {
     pst_mono began; /* of the call */
     enum pst_trial trial;
     bool is_private; /* UNREACHABLE, but by the connection's own settings */
-    bool is_certain; /* no call was made: its origin is known to be away */
+    bool
+        is_certain; /* its origin is known to be away: no call was made, or one found it so again */
     bool will_retry; /* whoever called confirms the failure himself */
     const char *origin; /* "https://ps.example.com:8443"; may be NULL */
 };

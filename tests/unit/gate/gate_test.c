@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "crypto/crypto.h"
 #include "gate/gate.h"
+#include "gate/refusals.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -19,7 +20,7 @@ struct seen {
     enum pst_contact_class klass;
     int status;
     char connection[PST_ID_TEXT], sync[PST_ID_TEXT], origin[PST_ORIGIN_TEXT];
-    bool has_err, is_denied, is_private;
+    bool has_err, is_denied, is_private, is_confirmed;
     enum pst_trial trial;
 };
 
@@ -33,12 +34,14 @@ static void observe(void *self, const struct pst_contact *contact)
     s->has_err = contact->err != NULL;
     s->is_denied = contact->is_denied;
     s->is_private = contact->is_private;
+    s->is_confirmed = contact->is_confirmed;
     s->trial = contact->trial;
     (void)pst_str_copy(s->connection, sizeof(s->connection), contact->connection_id);
     (void)pst_str_copy(s->sync, sizeof(s->sync), contact->sync_id);
     (void)pst_str_copy(s->origin, sizeof(s->origin), pst_str_from(contact->origin));
 }
 
+static uint32_t per_origin = 1; /* calls at a time */
 static atomic_int_fast64_t clock_ms; /* of the gate; calls and slots go by the real one */
 
 static pst_mono read_clock(void)
@@ -155,6 +158,7 @@ static void a_host_that_fails_two_connections_is_not_called_for_a_third(void **s
         {.bytes = "", .end = PEER_RESET},
         {.bytes = "", .end = PEER_RESET},
         {.bytes = "", .end = PEER_RESET},
+        {.bytes = "", .end = PEER_RESET},
         {.bytes = OK_BODY},
         {.bytes = OK_BODY},
     };
@@ -165,7 +169,7 @@ static void a_host_that_fails_two_connections_is_not_called_for_a_third(void **s
         assert_code(call(&f, &err), PST_E_UNREACHABLE);
         atomic_fetch_add(&clock_ms, 3000);
     }
-    assert_false(f.seen.is_private);
+    assert_true(!f.seen.is_private && !f.seen.is_confirmed);
     take_run(&f, "conn_2", PST_TRIAL_NONE);
     assert_code(call(&f, &err), PST_E_UNREACHABLE);
     assert_true(pst_gate_is_away(f.gate, f.seen.origin));
@@ -176,6 +180,9 @@ static void a_host_that_fails_two_connections_is_not_called_for_a_third(void **s
     assert_int_equal(f.seen.status, 0);
     assert_int_equal(pst_gate_counters(f.run).calls, 0);
     assert_int_equal(f.peer.requests, 3);
+    take_run(&f, "conn_3", PST_TRIAL_EARLY);
+    assert_code(call(&f, &err), PST_E_UNREACHABLE);
+    assert_true(f.seen.is_confirmed); /* it need not be tried three times */
     take_run(&f, "conn_3", PST_TRIAL_PROBE);
     assert_ok(call(&f, &err));
     assert_int_equal(f.seen.trial, PST_TRIAL_PROBE);
@@ -297,6 +304,71 @@ static void the_time_in_line_is_not_the_systems(void **state)
     end(&f);
 }
 
+/* The fixture's run goes by these credentials from now on. */
+static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_since)
+{
+    struct pst_err err;
+    pst_gate_end(f->run);
+    assert_ok(pst_gate_begin(&f->run, f->gate,
+                             &(struct pst_gate_run_options){.connection_id = PST_STR("conn_1"),
+                                                            .credentials_mark = mark,
+                                                            .pending_since = {pending_since},
+                                                            .http = f->http},
+                             &err));
+}
+
+static void refused_credentials_are_tried_once(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",
+         .end = PEER_CLOSE,
+         .delay_ms = 500},
+        {.bytes = OK_BODY},
+    };
+    struct fixture f;
+    struct pst_err err;
+    struct other o = {.options = {.connection_id = PST_STR("conn_1"),
+                                  .credentials_mark = 7,
+                                  .pending_since = {1000}}};
+    per_origin = 4;
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    start_other(&o, &f, 1);
+    take_credentials(&f, 7, 1000); /* a test while the first sync asks */
+    assert_code(call(&f, &err), PST_E_REAUTH);
+    pst_thread_join(o.thread);
+    assert_int_equal(o.code, PST_E_REAUTH);
+    take_credentials(&f, 7, 0);
+    assert_code(call(&f, &err), PST_E_REAUTH);
+    assert_int_equal(f.peer.requests, 1);
+    assert_int_equal(f.seen.count, 1);
+    take_credentials(&f, 7, 2000); /* switched off and on again */
+    assert_ok(call(&f, &err));
+    take_credentials(&f, 8, 0);
+    assert_ok(call(&f, &err));
+    assert_int_equal(f.peer.requests, 3);
+    per_origin = 1;
+    end(&f);
+}
+
+static void only_the_latest_refusals_are_kept(void **state)
+{
+    (void)state;
+    static struct pst_refusals r;
+    struct pst_refusal one = {.connection_id = {"conn_1"}};
+    for (uint64_t mark = 0; mark <= PST_REFUSALS_KEPT + 1; mark++) {
+        one.mark = mark;
+        pst_refusals_add(&r, &one);
+        assert_int_equal(pst_refusals_has(&r, &one), mark != 0);
+    }
+    one.mark = 1;
+    assert_false(pst_refusals_has(&r, &one));
+    one.mark = 2;
+    assert_true(pst_refusals_has(&r, &one));
+    one.connection_id.text[5] = '2';
+    assert_false(pst_refusals_has(&r, &one));
+}
+
 static void an_offline_connection_is_only_called_to_try(void **state)
 {
     (void)state;
@@ -394,6 +466,8 @@ int main(void)
         cmocka_unit_test(what_fails_in_one_moment_is_no_outage),
         cmocka_unit_test(who_waited_in_line_while_the_host_went_away_does_not_call_it),
         cmocka_unit_test(the_time_in_line_is_not_the_systems),
+        cmocka_unit_test(refused_credentials_are_tried_once),
+        cmocka_unit_test(only_the_latest_refusals_are_kept),
         cmocka_unit_test(an_offline_connection_is_only_called_to_try),
         cmocka_unit_test(silence_after_a_short_timeout_is_the_connections_own),
         cmocka_unit_test(a_cancelled_or_late_run_makes_no_call),

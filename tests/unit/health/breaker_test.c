@@ -11,7 +11,8 @@ static pst_mono at_ms(int64_t ms)
     return (pst_mono){ms * PST_NS_PER_MS};
 }
 
-/* The calls under way (a trial rather than what overlaps it), by the last letter of the connection's name. */
+/* The calls under way (a trial rather than what overlaps it), by the last letter of the
+ * connection's name. */
 static struct pst_breaker_call under_way[26];
 
 static struct pst_breaker_call *call_of(const char *connection)
