@@ -177,6 +177,9 @@ void pst_contacts_observe(void *self, const struct pst_contact *contact)
                   .will_retry = contact->sync_id.len > 0,
                   .origin = contact->origin},
     };
+    /* Also what is online may have found it so: no status changes then. */
+    if (contact->has_returned && c->prober)
+        pst_prober_returned(c->prober, contact->origin);
     /* A run knows whether the credentials it was refused with are still those in force; its end
      * says so (sync/worker.c). */
     if (contact->code == PST_E_REAUTH && contact->sync_id.len > 0)

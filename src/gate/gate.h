@@ -49,6 +49,7 @@ struct pst_contact {
     const struct pst_http_request *request; /* never show password or body */
     const struct pst_http_response *response;
     bool is_confirmed; /* it failed in the way in which its origin was known to fail */
+    bool has_returned; /* its origin was away, and answered it */
     pst_code code; /* PST_OK or the classification */
     enum pst_contact_class klass;
     const struct pst_err *err; /* NULL when code is PST_OK */

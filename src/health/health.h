@@ -248,7 +248,8 @@ size_t pst_breakers_count(const struct pst_breakers *b); /* what is kept; for te
 
 /* Which connection is probed when, and whose status is told when. Connections whose origin is
  * away share one probe at a time, by turns; when it is back they are probed one after the other,
- * the more at a time the more have answered, at most four. One thread at a time. */
+ * the more at a time the more have answered, at most four. Those that are offline by themselves
+ * (503, foreign pages) are probed in the same way, each when it is due. One thread at a time. */
 struct pst_probes;
 
 struct pst_probe_item {
@@ -256,6 +257,7 @@ struct pst_probe_item {
     int64_t version; /* of the state: an older one changes nothing */
     const char *origin; /* "" = not known */
     bool is_origin; /* what fails is the origin's */
+    bool is_offline; /* else the probe confirms a failure */
     int64_t step;
     pst_mono probe, tell; /* PST_MONO_NEVER = none; with neither it is forgotten */
 };

@@ -20,7 +20,7 @@ struct seen {
     enum pst_contact_class klass;
     int status;
     char connection[PST_ID_TEXT], sync[PST_ID_TEXT], origin[PST_ORIGIN_TEXT];
-    bool has_err, is_denied, is_private, is_confirmed;
+    bool has_err, is_denied, is_private, is_confirmed, has_returned;
     enum pst_trial trial;
 };
 
@@ -35,6 +35,7 @@ static void observe(void *self, const struct pst_contact *contact)
     s->is_denied = contact->is_denied;
     s->is_private = contact->is_private;
     s->is_confirmed = contact->is_confirmed;
+    s->has_returned = contact->has_returned;
     s->trial = contact->trial;
     (void)pst_str_copy(s->connection, sizeof(s->connection), contact->connection_id);
     (void)pst_str_copy(s->sync, sizeof(s->sync), contact->sync_id);
@@ -186,9 +187,11 @@ static void a_host_that_fails_two_connections_is_not_called_for_a_third(void **s
     take_run(&f, "conn_3", PST_TRIAL_PROBE);
     assert_ok(call(&f, &err));
     assert_int_equal(f.seen.trial, PST_TRIAL_PROBE);
+    assert_true(f.seen.has_returned);
     assert_false(pst_gate_is_away(f.gate, f.seen.origin));
     take_run(&f, "conn_4", PST_TRIAL_NONE);
     assert_ok(call(&f, &err));
+    assert_false(f.seen.has_returned);
     end(&f);
 }
 

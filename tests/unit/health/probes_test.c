@@ -139,6 +139,69 @@ static void four_at_a_time_of_one_host(void **state)
 
 enum { MANY = 10000 };
 
+/* The next probe that is begun at that time; 0: none. */
+static int64_t next_at(struct pst_probes *p, int64_t ms)
+{
+    pst_mono wake;
+    struct pst_probe_task task = pst_probes_next(p, at_ms(ms), &wake);
+    if (task.kind == PST_PROBE_NONE)
+        assert_true(wake.ns > at_ms(ms + 60000).ns); /* nothing turns round while they wait */
+    return task.connection_pk;
+}
+
+static struct pst_probe_item offline_alone(int64_t pk, int64_t version, int64_t probe_ms)
+{
+    struct pst_probe_item own = item(pk, version, probe_ms);
+    own.is_origin = false;
+    own.is_offline = true;
+    return own;
+}
+
+/* probe_ms: when it is tried again; < 0: it is well. */
+static void probed(struct pst_probes *p, int64_t ms, int64_t pk, int64_t probe_ms)
+{
+    const struct pst_probe_task task = {PST_PROBE_CONTACT, pk};
+    put(p, ms, offline_alone(pk, 2, probe_ms));
+    pst_probes_done(p, at_ms(ms), 0, &task, 0);
+}
+
+static void what_is_offline_by_itself_is_asked_one_at_a_time_until_one_answers(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    for (int64_t pk = 1; pk <= 8; pk++)
+        put(p, 0, offline_alone(pk, 1, 0));
+    int64_t first = next_at(p, 0);
+    assert_true(first != 0);
+    assert_int_equal(next_at(p, 5000), 0);
+    probed(p, 5000, first, 900000);
+    int64_t second = next_at(p, 5000);
+    assert_true(second != 0 && second != first);
+    assert_int_equal(next_at(p, 5000), 0);
+    /* That one is well: two, and then three at a time. */
+    probed(p, 6000, second, -1);
+    int64_t a = next_at(p, 6000);
+    int64_t b = next_at(p, 6000);
+    assert_true(a != 0 && b != 0);
+    assert_int_equal(next_at(p, 6000), 0);
+    probed(p, 7000, a, -1);
+    int64_t c = next_at(p, 7000);
+    int64_t d = next_at(p, 7000);
+    assert_true(c != 0 && d != 0);
+    assert_int_equal(next_at(p, 7000), 0);
+    /* A busy one says nothing; one that fails begins it anew. */
+    const struct pst_probe_task busy = {PST_PROBE_CONTACT, c};
+    pst_probes_done(p, at_ms(8000), 0, &busy, 700000);
+    assert_true(next_at(p, 8000) != 0);
+    probed(p, 8000, b, 900000);
+    assert_int_equal(next_at(p, 8000), 0);
+    probed(p, 8000, d, -1);
+    assert_true(next_at(p, 8000) != 0);
+    pst_probes_free(p);
+}
+
 struct host {
     struct pst_probes *p;
     int64_t version[MANY + 1];
@@ -395,6 +458,7 @@ int main(void)
         cmocka_unit_test(a_connection_without_a_host_is_probed_alone),
         cmocka_unit_test(what_ends_while_it_is_probed_is_forgotten_afterwards),
         cmocka_unit_test(four_at_a_time_of_one_host),
+        cmocka_unit_test(what_is_offline_by_itself_is_asked_one_at_a_time_until_one_answers),
         cmocka_unit_test(many_connections_of_a_dead_host_share_one_probe_and_come_back_in_turns),
         cmocka_unit_test(a_host_that_dies_again_while_it_comes_back_is_left_alone),
         cmocka_unit_test(the_only_one_that_is_left_is_not_probed_twice_at_once),
