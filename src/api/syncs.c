@@ -151,6 +151,9 @@ pst_code pst_api_create_sync(struct pst_api_call *call, struct pst_err *err)
         (void)pst_str_copy(err->param, sizeof(err->param), pst_id_str(&s.busy));
     PST_TRY(code);
     call->sync_id = s.sync.id;
+    /* The scheduler may have been waiting for a run that made room for this one. */
+    if (call->connection.status == PST_CONNECTION_OFFLINE)
+        pst_sync_made_room(call->api->options.sync, call->connection.pk);
     pst_sync_work_added(call->api->options.sync);
     pst_str location = {NULL, 0};
     PST_TRY(pst_arena_printf(call->arena, &location, err, "/v1/connections/%s/syncs/%s",

@@ -173,10 +173,13 @@ void pst_contacts_observe(void *self, const struct pst_contact *contact)
                   .began = contact->began,
                   .trial = contact->trial,
                   .is_private = contact->is_private,
-                  .is_certain = contact->is_denied,
+                  .is_certain = contact->is_denied || contact->is_confirmed,
                   .will_retry = contact->sync_id.len > 0,
                   .origin = contact->origin},
     };
+    /* Also what is online may have found it so: no status changes then. */
+    if (contact->has_returned && c->prober)
+        pst_prober_returned(c->prober, contact->origin);
     /* A run knows whether the credentials it was refused with are still those in force; its end
      * says so (sync/worker.c). */
     if (contact->code == PST_E_REAUTH && contact->sync_id.len > 0)

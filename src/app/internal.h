@@ -117,6 +117,8 @@ void pst_prober_stop(struct pst_prober *p);
 /* Any thread; never waits but for the lock. The connection's state was stored. */
 void pst_prober_put(struct pst_prober *p, int64_t connection_pk, pst_str connection_id,
                     const struct pst_health *state);
+/* The origin answered after it was away, whoever called. */
+void pst_prober_returned(struct pst_prober *p, const char *origin);
 /* struct pst_api_options.probe_in_ms */
 int64_t pst_prober_in_ms(void *self, int64_t connection_pk);
 

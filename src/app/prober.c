@@ -93,6 +93,7 @@ static void put(struct pst_prober *p, int64_t pk, pst_str id, const struct pst_h
         .version = state->version,
         .origin = state->origin,
         .is_origin = state->is_origin,
+        .is_offline = is_offline,
         .step = state->step,
         .probe = not_before(p, state, now, is_start),
         .tell = state->tell,
@@ -101,8 +102,8 @@ static void put(struct pst_prober *p, int64_t pk, pst_str id, const struct pst_h
         pst_gate_restore(p->options.gate, id, state->is_origin ? state->origin : "", state->reason);
     else
         pst_gate_set_offline(p->options.gate, id, is_offline, state->reason);
-    bool is_away = state->origin[0] && pst_gate_is_away(p->options.gate, state->origin);
     (void)pthread_mutex_lock(&p->mutex);
+    bool is_away = state->origin[0] && pst_gate_is_away(p->options.gate, state->origin);
     pst_code rc = pst_probes_put(p->probes, now, &item, &err);
     pst_probes_origin(p->probes, now, pst_rand_u64(), state->origin, is_away);
     wake(p);
@@ -116,6 +117,15 @@ void pst_prober_put(struct pst_prober *p, int64_t connection_pk, pst_str connect
                     const struct pst_health *state)
 {
     put(p, connection_pk, connection_id, state, false);
+}
+
+void pst_prober_returned(struct pst_prober *p, const char *origin)
+{
+    (void)pthread_mutex_lock(&p->mutex);
+    bool is_away = pst_gate_is_away(p->options.gate, origin);
+    pst_probes_origin(p->probes, pst_mono_now(), pst_rand_u64(), origin, is_away);
+    wake(p);
+    (void)pthread_mutex_unlock(&p->mutex);
 }
 
 int64_t pst_prober_in_ms(void *self, int64_t connection_pk)

@@ -220,6 +220,7 @@ static pst_code open_for(struct pst_systems *s, const struct caller *caller,
         .request_id = caller->request_id,
         .trial = caller->trial,
         .credentials_mark = pst_connection_credentials_mark(c),
+        .pending_since = {c->status == PST_CONNECTION_PENDING ? c->status_since.us : 0},
         .trace = kit->is_traced ? &kit->trace : NULL,
         .connector = entry->ops,
         .http = kit->http,
@@ -244,8 +245,10 @@ static pst_code open_system(void *self, unsigned worker, const struct pst_connec
                             pst_str sync_id, pst_str request_id, const atomic_bool *cancel,
                             struct pst_sync_system *out, struct pst_err *err)
 {
-    /* A test is made because somebody waits for it, a sync of what is offline likewise. */
-    bool is_asked_for = sync_id.len == 0 || c->status == PST_CONNECTION_OFFLINE;
+    /* A test is made because somebody waits for it, a sync of what is offline, is new, has new
+     * credentials or was switched on, likewise. */
+    bool is_asked_for = sync_id.len == 0 || c->status == PST_CONNECTION_OFFLINE ||
+                        c->status == PST_CONNECTION_PENDING;
     const struct caller caller = {
         .worker = worker,
         .sync_id = sync_id,

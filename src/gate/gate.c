@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "gate/echo.h"
+#include "gate/refusals.h"
 
 /* Silence that lasted less may be the work of a short timeout of the connection's own. */
 #define PATIENCE_US (5 * PST_US_PER_S)
@@ -14,8 +15,10 @@ enum { PER_ORIGIN = 4, PER_CONNECTION = 2, OFFLINE_AFTER = 3, PATH_TEXT = 160 };
 struct pst_gate {
     struct pst_gate_options options;
     struct pst_http_slots *slots;
-    pthread_mutex_t mutex; /* guards breakers */
+    struct pst_http_slots *first; /* of connections that are pending: one call at a time */
+    pthread_mutex_t mutex; /* guards breakers, refusals */
     struct pst_breakers *breakers;
+    struct pst_refusals refusals;
 };
 
 struct pst_gate_run {
@@ -41,6 +44,7 @@ pst_code pst_gate_new(struct pst_gate **out, const struct pst_gate_options *opti
     int offline_after = options->offline_after ? options->offline_after : OFFLINE_AFTER;
     (void)pthread_mutex_init(&gate->mutex, NULL);
     PST_TRY(pst_http_slots_new(&gate->slots, at_once, of_one, err));
+    PST_TRY(pst_http_slots_new(&gate->first, 1, 1, err));
     PST_TRY(pst_breakers_new(&gate->breakers, offline_after, err));
     *out = PST_TAKE(gate);
     return PST_OK;
@@ -51,6 +55,7 @@ void pst_gate_free(struct pst_gate *gate)
     if (!gate)
         return;
     pst_http_slots_free(gate->slots);
+    pst_http_slots_free(gate->first);
     pst_breakers_free(gate->breakers);
     (void)pthread_mutex_destroy(&gate->mutex);
     pst_free(gate);
@@ -247,7 +252,6 @@ static void read_reason(const struct pst_gate_run *run, char out[PST_REASON_MAX]
 static pst_code deny(const struct pst_gate_run *run, struct pst_contact *contact,
                      enum pst_admission admission, struct pst_err *err)
 {
-    struct pst_http_response nothing = {0};
     if (admission != PST_ADMIT_NOT_ORIGIN) {
         char reason[PST_REASON_MAX];
         read_reason(run, reason);
@@ -255,29 +259,39 @@ static pst_code deny(const struct pst_gate_run *run, struct pst_contact *contact
                         admission == PST_ADMIT_NOT_NOW ? ", as a try a moment ago found" : "",
                         reason[0] ? ": " : "", reason);
     }
-    pst_code code =
+    contact->code =
         PST_FAIL(err, PST_E_AWAY, "'%s' cannot be reached, as calls of other connections found",
                  contact->origin);
-    contact->code = code;
     contact->err = err;
     contact->is_denied = true;
-    contact->response = &nothing;
     observe(run, contact);
-    return code;
+    return contact->code;
 }
 
-static pst_code admit(const struct pst_gate_run *run, struct pst_contact *contact,
-                      struct pst_err *err)
+static struct pst_refusal refusal_of(const struct pst_gate_run *run)
+{
+    return (struct pst_refusal){.connection_id = run->connection_id,
+                                .mark = run->options.credentials_mark,
+                                .pending_since = run->options.pending_since};
+}
+
+/* Whether the call may be made: asked before it waits in line, so that what is away keeps nobody
+ * waiting, and again when its turn has come, since much may have happened meanwhile. */
+static pst_code admit(const struct pst_gate_run *run, struct pst_breaker_call *call,
+                      struct pst_contact *contact, struct pst_err *err)
 {
     struct pst_gate *gate = run->gate;
     enum pst_admission admission = PST_ADMIT;
-    contact->began = now_of(gate);
+    const struct pst_refusal credentials = refusal_of(run);
+    call->began = contact->began = now_of(gate);
     (void)pthread_mutex_lock(&gate->mutex);
-    pst_code code =
-        pst_breakers_admit(gate->breakers, contact->began, contact->origin,
-                           pst_id_str(&run->connection_id), run->options.trial, &admission, err);
+    bool is_refused = pst_refusals_has(&gate->refusals, &credentials);
+    pst_code code = pst_breakers_admit(gate->breakers, call->began, call, &admission, err);
     (void)pthread_mutex_unlock(&gate->mutex);
     PST_TRY(code);
+    if (is_refused && admission == PST_ADMIT)
+        return PST_FAIL(err, PST_E_REAUTH,
+                        "the system refused the credentials; nothing is tried until they change");
     return admission == PST_ADMIT ? PST_OK : deny(run, contact, admission, err);
 }
 
@@ -291,38 +305,35 @@ static bool is_private(const struct pst_http_request *request,
     return response->fault == PST_FAULT_TIMEOUT && response->timing.total_us < PATIENCE_US;
 }
 
-static void release(const struct pst_gate_run *run, struct pst_contact *contact)
+/* Gives back what was admitted, with what the call told of its origin. */
+static void release(const struct pst_gate_run *run, const struct pst_breaker_call *call,
+                    struct pst_contact *contact, bool was_made)
 {
     struct pst_gate *gate = run->gate;
     bool is_up = contact->response->status != 0;
     enum pst_contact_class klass = pst_contact_classify(contact->code, contact->response->status);
     contact->is_private = is_private(contact->request, contact->response);
-    bool is_down = klass == PST_CONTACT_UNREACHABLE && !contact->is_private;
+    bool is_down = was_made && klass == PST_CONTACT_UNREACHABLE && !contact->is_private;
+    bool is_refused = klass == PST_CONTACT_REFUSED || (contact->code == PST_E_SYSTEM_DENIED &&
+                                                       run->options.trial == PST_TRIAL_PROBE);
+    const struct pst_refusal credentials = refusal_of(run);
+    contact->is_confirmed = is_down && call->is_of_origin;
     (void)pthread_mutex_lock(&gate->mutex);
-    pst_breakers_ended(gate->breakers, contact->origin, pst_id_str(&run->connection_id),
-                       run->options.trial, is_down, is_up);
+    if (was_made && is_refused)
+        pst_refusals_add(&gate->refusals, &credentials);
+    contact->has_returned = is_up && pst_breakers_is_away(gate->breakers, contact->origin);
+    pst_breakers_ended(gate->breakers, now_of(gate), call, is_down, is_up);
     (void)pthread_mutex_unlock(&gate->mutex);
 }
 
 /* ---- the call ---- */
 
+/* It has a slot. */
 static pst_code make_call(struct pst_gate_run *run, const struct pst_http_request *full,
                           struct pst_contact *contact, struct pst_arena *arena,
-                          struct pst_http_response *response, bool *was_made, struct pst_err *err)
+                          struct pst_http_response *response, struct pst_err *err)
 {
-    struct pst_http_slot *slot = NULL;
-    const struct pst_http_wait wait = {.origin = contact->origin,
-                                       .owner = pst_id_str(&run->connection_id),
-                                       .deadline = full->deadline,
-                                       .cancel = full->cancel};
-    PST_TRY(pst_http_slot_take(run->gate->slots, &wait, &slot, &contact->waited_us, err));
-    /* What it failed by is not what was going on while it waited in line. */
-    contact->began = now_of(run->gate);
     pst_code code = pst_http_call(run->options.http, full, arena, response, err);
-    pst_http_slot_give(run->gate->slots, slot);
-    /* A deadline that was over before anything was sent says nothing about the system. */
-    *was_made = code != PST_E_TIMEOUT || response->timing.total_us > 0;
-
     run->counters.calls++;
     run->counters.bytes += response->body.len;
     run->counters.wire_bytes += response->wire_bytes;
@@ -335,25 +346,85 @@ static pst_code make_call(struct pst_gate_run *run, const struct pst_http_reques
     return code;
 }
 
+/* The time in line is ours: what is left of the deadline afterwards is for the system. */
+static void put_off(struct pst_http_request *full, int64_t waited_us)
+{
+    if (full->deadline.ns != 0)
+        full->deadline.ns += waited_us * 1000;
+}
+
+/* The places that a call waits for and holds. */
+struct turn {
+    struct pst_http_slot *first, *slot;
+};
+
+static pst_code take_turn(struct pst_gate_run *run, const struct pst_http_request *full,
+                          struct pst_contact *contact, struct turn *turn, struct pst_err *err)
+{
+    struct pst_gate *gate = run->gate;
+    int64_t waited_us = 0;
+    struct pst_http_wait wait = {
+        .origin = run->connection_id.text, .deadline = full->deadline, .cancel = full->cancel};
+    /* Credentials that nobody has tried are not tried twice at once. */
+    if (run->options.pending_since.us != 0)
+        PST_TRY(pst_http_slot_take(gate->first, &wait, &turn->first, &waited_us, err));
+    wait.origin = contact->origin;
+    wait.owner = pst_id_str(&run->connection_id);
+    PST_TRY(pst_http_slot_take(gate->slots, &wait, &turn->slot, &contact->waited_us, err));
+    contact->waited_us += waited_us;
+    return PST_OK;
+}
+
+static void give_turn(struct pst_gate *gate, struct turn *turn)
+{
+    if (turn->slot)
+        pst_http_slot_give(gate->slots, turn->slot);
+    if (turn->first)
+        pst_http_slot_give(gate->first, turn->first);
+}
+
+/* Waits for its turn, and calls. false: no call was made. */
+static bool call_in_turn(struct pst_gate_run *run, struct pst_http_request *full,
+                         struct pst_breaker_call *call, struct pst_contact *contact,
+                         struct pst_arena *arena, struct pst_http_response *response,
+                         struct pst_err *err)
+{
+    bool was_made = false;
+    struct turn turn = {0};
+    contact->code = take_turn(run, full, contact, &turn, err);
+    if (contact->code == PST_OK) {
+        put_off(full, contact->waited_us);
+        contact->code = admit(run, call, contact, err);
+    }
+    if (contact->code == PST_OK) {
+        contact->code = make_call(run, full, contact, arena, response, err);
+        /* A deadline that was over before anything was sent says nothing about the system. */
+        was_made = contact->code != PST_E_TIMEOUT || response->timing.total_us > 0;
+    }
+    contact->err = err;
+    release(run, call, contact, was_made); /* before the next one's turn, which asks for it */
+    give_turn(run->gate, &turn);
+    return was_made;
+}
+
 pst_code pst_gate_call(void *self, const struct pst_http_request *request, struct pst_arena *arena,
                        struct pst_http_response *response, struct pst_err *err)
 {
     struct pst_gate_run *run = self;
     struct pst_http_request full = complete(run, request);
     char origin[PST_ORIGIN_TEXT];
-    bool was_made = false;
     struct pst_contact contact = {.origin = origin, .request = &full, .response = response};
+    struct pst_breaker_call admitted = {.origin = origin,
+                                        .connection = pst_id_str(&run->connection_id),
+                                        .trial = run->options.trial};
     *response = (struct pst_http_response){.fault = PST_FAULT_LOCAL};
     PST_TRY(pst_http_origin(origin, full.url, err));
     if (full.cancel && atomic_load_explicit(full.cancel, memory_order_relaxed))
         return PST_FAIL(err, PST_E_CANCELLED, "cancelled");
     PST_TRY(add_trace(run, &full, arena, err));
 
-    PST_TRY(admit(run, &contact, err));
-    contact.code = make_call(run, &full, &contact, arena, response, &was_made, err);
-    contact.err = err;
-    release(run, &contact);
-    if (was_made)
+    PST_TRY(admit(run, &admitted, &contact, err));
+    if (call_in_turn(run, &full, &admitted, &contact, arena, response, err))
         observe(run, &contact);
     return contact.code;
 }

@@ -2,7 +2,8 @@
  * passthrough and flows.
  *
  * A call passes: admission (not cancelled, deadline not over, no breaker open, a free slot: at most
- * 4 at once of an origin and 2 of a connection, taken in fair turns) -> the HTTP client ->
+ * 4 at once of an origin and 2 of a connection, taken in fair turns, then no breaker open still and
+ * credentials that were not refused meanwhile) -> the HTTP client ->
  * classification of the answer -> the observer, which gets one pst_contact for every call that was
  * made, good or bad (status of the connection, request log).
  *
@@ -47,6 +48,8 @@ struct pst_contact {
                      */
     const struct pst_http_request *request; /* never show password or body */
     const struct pst_http_response *response;
+    bool is_confirmed; /* it failed in the way in which its origin was known to fail */
+    bool has_returned; /* its origin was away, and answered it */
     pst_code code; /* PST_OK or the classification */
     enum pst_contact_class klass;
     const struct pst_err *err; /* NULL when code is PST_OK */
@@ -75,7 +78,10 @@ PST_DEFINE_AUTO(gate, struct pst_gate, pst_gate_free);
 /* Texts are copied, pointers are borrowed until pst_gate_end. */
 struct pst_gate_run_options {
     pst_str connection_id, request_id, sync_id;
-    uint64_t credentials_mark; /* which credentials it goes by; handed on to the observer */
+    uint64_t credentials_mark; /* which credentials it goes by; handed on to the observer. Those
+                                  that were refused are not tried again (REAUTH). 0 = not known */
+    pst_wall pending_since; /* nobody knows yet whether they are good: one call of the connection at
+                               a time; us 0 = it is not pending */
     const struct pst_trace *trace; /* that it belongs to, copied; NULL: one of its own, with the
                                       bits of the sync's id, else of the request's */
     enum pst_trial trial; /* may call, once at a time, although its system is away */

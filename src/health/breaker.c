@@ -6,10 +6,15 @@
 #include "base/map.h"
 #include "health/health.h"
 
-enum { NAME_MAX = 40 }; /* "conn_..." */
+enum {
+    NAME_MAX = 40, /* "conn_..." */
+    MOMENT_MS =
+        2000, /* what fails in it fails together: as long as a connection waits to confirm */
+};
 
 struct origin {
-    int64_t failures; /* calls that failed in a row */
+    int64_t failures; /* in a row, those of one moment counted once */
+    pst_mono counted; /* end of the last one that counted */
     char first[NAME_MAX]; /* whose call was the first of them */
     bool is_common; /* those of several connections did */
     bool is_away;
@@ -80,75 +85,86 @@ static void drop_calm(struct pst_breakers *b, pst_str origin, pst_str connection
 /* ---- admission ---- */
 
 static pst_code begin_trial(struct pst_breakers *b, pst_mono now, struct origin *o,
-                            pst_str connection, enum pst_trial trial, enum pst_admission *out,
+                            struct pst_breaker_call *call, enum pst_admission *out,
                             struct pst_err *err)
 {
     void *entry = NULL;
-    PST_TRY(ensure(&b->connections, connection, sizeof(struct connection), &entry, err));
+    PST_TRY(ensure(&b->connections, call->connection, sizeof(struct connection), &entry, err));
     struct connection *c = entry;
-    bool is_soon = trial == PST_TRIAL_EARLY && c->had_trial &&
+    bool is_soon = call->trial == PST_TRIAL_EARLY && c->had_trial &&
                    now.ns < pst_mono_after_ms(c->last_trial, PST_EARLY_GAP_MS).ns;
-    if (c->has_trial || is_soon || (o && o->is_away && o->has_trial)) {
+    bool is_away = o && o->is_away;
+    if (!call->is_trial && (c->has_trial || is_soon))
         *out = PST_ADMIT_NOT_NOW;
+    else if (is_away && !call->is_of_origin && o->has_trial)
+        /* Whose status does not say yet that the origin is away learns it by this. */
+        *out = c->is_offline ? PST_ADMIT_NOT_NOW : PST_ADMIT_NOT_ORIGIN;
+    if (*out != PST_ADMIT) {
+        drop_calm(b, PST_STR(""), call->connection);
         return PST_OK;
     }
-    c->has_trial = true;
-    c->had_trial = true;
-    c->last_trial = now;
-    if (o && o->is_away)
-        o->has_trial = true;
+    if (!call->is_trial) {
+        c->has_trial = c->had_trial = call->is_trial = true;
+        c->last_trial = now;
+    }
+    if (is_away)
+        o->has_trial = call->is_of_origin = true;
     return PST_OK;
 }
 
-pst_code pst_breakers_admit(struct pst_breakers *b, pst_mono now, const char *origin,
-                            pst_str connection, enum pst_trial trial, enum pst_admission *out,
-                            struct pst_err *err)
+pst_code pst_breakers_admit(struct pst_breakers *b, pst_mono now, struct pst_breaker_call *call,
+                            enum pst_admission *out, struct pst_err *err)
 {
-    struct origin *o = pst_map_get(&b->origins, pst_str_from(origin));
-    const struct connection *c = pst_map_get(&b->connections, connection);
+    struct origin *o = pst_map_get(&b->origins, pst_str_from(call->origin));
+    const struct connection *c = pst_map_get(&b->connections, call->connection);
     bool is_away = o && o->is_away;
     bool is_offline = c && c->is_offline;
     *out = PST_ADMIT;
     if (!is_away && !is_offline)
         return PST_OK;
-    if (trial != PST_TRIAL_NONE)
-        return begin_trial(b, now, o, connection, trial, out, err);
+    if (call->trial != PST_TRIAL_NONE)
+        return begin_trial(b, now, o, call, out, err);
     *out = is_away ? PST_ADMIT_NOT_ORIGIN : PST_ADMIT_NOT_CONNECTION;
     return PST_OK;
 }
 
 /* ---- what calls tell ---- */
 
-static void count_failure(const struct pst_breakers *b, struct origin *o, pst_str connection)
+static void count_failure(const struct pst_breakers *b, pst_mono now, struct origin *o,
+                          const struct pst_breaker_call *call)
 {
-    if (o->failures++ == 0)
-        (void)pst_str_copy(o->first, sizeof(o->first), connection);
-    else if (!pst_str_is(connection, o->first))
+    bool is_first = o->failures == 0;
+    if (is_first)
+        (void)pst_str_copy(o->first, sizeof(o->first), call->connection);
+    else if (!pst_str_is(call->connection, o->first))
         o->is_common = true;
+    if (is_first || call->began.ns >= pst_mono_after_ms(o->counted, MOMENT_MS).ns) {
+        o->failures++;
+        o->counted = now;
+    }
     o->is_away = o->is_common && o->failures >= b->offline_after;
 }
 
-void pst_breakers_ended(struct pst_breakers *b, const char *origin, pst_str connection,
-                        enum pst_trial trial, bool is_down, bool is_up)
+void pst_breakers_ended(struct pst_breakers *b, pst_mono now, const struct pst_breaker_call *call,
+                        bool is_down, bool is_up)
 {
-    pst_str name = pst_str_from(origin);
-    struct connection *c = pst_map_get(&b->connections, connection);
+    pst_str name = pst_str_from(call->origin);
+    struct connection *c = pst_map_get(&b->connections, call->connection);
     struct pst_err ignored;
     void *entry = pst_map_get(&b->origins, name);
     /* Without memory a failure is not counted here; the connection counts it for itself. */
     if (is_down && !entry && ensure(&b->origins, name, sizeof(struct origin), &entry, &ignored))
         entry = NULL;
     struct origin *o = entry;
-    if (trial != PST_TRIAL_NONE && c && c->has_trial) {
-        c->has_trial = false;
-        if (o)
-            o->has_trial = false;
-    }
+    if (call->is_trial)
+        c->has_trial = false; /* what has a trial is kept */
+    if (call->is_of_origin)
+        o->has_trial = false;
     if (o && is_down)
-        count_failure(b, o, connection);
+        count_failure(b, now, o, call);
     if (o && is_up)
         *o = (struct origin){.has_trial = o->has_trial};
-    drop_calm(b, name, connection);
+    drop_calm(b, name, call->connection);
 }
 
 bool pst_breakers_is_away(const struct pst_breakers *b, const char *origin)
@@ -187,8 +203,10 @@ pst_code pst_breakers_restore(struct pst_breakers *b, const char *origin, pst_st
         return PST_OK;
     PST_TRY(ensure(&b->origins, pst_str_from(origin), sizeof(struct origin), &entry, err));
     /* It had failed as often as it takes. */
-    for (int i = 0; i < b->offline_after; i++)
-        count_failure(b, entry, connection);
+    const struct pst_breaker_call call = {.origin = origin, .connection = connection};
+    struct origin *o = entry;
+    count_failure(b, (pst_mono){0}, o, &call);
+    o->failures = b->offline_after;
     return PST_OK;
 }
 

@@ -131,7 +131,8 @@ struct pst_health_event {
     pst_mono began; /* of the call */
     enum pst_trial trial;
     bool is_private; /* UNREACHABLE, but by the connection's own settings */
-    bool is_certain; /* no call was made: its origin is known to be away */
+    bool
+        is_certain; /* its origin is known to be away: no call was made, or one found it so again */
     bool will_retry; /* whoever called confirms the failure himself */
     const char *origin; /* "https://ps.example.com:8443"; may be NULL */
 };
@@ -194,8 +195,10 @@ pst_code pst_health_save(struct pst_db_conn *conn, struct pst_health *state,
 
 /* Which calls may be made. An origin is closed to calls when as many of its calls as make a
  * connection offline failed in a row, those of two connections at least: what one connection's
- * settings break is nobody else's outage. A connection is while it is offline. Either lets one
- * trial through at a time. One answer of the origin opens it for all. One thread at a time. */
+ * settings break is nobody else's outage. Calls that fail within two seconds count once: a moment
+ * of weakness of a busy origin is no outage, and a connection has the time to confirm its own. A
+ * connection is closed while it is offline. Either lets one trial through at a time. One answer of
+ * the origin opens it for all. One thread at a time. */
 struct pst_breakers;
 
 pst_code pst_breakers_new(struct pst_breakers **out, int offline_after, struct pst_err *err);
@@ -209,16 +212,25 @@ enum pst_admission {
     PST_ADMIT_NOT_CONNECTION, /* the connection is offline */
     PST_ADMIT_NOT_NOW, /* a trial is under way, or was a moment ago */
 };
-/* connection "": only the origin counts. What was admitted is given back by pst_breakers_ended.
- * Errors: NO_MEMORY. */
-pst_code pst_breakers_admit(struct pst_breakers *b, pst_mono now, const char *origin,
-                            pst_str connection, enum pst_trial trial, enum pst_admission *out,
-                            struct pst_err *err);
+
+/* One call, from its admission to its end. */
+struct pst_breaker_call {
+    const char *origin;
+    pst_str connection; /* "": only the origin counts */
+    enum pst_trial trial;
+    bool is_trial, is_of_origin; /* out: let through as the connection's trial, the origin's */
+    pst_mono began; /* for pst_breakers_ended */
+};
+
+/* What was admitted is given back by pst_breakers_ended. It may be asked again before that, since
+ * things may have changed while the call waited. Errors: NO_MEMORY. */
+pst_code pst_breakers_admit(struct pst_breakers *b, pst_mono now, struct pst_breaker_call *call,
+                            enum pst_admission *out, struct pst_err *err);
 
 /* A call that was admitted came to its end. is_down: it speaks against the origin; is_up: it was
  * answered. */
-void pst_breakers_ended(struct pst_breakers *b, const char *origin, pst_str connection,
-                        enum pst_trial trial, bool is_down, bool is_up);
+void pst_breakers_ended(struct pst_breakers *b, pst_mono now, const struct pst_breaker_call *call,
+                        bool is_down, bool is_up);
 bool pst_breakers_is_away(const struct pst_breakers *b, const char *origin);
 
 /* A connection is offline, and why (NULL, ""), or it is not. Errors: NO_MEMORY. */
@@ -236,7 +248,8 @@ size_t pst_breakers_count(const struct pst_breakers *b); /* what is kept; for te
 
 /* Which connection is probed when, and whose status is told when. Connections whose origin is
  * away share one probe at a time, by turns; when it is back they are probed one after the other,
- * the more at a time the more have answered, at most four. One thread at a time. */
+ * the more at a time the more have answered, at most four. Those that are offline by themselves
+ * (503, foreign pages) are probed in the same way, each when it is due. One thread at a time. */
 struct pst_probes;
 
 struct pst_probe_item {
@@ -244,6 +257,7 @@ struct pst_probe_item {
     int64_t version; /* of the state: an older one changes nothing */
     const char *origin; /* "" = not known */
     bool is_origin; /* what fails is the origin's */
+    bool is_offline; /* else the probe confirms a failure */
     int64_t step;
     pst_mono probe, tell; /* PST_MONO_NEVER = none; with neither it is forgotten */
 };

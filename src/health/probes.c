@@ -2,8 +2,8 @@
  * origins that are away.
  *
  * A member (connection) has a place in the heap for whichever comes first, its probe or its event.
- * While its origin is away, or is coming back, its probe is the origin's business: the origin
- * stands in the heap, and takes its members by turns. */
+ * While its origin is away, or is coming back, or has no room for a probe that is due, that is the
+ * origin's business: the origin stands in the heap, and takes its members by turns. */
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/vec.h"
@@ -11,7 +11,7 @@
 
 #define NOT_IN_HEAP UINT32_MAX
 
-enum { HELD_MS = 100 }; /* how long a probe waits for its origin's others to end */
+enum { HELD_MS = 100 }; /* how long what is to confirm a failure waits for its origin's others */
 
 struct node {
     pst_mono due;
@@ -26,6 +26,7 @@ struct member {
     struct member *next, *prev; /* in the origin's ring of those it probes; NULL: not in it */
     pst_mono probe, tell;
     int64_t step;
+    bool is_offline;
     bool is_busy; /* a task of it is being done, */
     bool is_counted; /* which its origin counts */
     bool is_gone; /* to be forgotten when that is done */
@@ -36,7 +37,8 @@ struct origin {
     pst_str name;
     uint32_t members; /* that name it */
     uint32_t busy; /* probes under way */
-    uint32_t answered; /* since it is back */
+    uint32_t
+        answered; /* well, since it is back; else since one of those that are offline did not */
     int64_t step;
     struct member *turn; /* ring of those that wait for a probe of it */
     enum { SEPARATE, AWAY, RETURNING } state;
@@ -243,20 +245,18 @@ static void forget(struct pst_probes *p, struct member *m)
 
 /* ---- when ---- */
 
-/* The more of them have answered since it is back, the more may be asked at a time. */
+/* The more of them have answered well, the more may be asked at a time. */
 static uint32_t room_of(const struct origin *o)
 {
     uint32_t room = 1;
-    if (o->state == RETURNING)
+    if (o->state != AWAY)
         room += o->answered;
-    else if (o->state == SEPARATE)
-        room = PST_PROBES_PER_ORIGIN;
     return room < PST_PROBES_PER_ORIGIN ? room : PST_PROBES_PER_ORIGIN;
 }
 
 static void plan_origin(struct pst_probes *p, struct origin *o, pst_mono due)
 {
-    bool is_waiting = o->state == SEPARATE || !o->turn || o->busy >= room_of(o);
+    bool is_waiting = !o->turn || o->busy >= room_of(o);
     set_due(p, &o->node, is_waiting ? PST_MONO_NEVER : due);
 }
 
@@ -310,6 +310,7 @@ pst_code pst_probes_put(struct pst_probes *p, pst_mono now, const struct pst_pro
     m->probe = item->probe;
     m->tell = item->tell;
     m->step = item->step;
+    m->is_offline = item->is_offline;
     join(p, m, item->is_origin, now);
     plan_member(p, m);
     return PST_OK;
@@ -385,7 +386,7 @@ static struct pst_probe_task begin_of_origin(struct pst_probes *p, struct origin
         return (struct pst_probe_task){0};
     }
     o->turn = m->next; /* the next one's turn */
-    if (o->state == RETURNING)
+    if (o->state != AWAY)
         ring_remove(m);
     struct pst_probe_task task = begin_probe(p, m);
     plan_origin(p, o, now);
@@ -399,7 +400,13 @@ static struct pst_probe_task begin_of_member(struct pst_probes *p, struct member
         plan_member(p, m);
         return (struct pst_probe_task){PST_PROBE_TELL, m->pk};
     }
-    if (m->origin && m->origin->busy >= room_of(m->origin)) {
+    struct origin *o = m->origin;
+    if (o && m->is_offline && o->busy >= room_of(o)) {
+        ring_add(m);
+        plan_member(p, m);
+        return (struct pst_probe_task){0};
+    }
+    if (o && o->busy >= PST_PROBES_PER_ORIGIN) {
         m->probe = pst_mono_after_ms(now, HELD_MS);
         plan_member(p, m);
         return (struct pst_probe_task){0};
@@ -419,22 +426,26 @@ struct pst_probe_task pst_probes_next(struct pst_probes *p, pst_mono now, pst_mo
     return task;
 }
 
-/* One of the origin's probes is over. While it is away a failed one doubles the wait; its success
- * came as pst_probes_origin() before. */
-static void end_of_origin(struct pst_probes *p, struct origin *o, pst_mono now, uint64_t random,
+/* The member's probe, which its origin counts, is over. While the origin is away a failed one
+ * doubles the wait; its success came as pst_probes_origin() before. */
+static void end_of_origin(struct pst_probes *p, struct member *m, pst_mono now, uint64_t random,
                           int64_t again_ms)
 {
+    struct origin *o = m->origin;
+    bool is_good = m->probe.ns == PST_MONO_NEVER.ns;
     pst_mono due = now;
     o->busy--;
     if (o->state == AWAY) {
         o->step += again_ms == 0;
         int64_t ms = pst_backoff_ms(&p->backoff, o->step, random);
         due = pst_mono_after_ms(now, ms > again_ms ? ms : again_ms);
-    } else if (o->state == RETURNING) {
-        o->answered += again_ms == 0;
-        if (!o->turn && o->busy == 0)
-            o->state = SEPARATE;
+    } else if (is_good) {
+        o->answered++;
+    } else if (m->is_offline && again_ms == 0) {
+        o->answered = 0;
     }
+    if (o->state == RETURNING && !o->turn && o->busy == 0)
+        o->state = SEPARATE;
     plan_origin(p, o, due);
 }
 
@@ -450,7 +461,7 @@ void pst_probes_done(struct pst_probes *p, pst_mono now, uint64_t random,
     if (again_ms > 0 && task->kind == PST_PROBE_TELL && m->tell.ns != PST_MONO_NEVER.ns)
         m->tell = pst_mono_after_ms(now, again_ms);
     if (m->is_counted)
-        end_of_origin(p, m->origin, now, random, again_ms);
+        end_of_origin(p, m, now, random, again_ms);
     m->is_counted = false;
     if (m->is_gone)
         forget(p, m);

@@ -79,6 +79,28 @@ static pst_code take_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t s
                        err);
 }
 
+static pst_code cancel_waiting(struct pst_db_conn *conn, int64_t sync_pk, pst_wall now,
+                               struct pst_err *err);
+
+/* What waits for a system that is offline makes room for who wants to try it now; what it was to
+ * read is caught up with in any case. */
+static pst_code clear_way(struct pst_db_conn *conn, const struct pst_sync_request *r,
+                          struct pst_err *err)
+{
+    int64_t pk = 0;
+    do {
+        PST_TRY(pst_row_int(conn,
+                            PST_STR("SELECT s.pk FROM sync s JOIN connection c"
+                                    " ON c.pk = s.connection_pk WHERE s.connection_pk = ?1"
+                                    " AND s.ended_at IS NULL AND s.claimed = 0"
+                                    " AND s.cause <> 'manual' AND c.status = 'offline' LIMIT 1"),
+                            &r->connection_pk, 1, &pk, err));
+        if (pk)
+            PST_TRY(cancel_waiting(conn, pk, r->now, err));
+    } while (pk);
+    return PST_OK;
+}
+
 pst_code pst_syncs_create(struct pst_db_conn *conn, const struct pst_sync_request *r, int64_t *pk,
                           struct pst_id *busy, struct pst_err *err)
 {
@@ -88,6 +110,8 @@ pst_code pst_syncs_create(struct pst_db_conn *conn, const struct pst_sync_reques
         return PST_FAIL_AT(err, PST_E_INVALID, "entities", "a sync needs 1 to %d entities",
                            (int)PST_ENTITIES_MAX);
     PST_TRY(check_connection(conn, r->connection_pk, err));
+    if (r->trigger == PST_SYNC_MANUAL)
+        PST_TRY(clear_way(conn, r, err));
     for (size_t i = 0; i < r->entity_count; i++) {
         struct pst_id holder;
         PST_TRY(
@@ -155,6 +179,31 @@ pst_code pst_syncs_release(struct pst_db_conn *conn, int64_t sync_pk, struct pst
     return pst_row_run(conn,
                        PST_STR("UPDATE sync SET claimed = 0 WHERE pk = ?1 AND ended_at IS NULL"),
                        &sync_pk, 1, NULL, err);
+}
+
+static pst_code check_open(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err)
+{
+    int64_t open = 0;
+    PST_TRY(pst_row_int(conn, PST_STR("SELECT 1 FROM sync WHERE pk = ?1 AND status = 'running'"),
+                        &sync_pk, 1, &open, err));
+    return open ? PST_OK : PST_FAIL(err, PST_E_CONFLICT, "the sync is not running");
+}
+
+pst_code pst_syncs_withdraw(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err)
+{
+    int64_t begun = 0;
+    PST_TRY(check_open(conn, sync_pk, err));
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT count(*) FROM sync_stream WHERE sync_pk = ?1 AND begun"),
+                        &sync_pk, 1, &begun, err));
+    if (begun)
+        return PST_FAIL(err, PST_E_CONFLICT, "the sync has begun");
+    PST_TRY(pst_row_run(conn, PST_STR("UPDATE stream SET sync_pk = NULL WHERE sync_pk = ?1"),
+                        &sync_pk, 1, NULL, err));
+    PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM sync_stream WHERE sync_pk = ?1"), &sync_pk, 1,
+                        NULL, err));
+    pst_db_notify(conn, PST_TOPIC_SYNCS);
+    return pst_row_run(conn, PST_STR("DELETE FROM sync WHERE pk = ?1"), &sync_pk, 1, NULL, err);
 }
 
 /* ---- cancelling ---- */
@@ -291,14 +340,6 @@ pst_code pst_syncs_begin_delete(struct pst_db_conn *conn, int64_t sync_pk, int64
 }
 
 /* ---- ending ---- */
-
-static pst_code check_open(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err)
-{
-    int64_t open = 0;
-    PST_TRY(pst_row_int(conn, PST_STR("SELECT 1 FROM sync WHERE pk = ?1 AND status = 'running'"),
-                        &sync_pk, 1, &open, err));
-    return open ? PST_OK : PST_FAIL(err, PST_E_CONFLICT, "the sync is not running");
-}
 
 static pst_code close_sync_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,
                                   const struct pst_sync_outcome *o, pst_wall now, int64_t *changes,

@@ -91,10 +91,11 @@ struct pst_sync_request {
     pst_wall now;
 };
 
-/* Queue a run and take its streams. MANUAL and INITIAL are refused whole when one is held:
- * SYNC_IN_PROGRESS, and *busy (may be NULL) gets the id of the run that holds it. SCHEDULED
- * leaves busy streams out; when none is left, *pk is 0 and nothing was written. Errors: also
- * NOT_FOUND (connection deleted), INACTIVE (switched off), INVALID (no entities). */
+/* Queue a run and take its streams. MANUAL cancels what waits because the connection is offline.
+ * MANUAL and INITIAL are refused whole when one is held: SYNC_IN_PROGRESS, and *busy (may be NULL)
+ * gets the id of the run that holds it. SCHEDULED leaves busy streams out; when none is left, *pk
+ * is 0 and nothing was written. Errors: also NOT_FOUND (connection deleted), INACTIVE (switched
+ * off), INVALID (no entities). */
 pst_code pst_syncs_create(struct pst_db_conn *conn, const struct pst_sync_request *request,
                           int64_t *pk, struct pst_id *busy, struct pst_err *err);
 
@@ -106,6 +107,9 @@ pst_code pst_syncs_claim(struct pst_db_conn *conn, pst_wall now, struct pst_aren
 /* Before the first claim: runs that were running when the program ended may be claimed again,
  * with what they had committed. *count may be NULL. */
 pst_code pst_syncs_recover(struct pst_db_conn *conn, int64_t *count, struct pst_err *err);
+
+/* A claimed run that has begun nothing is as if it had not been queued. Errors: CONFLICT. */
+pst_code pst_syncs_withdraw(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err);
 
 /* Hand a run back unfinished (graceful stop): it is claimed again at the next start. */
 pst_code pst_syncs_release(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err);

@@ -108,6 +108,11 @@ void pst_sync_cancel(struct pst_sync_engine *e, int64_t connection_pk, int64_t s
     pst_sync_note(e, PST_NOTE_FINISHED, connection_pk);
 }
 
+void pst_sync_made_room(struct pst_sync_engine *e, int64_t connection_pk)
+{
+    pst_sync_note(e, PST_NOTE_FINISHED, connection_pk);
+}
+
 void pst_sync_cancel_connection(struct pst_sync_engine *e, int64_t connection_pk)
 {
     for (unsigned i = 0; i < e->options.workers; i++)

@@ -147,6 +147,8 @@ void pst_sync_cancel(struct pst_sync_engine *e, int64_t connection_pk, int64_t s
 /* The same for every run of a connection that was deleted or switched off (pst_syncs_cancel_all),
  * and pst_sync_connection_changed. */
 void pst_sync_cancel_connection(struct pst_sync_engine *e, int64_t connection_pk);
+/* A run that never began may have made room for one of an offline connection (pst_syncs_create). */
+void pst_sync_made_room(struct pst_sync_engine *e, int64_t connection_pk);
 
 /* A run in progress, as of now; what is committed stands in the store. */
 struct pst_sync_progress {

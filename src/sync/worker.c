@@ -102,6 +102,7 @@ struct end_job {
     enum pst_sync_status status;
     bool must_pause; /* the status of the connection changed */
     bool has_successor; /* another run was queued in its place */
+    bool is_withdrawn; /* it is as if it had not been queued */
 };
 
 static bool has_new_credentials(const struct pst_run *run, const struct pst_connection *now)
@@ -183,9 +184,24 @@ static pst_code queue_successor(struct pst_db_conn *conn, struct end_job *job, s
     return rc == PST_E_SYNC_IN_PROGRESS ? PST_OK : rc;
 }
 
+/* A tick that came while the system is away, and made no call: the schedule goes on as probes, and
+ * what it was to read is caught up with when the system is back. */
+static bool was_denied(const struct end_job *job)
+{
+    const struct pst_sync *sync = job->run->sync;
+    bool has_begun = false;
+    for (size_t i = 0; i < sync->stream_count; i++)
+        has_begun = has_begun || sync->streams[i].begun;
+    return job->outcome.status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_AWAY &&
+           sync->trigger == PST_SYNC_SCHEDULED && !has_begun;
+}
+
 static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct end_job *job = arg;
+    job->is_withdrawn = was_denied(job);
+    if (job->is_withdrawn)
+        return pst_syncs_withdraw(conn, job->run->sync->pk, err);
     pst_arena_reset(job->run->w->scratch);
     if (job->outcome.status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH &&
         job->run->is_open)
@@ -259,7 +275,7 @@ static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
     /* CONFLICT: it was ended from outside (its connection is gone). */
     if (ended != PST_OK && ended != PST_E_CONFLICT)
         report(run, PST_SYNC_FAILED, &err);
-    else
+    else if (!job.is_withdrawn)
         report(run, job.status,
                job.outcome.status == PST_SYNC_FAILED                      ? failure
                : job.status == PST_SYNC_FAILED && run->has_stream_failure ? &run->stream_failure

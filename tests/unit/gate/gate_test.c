@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "crypto/crypto.h"
 #include "gate/gate.h"
+#include "gate/refusals.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -19,7 +20,7 @@ struct seen {
     enum pst_contact_class klass;
     int status;
     char connection[PST_ID_TEXT], sync[PST_ID_TEXT], origin[PST_ORIGIN_TEXT];
-    bool has_err, is_denied, is_private;
+    bool has_err, is_denied, is_private, is_confirmed, has_returned;
     enum pst_trial trial;
 };
 
@@ -33,10 +34,20 @@ static void observe(void *self, const struct pst_contact *contact)
     s->has_err = contact->err != NULL;
     s->is_denied = contact->is_denied;
     s->is_private = contact->is_private;
+    s->is_confirmed = contact->is_confirmed;
+    s->has_returned = contact->has_returned;
     s->trial = contact->trial;
     (void)pst_str_copy(s->connection, sizeof(s->connection), contact->connection_id);
     (void)pst_str_copy(s->sync, sizeof(s->sync), contact->sync_id);
     (void)pst_str_copy(s->origin, sizeof(s->origin), pst_str_from(contact->origin));
+}
+
+static uint32_t per_origin = 1; /* calls at a time */
+static atomic_int_fast64_t clock_ms; /* of the gate; calls and slots go by the real one */
+
+static pst_mono read_clock(void)
+{
+    return (pst_mono){atomic_load(&clock_ms) * PST_NS_PER_MS};
 }
 
 struct fixture {
@@ -57,7 +68,10 @@ static void begin(struct fixture *f, const struct peer_answer *answers, size_t c
     memset(f, 0, sizeof(*f));
     peer_start(&f->peer, answers, count);
     assert_ok(pst_gate_new(
-        &f->gate, &(struct pst_gate_options){.observe = observe, .observe_self = &f->seen}, &err));
+        &f->gate,
+        &(struct pst_gate_options){
+            .per_origin = 1, .mono = read_clock, .observe = observe, .observe_self = &f->seen},
+        &err));
     assert_ok(pst_http_new(&f->http, &(struct pst_http_options){0}, &err));
     assert_ok(pst_arena_new(&f->arena, 1 << 20, &err));
     assert_ok(pst_gate_begin(&f->run, f->gate,
@@ -145,15 +159,18 @@ static void a_host_that_fails_two_connections_is_not_called_for_a_third(void **s
         {.bytes = "", .end = PEER_RESET},
         {.bytes = "", .end = PEER_RESET},
         {.bytes = "", .end = PEER_RESET},
+        {.bytes = "", .end = PEER_RESET},
         {.bytes = OK_BODY},
         {.bytes = OK_BODY},
     };
     struct fixture f;
     struct pst_err err;
     begin(&f, A, PST_COUNT(A), (pst_mono){0});
-    assert_code(call(&f, &err), PST_E_UNREACHABLE);
-    assert_code(call(&f, &err), PST_E_UNREACHABLE);
-    assert_false(f.seen.is_private);
+    for (int i = 0; i < 2; i++) {
+        assert_code(call(&f, &err), PST_E_UNREACHABLE);
+        atomic_fetch_add(&clock_ms, 3000);
+    }
+    assert_true(!f.seen.is_private && !f.seen.is_confirmed);
     take_run(&f, "conn_2", PST_TRIAL_NONE);
     assert_code(call(&f, &err), PST_E_UNREACHABLE);
     assert_true(pst_gate_is_away(f.gate, f.seen.origin));
@@ -164,13 +181,195 @@ static void a_host_that_fails_two_connections_is_not_called_for_a_third(void **s
     assert_int_equal(f.seen.status, 0);
     assert_int_equal(pst_gate_counters(f.run).calls, 0);
     assert_int_equal(f.peer.requests, 3);
+    take_run(&f, "conn_3", PST_TRIAL_EARLY);
+    assert_code(call(&f, &err), PST_E_UNREACHABLE);
+    assert_true(f.seen.is_confirmed); /* it need not be tried three times */
     take_run(&f, "conn_3", PST_TRIAL_PROBE);
     assert_ok(call(&f, &err));
     assert_int_equal(f.seen.trial, PST_TRIAL_PROBE);
+    assert_true(f.seen.has_returned);
     assert_false(pst_gate_is_away(f.gate, f.seen.origin));
     take_run(&f, "conn_4", PST_TRIAL_NONE);
     assert_ok(call(&f, &err));
+    assert_false(f.seen.has_returned);
     end(&f);
+}
+
+static void what_fails_in_one_moment_is_no_outage(void **state)
+{
+    (void)state;
+    static const char *const CONNECTIONS[] = {"conn_1", "conn_2", "conn_1", "conn_2"};
+    static const struct peer_answer A[] = {{.bytes = "", .end = PEER_RESET},
+                                           {.bytes = "", .end = PEER_RESET},
+                                           {.bytes = "", .end = PEER_RESET},
+                                           {.bytes = "", .end = PEER_RESET},
+                                           {.bytes = OK_BODY}};
+    struct fixture f;
+    struct pst_err err;
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    for (size_t i = 0; i < PST_COUNT(CONNECTIONS); i++) {
+        take_run(&f, CONNECTIONS[i], PST_TRIAL_NONE);
+        assert_code(call(&f, &err), PST_E_UNREACHABLE);
+    }
+    assert_false(pst_gate_is_away(f.gate, f.seen.origin));
+    atomic_fetch_add(&clock_ms, 1000); /* the try that confirms finds it well */
+    assert_ok(call(&f, &err));
+    end(&f);
+}
+
+/* ---- two runs at a time ---- */
+
+/* A second run of the fixture's gate, in a thread of its own. */
+struct other {
+    struct fixture *f;
+    struct pst_gate_run_options options;
+    pst_code code;
+    struct pst_thread *thread;
+};
+
+static void run_other(void *arg)
+{
+    struct other *o = arg;
+    struct pst_err err;
+    struct fixture own = {.peer.port = o->f->peer.port};
+    assert_ok(pst_http_new(&own.http, &(struct pst_http_options){0}, &err));
+    assert_ok(pst_arena_new(&own.arena, 1 << 20, &err));
+    o->options.http = own.http;
+    assert_ok(pst_gate_begin(&own.run, o->f->gate, &o->options, &err));
+    char url[64];
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", (unsigned)o->f->peer.port);
+    const struct pst_http_request request = {.url = pst_str_from(url), .expect = PST_EXPECT_JSON};
+    o->code = pst_gate_call(own.run, &request, own.arena, &own.response, &err);
+    pst_gate_end(own.run);
+    pst_http_free(own.http);
+    pst_arena_free(own.arena);
+}
+
+/* Back when its call has reached the peer, as the peer's `requests`. */
+static void start_other(struct other *o, struct fixture *f, size_t requests)
+{
+    struct pst_err err;
+    o->f = f;
+    assert_ok(pst_thread_start(&o->thread, "other", run_other, o, &err));
+    while (atomic_load(&f->peer.requests) < requests)
+        pst_sleep_ms(1);
+}
+
+static void who_waited_in_line_while_the_host_went_away_does_not_call_it(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = "", .end = PEER_RESET},
+        {.bytes = "", .end = PEER_RESET},
+        {.bytes = "", .end = PEER_RESET, .delay_ms = 500},
+        {.bytes = OK_BODY, .end = PEER_CLOSE},
+    };
+    struct fixture f;
+    struct pst_err err;
+    struct other o = {.options.connection_id = PST_STR("conn_2")};
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    for (int i = 0; i < 2; i++) {
+        assert_code(call(&f, &err), PST_E_UNREACHABLE);
+        atomic_fetch_add(&clock_ms, 3000);
+    }
+    start_other(&o, &f, 3);
+    take_run(&f, "conn_3", PST_TRIAL_NONE);
+    assert_false(pst_gate_is_away(f.gate, f.seen.origin));
+    assert_code(call(&f, &err), PST_E_AWAY);
+    pst_thread_join(o.thread);
+    assert_int_equal(o.code, PST_E_UNREACHABLE);
+    assert_int_equal(f.peer.requests, 3);
+    assert_int_equal(pst_gate_counters(f.run).calls, 0);
+    /* What it held is given back: the next trial and the next call find room. */
+    take_run(&f, "conn_3", PST_TRIAL_PROBE);
+    assert_ok(call(&f, &err));
+    end(&f);
+}
+
+static void the_time_in_line_is_not_the_systems(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = OK_BODY, .end = PEER_CLOSE, .delay_ms = 1000},
+        {.bytes = OK_BODY, .end = PEER_CLOSE, .delay_ms = 1000},
+    };
+    struct fixture f;
+    struct pst_err err = {0};
+    struct other o = {.options.connection_id = PST_STR("conn_2")};
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    start_other(&o, &f, 1);
+    const struct pst_http_request request = {.url = pst_str_from(peer_url(&f.peer, "/x")),
+                                             .expect = PST_EXPECT_JSON,
+                                             .deadline = pst_mono_after_ms(pst_mono_now(), 1800)};
+    assert_ok(pst_gate_call(f.run, &request, f.arena, &f.response, &err));
+    pst_thread_join(o.thread);
+    assert_int_equal(o.code, PST_OK);
+    end(&f);
+}
+
+/* The fixture's run goes by these credentials from now on. */
+static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_since)
+{
+    struct pst_err err;
+    pst_gate_end(f->run);
+    assert_ok(pst_gate_begin(&f->run, f->gate,
+                             &(struct pst_gate_run_options){.connection_id = PST_STR("conn_1"),
+                                                            .credentials_mark = mark,
+                                                            .pending_since = {pending_since},
+                                                            .http = f->http},
+                             &err));
+}
+
+static void refused_credentials_are_tried_once(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",
+         .end = PEER_CLOSE,
+         .delay_ms = 500},
+        {.bytes = OK_BODY},
+    };
+    struct fixture f;
+    struct pst_err err;
+    struct other o = {.options = {.connection_id = PST_STR("conn_1"),
+                                  .credentials_mark = 7,
+                                  .pending_since = {1000}}};
+    per_origin = 4;
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    start_other(&o, &f, 1);
+    take_credentials(&f, 7, 1000); /* a test while the first sync asks */
+    assert_code(call(&f, &err), PST_E_REAUTH);
+    pst_thread_join(o.thread);
+    assert_int_equal(o.code, PST_E_REAUTH);
+    take_credentials(&f, 7, 0);
+    assert_code(call(&f, &err), PST_E_REAUTH);
+    assert_int_equal(f.peer.requests, 1);
+    assert_int_equal(f.seen.count, 1);
+    take_credentials(&f, 7, 2000); /* switched off and on again */
+    assert_ok(call(&f, &err));
+    take_credentials(&f, 8, 0);
+    assert_ok(call(&f, &err));
+    assert_int_equal(f.peer.requests, 3);
+    per_origin = 1;
+    end(&f);
+}
+
+static void only_the_latest_refusals_are_kept(void **state)
+{
+    (void)state;
+    static struct pst_refusals r;
+    struct pst_refusal one = {.connection_id = {"conn_1"}};
+    for (uint64_t mark = 0; mark <= PST_REFUSALS_KEPT + 1; mark++) {
+        one.mark = mark;
+        pst_refusals_add(&r, &one);
+        assert_int_equal(pst_refusals_has(&r, &one), mark != 0);
+    }
+    one.mark = 1;
+    assert_false(pst_refusals_has(&r, &one));
+    one.mark = 2;
+    assert_true(pst_refusals_has(&r, &one));
+    one.connection_id.text[5] = '2';
+    assert_false(pst_refusals_has(&r, &one));
 }
 
 static void an_offline_connection_is_only_called_to_try(void **state)
@@ -267,6 +466,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_and_bad_calls_are_counted_and_observed),
         cmocka_unit_test(a_host_that_fails_two_connections_is_not_called_for_a_third),
+        cmocka_unit_test(what_fails_in_one_moment_is_no_outage),
+        cmocka_unit_test(who_waited_in_line_while_the_host_went_away_does_not_call_it),
+        cmocka_unit_test(the_time_in_line_is_not_the_systems),
+        cmocka_unit_test(refused_credentials_are_tried_once),
+        cmocka_unit_test(only_the_latest_refusals_are_kept),
         cmocka_unit_test(an_offline_connection_is_only_called_to_try),
         cmocka_unit_test(silence_after_a_short_timeout_is_the_connections_own),
         cmocka_unit_test(a_cancelled_or_late_run_makes_no_call),

@@ -1,4 +1,4 @@
-/* tests/unit/health/probes_test.c: breakers, and who is probed when, in virtual time. */
+/* tests/unit/health/probes_test.c: who is probed when, in virtual time. */
 #include "../test.h"
 
 #include <stdlib.h>
@@ -12,172 +12,6 @@ static pst_mono at_ms(int64_t ms)
 {
     return (pst_mono){ms * PST_NS_PER_MS};
 }
-
-/* ---- breakers ---- */
-
-static enum pst_admission admit(struct pst_breakers *b, const char *connection, int64_t ms,
-                                enum pst_trial trial)
-{
-    struct pst_err err;
-    enum pst_admission out = PST_ADMIT_NOT_NOW;
-    assert_ok(pst_breakers_admit(b, at_ms(ms), HOST, pst_str_from(connection), trial, &out, &err));
-    return out;
-}
-
-static void ended(struct pst_breakers *b, const char *connection, enum pst_trial trial, int outcome)
-{
-    bool is_down = outcome < 0;
-    bool is_up = outcome > 0;
-    pst_breakers_ended(b, HOST, pst_str_from(connection), trial, is_down, is_up);
-}
-
-static void an_origin_is_away_when_several_connections_found_it_so(void **state)
-{
-    (void)state;
-    struct pst_err err;
-    struct pst_breakers *b = NULL;
-    assert_ok(pst_breakers_new(&b, 3, &err));
-    for (int i = 0; i < 10; i++)
-        ended(b, "conn_a", PST_TRIAL_NONE, -1);
-    assert_false(pst_breakers_is_away(b, HOST)); /* its own trouble, perhaps */
-    assert_int_equal(admit(b, "conn_b", 0, PST_TRIAL_NONE), PST_ADMIT);
-    ended(b, "conn_b", PST_TRIAL_NONE, -1);
-    assert_true(pst_breakers_is_away(b, HOST));
-    assert_int_equal(admit(b, "conn_c", 0, PST_TRIAL_NONE), PST_ADMIT_NOT_ORIGIN);
-    ended(b, "conn_a", PST_TRIAL_NONE, 0); /* neither up nor down */
-    assert_true(pst_breakers_is_away(b, HOST));
-    ended(b, "conn_a", PST_TRIAL_NONE, 1);
-    assert_false(pst_breakers_is_away(b, HOST));
-    assert_int_equal(admit(b, "conn_c", 0, PST_TRIAL_NONE), PST_ADMIT);
-    assert_int_equal(pst_breakers_count(b), 0);
-    /* An answer in between begins the count anew. */
-    ended(b, "conn_a", PST_TRIAL_NONE, -1);
-    ended(b, "conn_b", PST_TRIAL_NONE, -1);
-    ended(b, "conn_b", PST_TRIAL_NONE, 1);
-    ended(b, "conn_a", PST_TRIAL_NONE, -1);
-    assert_false(pst_breakers_is_away(b, HOST));
-    pst_breakers_free(b);
-    pst_breakers_free(NULL);
-}
-
-static void one_trial_at_a_time_is_let_through(void **state)
-{
-    (void)state;
-    struct pst_err err;
-    struct pst_breakers *b = NULL;
-    assert_ok(pst_breakers_new(&b, 3, &err));
-    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", &err));
-    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", &err));
-    assert_true(pst_breakers_is_away(b, HOST));
-    assert_string_equal(pst_breakers_reason(b, PST_STR("conn_a")), "away");
-    assert_string_equal(pst_breakers_reason(b, PST_STR("conn_z")), "");
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT_NOT_NOW);
-    assert_int_equal(admit(b, "conn_b", 0, PST_TRIAL_EARLY), PST_ADMIT_NOT_NOW);
-    ended(b, "conn_a", PST_TRIAL_PROBE, -1);
-    assert_int_equal(admit(b, "conn_b", 10, PST_TRIAL_EARLY), PST_ADMIT);
-    ended(b, "conn_b", PST_TRIAL_EARLY, -1);
-    /* Who asks again and again is let through every five seconds; a probe that is due always. */
-    assert_int_equal(admit(b, "conn_b", 5009, PST_TRIAL_EARLY), PST_ADMIT_NOT_NOW);
-    assert_int_equal(admit(b, "conn_b", 5009, PST_TRIAL_PROBE), PST_ADMIT);
-    ended(b, "conn_b", PST_TRIAL_PROBE, -1);
-    assert_int_equal(admit(b, "conn_b", 10009, PST_TRIAL_EARLY), PST_ADMIT);
-    ended(b, "conn_b", PST_TRIAL_EARLY, 1);
-    /* The host is back; each connection is offline until it has answered itself. */
-    assert_false(pst_breakers_is_away(b, HOST));
-    assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_NONE), PST_ADMIT_NOT_CONNECTION);
-    assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_PROBE), PST_ADMIT);
-    ended(b, "conn_a", PST_TRIAL_PROBE, 1);
-    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, "why", &err));
-    assert_int_equal(admit(b, "conn_a", 20000, PST_TRIAL_NONE), PST_ADMIT);
-    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, "why", &err));
-    assert_ok(pst_breakers_set(b, PST_STR("conn_z"), false, "why", &err));
-    assert_int_equal(pst_breakers_count(b), 0);
-    /* 502 and foreign pages are the connection's alone. */
-    assert_ok(pst_breakers_restore(b, "", PST_STR("conn_a"), "away", &err));
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_NONE), PST_ADMIT_NOT_CONNECTION);
-    assert_int_equal(admit(b, "conn_b", 0, PST_TRIAL_NONE), PST_ADMIT);
-    pst_breakers_free(b);
-}
-
-static void a_trial_of_what_is_well_leaves_nothing_behind(void **state)
-{
-    (void)state;
-    struct pst_err err;
-    struct pst_breakers *b = NULL;
-    assert_ok(pst_breakers_new(&b, 3, &err));
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_EARLY), PST_ADMIT);
-    ended(b, "conn_a", PST_TRIAL_EARLY, 1);
-    assert_int_equal(pst_breakers_count(b), 0);
-    /* A test of what is online, at a host that is away. */
-    ended(b, "conn_x", PST_TRIAL_NONE, -1);
-    ended(b, "conn_y", PST_TRIAL_NONE, -1);
-    ended(b, "conn_y", PST_TRIAL_NONE, -1);
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_EARLY), PST_ADMIT);
-    ended(b, "conn_a", PST_TRIAL_EARLY, -1);
-    assert_int_equal(pst_breakers_count(b), 1); /* the host */
-    pst_breakers_free(b);
-}
-
-static void calls_that_overlap_a_trial_do_not_end_it(void **state)
-{
-    (void)state;
-    struct pst_err err;
-    struct pst_breakers *b = NULL;
-    assert_ok(pst_breakers_new(&b, 3, &err));
-    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", &err));
-    assert_ok(pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", &err));
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
-    ended(b, "conn_c", PST_TRIAL_NONE, 1); /* it was under way before */
-    assert_false(pst_breakers_is_away(b, HOST));
-    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), false, "why", &err));
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_NONE), PST_ADMIT);
-    ended(b, "conn_a", PST_TRIAL_PROBE, 1);
-    assert_ok(pst_breakers_set(b, PST_STR("conn_b"), false, "why", &err));
-    assert_int_equal(pst_breakers_count(b), 0);
-    /* A test that began before its connection went offline, at a host that has its troubles. */
-    ended(b, "conn_x", PST_TRIAL_NONE, -1);
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_EARLY), PST_ADMIT);
-    assert_ok(pst_breakers_set(b, PST_STR("conn_a"), true, "why", &err));
-    ended(b, "conn_a", PST_TRIAL_EARLY, 0);
-    assert_int_equal(admit(b, "conn_a", 0, PST_TRIAL_PROBE), PST_ADMIT);
-    ended(b, "conn_a", PST_TRIAL_PROBE, 0);
-    pst_breakers_free(b);
-}
-
-static pst_code use_breakers(struct pst_breakers *b, struct pst_err *err)
-{
-    enum pst_admission out;
-    pst_code rc = pst_breakers_restore(b, HOST, PST_STR("conn_a"), "away", err);
-    if (rc == PST_OK)
-        rc = pst_breakers_restore(b, HOST, PST_STR("conn_b"), "away", err);
-    if (rc == PST_OK)
-        rc = pst_breakers_admit(b, at_ms(0), HOST, PST_STR("conn_c"), PST_TRIAL_EARLY, &out, err);
-    return rc;
-}
-
-static void breakers_without_memory_let_calls_through(void **state)
-{
-    (void)state;
-    FOR_EACH_ALLOC_FAULT(i)
-    {
-        struct pst_err err;
-        struct pst_breakers *b = NULL;
-        int64_t live = pst_alloc_live();
-        pst_code rc = pst_breakers_new(&b, 3, &err);
-        if (rc == PST_OK)
-            rc = use_breakers(b, &err);
-        assert_int_equal(rc, pst_alloc_failed() ? PST_E_NO_MEMORY : PST_OK);
-        if (rc == PST_OK) {
-            pst_breakers_ended(b, "http://b:80", PST_STR("conn_d"), PST_TRIAL_NONE, true, false);
-            assert_false(pst_breakers_is_away(b, "http://b:80"));
-        }
-        pst_breakers_free(b);
-        assert_int_equal(pst_alloc_live(), live);
-    }
-}
-
-/* ---- probes ---- */
 
 static const struct pst_backoff BACKOFF = {15000, 1800000};
 
@@ -304,6 +138,69 @@ static void four_at_a_time_of_one_host(void **state)
 /* ---- a host with many connections ---- */
 
 enum { MANY = 10000 };
+
+/* The next probe that is begun at that time; 0: none. */
+static int64_t next_at(struct pst_probes *p, int64_t ms)
+{
+    pst_mono wake;
+    struct pst_probe_task task = pst_probes_next(p, at_ms(ms), &wake);
+    if (task.kind == PST_PROBE_NONE)
+        assert_true(wake.ns > at_ms(ms + 60000).ns); /* nothing turns round while they wait */
+    return task.connection_pk;
+}
+
+static struct pst_probe_item offline_alone(int64_t pk, int64_t version, int64_t probe_ms)
+{
+    struct pst_probe_item own = item(pk, version, probe_ms);
+    own.is_origin = false;
+    own.is_offline = true;
+    return own;
+}
+
+/* probe_ms: when it is tried again; < 0: it is well. */
+static void probed(struct pst_probes *p, int64_t ms, int64_t pk, int64_t probe_ms)
+{
+    const struct pst_probe_task task = {PST_PROBE_CONTACT, pk};
+    put(p, ms, offline_alone(pk, 2, probe_ms));
+    pst_probes_done(p, at_ms(ms), 0, &task, 0);
+}
+
+static void what_is_offline_by_itself_is_asked_one_at_a_time_until_one_answers(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    for (int64_t pk = 1; pk <= 8; pk++)
+        put(p, 0, offline_alone(pk, 1, 0));
+    int64_t first = next_at(p, 0);
+    assert_true(first != 0);
+    assert_int_equal(next_at(p, 5000), 0);
+    probed(p, 5000, first, 900000);
+    int64_t second = next_at(p, 5000);
+    assert_true(second != 0 && second != first);
+    assert_int_equal(next_at(p, 5000), 0);
+    /* That one is well: two, and then three at a time. */
+    probed(p, 6000, second, -1);
+    int64_t a = next_at(p, 6000);
+    int64_t b = next_at(p, 6000);
+    assert_true(a != 0 && b != 0);
+    assert_int_equal(next_at(p, 6000), 0);
+    probed(p, 7000, a, -1);
+    int64_t c = next_at(p, 7000);
+    int64_t d = next_at(p, 7000);
+    assert_true(c != 0 && d != 0);
+    assert_int_equal(next_at(p, 7000), 0);
+    /* A busy one says nothing; one that fails begins it anew. */
+    const struct pst_probe_task busy = {PST_PROBE_CONTACT, c};
+    pst_probes_done(p, at_ms(8000), 0, &busy, 700000);
+    assert_true(next_at(p, 8000) != 0);
+    probed(p, 8000, b, 900000);
+    assert_int_equal(next_at(p, 8000), 0);
+    probed(p, 8000, d, -1);
+    assert_true(next_at(p, 8000) != 0);
+    pst_probes_free(p);
+}
 
 struct host {
     struct pst_probes *p;
@@ -556,16 +453,12 @@ static void running_out_of_memory_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_origin_is_away_when_several_connections_found_it_so),
-        cmocka_unit_test(one_trial_at_a_time_is_let_through),
-        cmocka_unit_test(a_trial_of_what_is_well_leaves_nothing_behind),
-        cmocka_unit_test(calls_that_overlap_a_trial_do_not_end_it),
-        cmocka_unit_test(breakers_without_memory_let_calls_through),
         cmocka_unit_test(a_probe_comes_when_it_is_due),
         cmocka_unit_test(whose_turn_it_is_while_its_event_is_told_waits),
         cmocka_unit_test(a_connection_without_a_host_is_probed_alone),
         cmocka_unit_test(what_ends_while_it_is_probed_is_forgotten_afterwards),
         cmocka_unit_test(four_at_a_time_of_one_host),
+        cmocka_unit_test(what_is_offline_by_itself_is_asked_one_at_a_time_until_one_answers),
         cmocka_unit_test(many_connections_of_a_dead_host_share_one_probe_and_come_back_in_turns),
         cmocka_unit_test(a_host_that_dies_again_while_it_comes_back_is_left_alone),
         cmocka_unit_test(the_only_one_that_is_left_is_not_probed_twice_at_once),

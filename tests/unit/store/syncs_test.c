@@ -88,6 +88,45 @@ static void only_an_active_connection_takes_runs(void **state)
     assert_code(create(w, 1, PST_SYNC_MANUAL, w->orders, NULL, &pk, NULL), PST_E_NOT_FOUND);
 }
 
+static void a_manual_run_takes_the_place_of_what_waits_for_a_system_that_is_offline(void **state)
+{
+    struct world *w = *state;
+    struct pst_sync sync;
+    struct pst_id busy;
+    int64_t waiting = 0;
+    int64_t pk = 0;
+    assert_code(create(w, 1, PST_SYNC_SCHEDULED, w->orders, NULL, &waiting, NULL), PST_OK);
+    assert_code(create(w, 2, PST_SYNC_MANUAL, w->orders, NULL, &pk, &busy), PST_E_SYNC_IN_PROGRESS);
+    assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_OFFLINE,
+                                               PST_STR("away"), PST_STR(""), at(1), NULL, &w->err));
+    assert_false(claim(w, &sync));
+    assert_code(create(w, 2, PST_SYNC_MANUAL, w->orders, NULL, &pk, &busy), PST_OK);
+    assert_int_equal(get(w, waiting).status, PST_SYNC_CANCELLED);
+    /* What somebody asked for, or what is being tried, it does not. */
+    assert_code(create(w, 3, PST_SYNC_MANUAL, w->orders, NULL, &pk, &busy), PST_E_SYNC_IN_PROGRESS);
+    assert_true(claim(w, &sync));
+    assert_int_equal(sync.pk, pk);
+    assert_code(create(w, 3, PST_SYNC_MANUAL, w->orders, NULL, &pk, &busy), PST_E_SYNC_IN_PROGRESS);
+}
+
+static void a_run_that_began_nothing_is_withdrawn(void **state)
+{
+    struct world *w = *state;
+    struct pst_sync sync;
+    int64_t pk = 0;
+    assert_code(create(w, 1, PST_SYNC_SCHEDULED, w->orders, NULL, &pk, NULL), PST_OK);
+    assert_code(WRITE(w, pst_syncs_withdraw(w->writer, pk, &w->err)), PST_E_CONFLICT);
+    assert_true(claim(w, &sync));
+    assert_write(w, pst_syncs_withdraw(w->writer, pk, &w->err));
+    assert_code(WRITE(w, pst_syncs_withdraw(w->writer, pk, &w->err)), PST_E_CONFLICT);
+    assert_code(create(w, 2, PST_SYNC_MANUAL, w->orders, NULL, &pk, NULL),
+                PST_OK); /* the stream is free */
+    assert_true(claim(w, &sync));
+    assert_write(w, pst_syncs_begin_stream(w->writer, pk, sync.streams[0].stream_pk, at(0), at(1),
+                                           at(1), at(1), &w->err));
+    assert_code(WRITE(w, pst_syncs_withdraw(w->writer, pk, &w->err)), PST_E_CONFLICT);
+}
+
 /* ---- running ---- */
 
 static void runs_are_claimed_in_order_and_resumed_first(void **state)
@@ -347,6 +386,8 @@ int main(void)
         CASE(a_manual_run_is_refused_whole_when_a_stream_is_held),
         CASE(a_scheduled_run_leaves_busy_streams_out),
         CASE(only_an_active_connection_takes_runs),
+        CASE(a_manual_run_takes_the_place_of_what_waits_for_a_system_that_is_offline),
+        CASE(a_run_that_began_nothing_is_withdrawn),
         CASE(runs_are_claimed_in_order_and_resumed_first),
         CASE(a_resumed_run_keeps_its_window_and_its_place),
         CASE(success_moves_the_checkpoint_to_the_windows_end),

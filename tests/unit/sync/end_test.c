@@ -261,6 +261,29 @@ static void keys_out_of_order_are_not_gone_on_with(void **state)
     toy_check_equal(w, TOY_SUPPLIERS);
 }
 
+/* ---- ticks while the system is away ---- */
+
+static void a_tick_that_makes_no_call_leaves_no_run(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 5, w->toy.now_s - 1000);
+    w->trigger = PST_SYNC_SCHEDULED;
+    w->toy.fail[0] = PST_E_AWAY;
+    (void)toy_queue(w, PST_SYNC_INCREMENTAL, BOTH);
+    toy_work(w);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 0);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM sync_stream"), 0);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM stream WHERE sync_pk IS NOT NULL"), 0);
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM event"), 0);
+    /* Who asked for one is told; and so it is when the system goes in the middle. */
+    w->trigger = PST_SYNC_MANUAL;
+    assert_int_equal(toy_sync(w, PST_SYNC_INCREMENTAL, BOTH).status, PST_SYNC_FAILED);
+    w->trigger = PST_SYNC_SCHEDULED;
+    w->toy.fail[0] = PST_OK;
+    w->toy.fail[1] = PST_E_AWAY;
+    assert_int_equal(toy_sync(w, PST_SYNC_INCREMENTAL, BOTH).status, PST_SYNC_FAILED);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -272,6 +295,7 @@ int main(void)
         T(what_a_broken_read_found_missing_is_not_forgotten),
         T(a_read_is_begun_anew_when_its_place_means_nothing),
         T(keys_out_of_order_are_not_gone_on_with),
+        T(a_tick_that_makes_no_call_leaves_no_run),
     };
     (void)signal(SIGXFSZ, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
