@@ -95,12 +95,13 @@ static pst_code build_watch(struct pst_app *app, struct pst_err *err)
     return pst_watch_new(&app->watch, &watch, err);
 }
 
-/* Every call of a connected system is noted, then weighed; one that was not made is only weighed.
- */
+/* Every call of a connected system is noted, then weighed. */
 static void observe(void *self, const struct pst_contact *contact)
 {
     struct pst_app *app = self;
-    if (!contact->is_denied)
+    if (contact->is_denied)
+        pst_journal_denied(app->journal, contact);
+    else
         pst_journal_contact(app->journal, contact);
     pst_contacts_observe(app->contacts, contact);
 }
