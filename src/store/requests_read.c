@@ -1,5 +1,6 @@
 /* store/requests_read.c: reading the request log. */
 #include "base/num.h"
+#include "store/outages.h"
 #include "store/requests.h"
 #include "store/rows.h"
 
@@ -259,7 +260,12 @@ pst_code pst_calls_of_connection(struct pst_db_conn *conn, int64_t connection_pk
 
 /* ---- who else was seen ---- */
 
-enum { SEEN_CALLS = 20000, SEEN_SLOTS = 1 << 15, SEEN_MAX = 5000 };
+enum {
+    SEEN_CALLS = 20000,
+    SEEN_OUTAGES = 20000,
+    SEEN_MAX = SEEN_CALLS + SEEN_OUTAGES,
+    SEEN_SLOTS = 1 << 16, /* more than SEEN_MAX */
+};
 
 struct seen_table {
     struct pst_seen_connection *items;
@@ -275,13 +281,13 @@ static uint64_t hash_text(pst_str text)
     return hash;
 }
 
-/* False: this connection was seen in a newer call already, or there is no room. */
+/* False: of this connection something newer was seen already. */
 static bool is_first_sight(struct seen_table *t, int64_t connection_pk)
 {
-    size_t slot = (uint64_t)connection_pk * 0x9E3779B97F4A7C15U >> 49;
+    size_t slot = (uint64_t)connection_pk * 0x9E3779B97F4A7C15U >> 48;
     while (t->slots[slot] && t->items[t->slots[slot] - 1].connection_pk != connection_pk)
         slot = (slot + 1) % SEEN_SLOTS;
-    if (t->slots[slot] || t->count == SEEN_MAX)
+    if (t->slots[slot])
         return false;
     t->slots[slot] = (uint16_t)(t->count + 1);
     return true;
@@ -314,6 +320,36 @@ static pst_code add_owners(struct pst_db_conn *conn, int64_t connection_pk, stru
     return PST_OK;
 }
 
+/* Of an origin that is away only some connections were called: the others were denied it. What is
+ * in force is newer than any call. */
+static pst_code see_outages(struct pst_db_conn *conn, pst_str origin, pst_wall to,
+                            struct seen_table *t, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT connection_pk, origin FROM outage INDEXED BY outage_busy"
+                                " WHERE busy = 1 AND kind = ?1 AND failures > 0"
+                                " AND failing_since <= ?2 LIMIT ?3"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, PST_OUTAGE_ORIGIN_DOWN);
+    pst_stmt_bind_wall(st, 2, to);
+    pst_stmt_bind_i64(st, 3, SEEN_OUTAGES);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        pst_str whom = pst_call_origin(pst_stmt_str(st, 1));
+        if (is_first_sight(t, pst_stmt_i64(st, 0)))
+            t->items[t->count++] = (struct pst_seen_connection){
+                .connection_pk = pst_stmt_i64(st, 0),
+                .is_failing = true,
+                .is_same_host = pst_str_eq(whom, origin),
+                .origin_hash = hash_text(whom),
+            };
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
+}
+
 pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str origin,
                         pst_wall from, pst_wall to, struct pst_arena *arena,
                         struct pst_seen_connection **out, size_t *count, struct pst_err *err)
@@ -323,6 +359,7 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     bool row = false;
     PST_TRY(pst_arena_array(arena, &t.items, SEEN_MAX, sizeof(*t.items), err));
     PST_TRY(pst_arena_array(arena, &t.slots, SEEN_SLOTS, sizeof(*t.slots), err));
+    PST_TRY(see_outages(conn, origin, to, &t, err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("SELECT connection_pk, class, origin FROM upstream_call INDEXED BY"
                                 " upstream_call_seen WHERE at >= ?1 AND at <= ?2"
@@ -346,6 +383,29 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     PST_TRY(add_owners(conn, connection_pk, &t, err));
     *out = t.items;
     *count = t.count;
+    return PST_OK;
+}
+
+pst_code pst_calls_cause(struct pst_db_conn *conn, pst_str origin, pst_wall from, pst_wall to,
+                         char *out, size_t size, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    out[0] = '\0';
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT cause FROM upstream_call WHERE pk IN (SELECT pk FROM"
+                                " upstream_call INDEXED BY upstream_call_seen WHERE at >= ?1"
+                                " AND at <= ?2 ORDER BY at DESC LIMIT ?3)"
+                                " AND class = ?4 AND origin = ?5 ORDER BY pk DESC LIMIT 1"),
+                        &st, err));
+    pst_stmt_bind_wall(st, 1, from);
+    pst_stmt_bind_wall(st, 2, to);
+    pst_stmt_bind_i64(st, 3, SEEN_CALLS);
+    pst_stmt_bind_i64(st, 4, PST_CALL_UNREACHABLE);
+    pst_stmt_bind_str(st, 5, origin);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (row)
+        (void)pst_str_copy(out, size, pst_stmt_str(st, 0));
     return PST_OK;
 }
 
