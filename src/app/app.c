@@ -43,6 +43,8 @@ static void committed(void *self, int64_t topic)
     struct pst_app *app = self;
     if (topic == PST_TOPIC_INCIDENTS && app->watch)
         pst_watch_redraw(app->watch);
+    if (topic == PST_TOPIC_CONNECTIONS && app->watch)
+        pst_watch_connections_changed(app->watch);
     if (app->api) /* set before the writer thread starts */
         pst_api_on_commit(app->api, topic);
     if (app->hooks)

@@ -134,7 +134,10 @@ pst_code pst_calls_cause(struct pst_db_conn *conn, pst_str origin, pst_wall from
 /* The connection and its connector; *pk 0: there is none. */
 pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_t *pk,
                          char *connector, size_t size, struct pst_err *err);
-/* The organizations of those connections, each once; or all there are. At most 10,000. */
+/* Whether it is there and not switched off. */
+pst_code pst_calls_is_active(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
+                             struct pst_err *err);
+/* The organizations of those connections, each once; or all there are. In order of their keys. */
 pst_code pst_calls_organizations(struct pst_db_conn *conn, const int64_t *connections, size_t n,
                                  bool all, struct pst_arena *arena, int64_t **out, size_t *count,
                                  struct pst_err *err);

@@ -1,4 +1,6 @@
 /* store/requests_read.c: reading the request log. */
+#include <stdlib.h>
+
 #include "base/num.h"
 #include "store/outages.h"
 #include "store/requests.h"
@@ -429,42 +431,72 @@ pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_
     return PST_OK;
 }
 
-static bool is_listed(const int64_t *list, size_t count, int64_t pk)
+pst_code pst_calls_is_active(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
+                             struct pst_err *err)
 {
+    int64_t count = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT count(*) FROM connection WHERE pk = ?1"
+                                " AND deleted_at IS NULL AND status <> 'inactive'"),
+                        &connection_pk, 1, &count, err));
+    *out = count != 0;
+    return PST_OK;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Each key once, in order. */
+static size_t make_unique(int64_t *list, size_t count)
+{
+    size_t n = 0;
+    qsort(list, count, sizeof(*list), compare_keys);
     for (size_t i = 0; i < count; i++) {
-        if (list[i] == pk)
-            return true;
+        if (n == 0 || list[n - 1] != list[i])
+            list[n++] = list[i];
     }
-    return false;
+    return n;
+}
+
+static pst_code all_organizations(struct pst_db_conn *conn, struct pst_arena *arena, int64_t **out,
+                                  size_t *count, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    int64_t size = 0;
+    bool row = false;
+    PST_TRY(pst_row_int(conn, PST_STR("SELECT count(*) FROM organization"), NULL, 0, &size, err));
+    PST_TRY(pst_arena_array(arena, out, (size_t)size, sizeof(**out), err));
+    PST_TRY(
+        pst_db_stmt(conn, PST_STR("SELECT pk FROM organization ORDER BY pk LIMIT ?1"), &st, err));
+    pst_stmt_bind_i64(st, 1, size);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        (*out)[(*count)++] = pst_stmt_i64(st, 0);
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
 }
 
 pst_code pst_calls_organizations(struct pst_db_conn *conn, const int64_t *connections, size_t n,
                                  bool all, struct pst_arena *arena, int64_t **out, size_t *count,
                                  struct pst_err *err)
 {
-    enum { ORGANIZATIONS_MAX = 10000 };
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    int64_t *list = NULL;
+    size_t found = 0;
     int64_t pk = 0;
-    bool row = false;
     *count = 0;
-    PST_TRY(pst_arena_array(arena, &list, ORGANIZATIONS_MAX, sizeof(*list), err));
-    *out = list;
-    for (size_t i = 0; i < n && *count < ORGANIZATIONS_MAX; i++) {
+    if (all)
+        return all_organizations(conn, arena, out, count, err);
+    PST_TRY(pst_arena_array(arena, out, n, sizeof(**out), err));
+    for (size_t i = 0; i < n; i++) {
         PST_TRY(pst_row_int(conn, PST_STR("SELECT organization_pk FROM connection WHERE pk = ?1"),
                             &connections[i], 1, &pk, err));
-        if (pk && !is_listed(list, *count, pk))
-            list[(*count)++] = pk;
+        if (pk)
+            (*out)[found++] = pk;
     }
-    if (!all)
-        return PST_OK;
-    PST_TRY(
-        pst_db_stmt(conn, PST_STR("SELECT pk FROM organization ORDER BY pk LIMIT ?1"), &st, err));
-    pst_stmt_bind_i64(st, 1, ORGANIZATIONS_MAX);
-    PST_TRY(pst_stmt_step(st, &row, err));
-    while (row) {
-        list[(*count)++] = pst_stmt_i64(st, 0);
-        PST_TRY(pst_stmt_step(st, &row, err));
-    }
+    *count = make_unique(*out, found);
     return PST_OK;
 }

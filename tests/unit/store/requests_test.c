@@ -341,6 +341,43 @@ static void owners_are_found(void **state)
     assert_int_equal(count, 1);
 }
 
+static void a_connection_is_active_until_it_is_switched_off_or_deleted(void **state)
+{
+    struct world *w = *state;
+    bool is_active = false;
+    assert_read(w, pst_calls_is_active(w->reader, w->conn.pk, &is_active, &w->err));
+    assert_true(is_active);
+    assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_INACTIVE,
+                                               PST_STR(""), PST_STR(""), at(1), NULL, &w->err));
+    assert_read(w, pst_calls_is_active(w->reader, w->conn.pk, &is_active, &w->err));
+    assert_false(is_active);
+    struct pst_connection other = w->conn;
+    other.id = world_id("conn_", 50);
+    assert_write(w, pst_connections_create(w->writer, &other, PST_STR(""), &w->err));
+    assert_write(w, pst_connections_delete(w->writer, other.pk, false, at(3), &w->err));
+    assert_read(w, pst_calls_is_active(w->reader, other.pk, &is_active, &w->err));
+    assert_false(is_active);
+    assert_read(w, pst_calls_is_active(w->reader, 999, &is_active, &w->err));
+    assert_false(is_active);
+}
+
+static void however_many_organizations_there_are_all_are_found(void **state)
+{
+    enum { COUNT = 10001 };
+    struct world *w = *state;
+    int64_t *list = NULL;
+    size_t count = 0;
+    assert_write(w, pst_db_exec_script(
+                        w->writer,
+                        PST_STR("INSERT INTO organization (id, name, created_at)"
+                                " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                                " WHERE i < 10000) SELECT randomblob(16), 'o' || i, 0 FROM n"),
+                        &w->err));
+    assert_read(
+        w, pst_calls_organizations(w->reader, NULL, 0, true, w->arena, &list, &count, &w->err));
+    assert_int_equal(count, COUNT);
+}
+
 static int64_t rows_of(struct world *w, pst_str sql)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
@@ -385,6 +422,8 @@ int main(void)
         CASE(whose_origin_is_away_is_seen_without_a_call),
         CASE(the_cause_that_others_found_is_borrowed),
         CASE(owners_are_found),
+        CASE(a_connection_is_active_until_it_is_switched_off_or_deleted),
+        CASE(however_many_organizations_there_are_all_are_found),
         CASE(what_is_old_or_too_much_goes_in_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
