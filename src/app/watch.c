@@ -10,6 +10,7 @@
 #include "os/clock.h"
 #include "os/rand.h"
 #include "store/incidents.h"
+#include "store/outages.h"
 #include "store/requests.h"
 #include "store/store.h"
 
@@ -338,6 +339,25 @@ static pst_code resume_incidents(struct pst_watch *w, struct pst_err *err)
     return PST_OK;
 }
 
+/* Connections whose origin was away when the program ended last: few of them are called before it
+ * is back. */
+static pst_code resume_outages(struct pst_watch *w, struct pst_err *err)
+{
+    struct pst_outage_away list[64];
+    size_t count = 0;
+    int64_t after = 0;
+    do {
+        PST_TRY(pst_outages_away(w->reader, after, list, PST_COUNT(list), &count, err));
+        for (size_t i = 0; i < count; i++) {
+            after = list[i].connection_pk;
+            PST_TRY(pst_detector_contact(w->detector, pst_mono_now(), after,
+                                         pst_str_from(list[i].connector),
+                                         pst_call_origin(pst_str_from(list[i].origin)), true, err));
+        }
+    } while (count > 0);
+    return PST_OK;
+}
+
 /* ---- the page ---- */
 
 static void draw(struct pst_watch *w, bool is_failing)
@@ -408,7 +428,7 @@ void pst_watch_run(void *arg)
     struct pst_watch *w = arg;
     struct pst_err err;
     w->counted = pst_mono_now();
-    if (resume_incidents(w, &err) != PST_OK)
+    if (resume_incidents(w, &err) != PST_OK || resume_outages(w, &err) != PST_OK)
         pst_log_err(PST_LOG_WARN, "open incidents could not be read", &err, NULL);
     while (!atomic_load(&w->stopping)) {
         tick(w);

@@ -11,6 +11,7 @@
 #include "os/thread.h"
 #include "store/accounts.h"
 #include "store/connections.h"
+#include "store/outages.h"
 #include "store/store.h"
 #include "tests/unit/test.h"
 
@@ -216,11 +217,41 @@ static void those_gone_do_not_keep_an_incident_open(void **state)
     end(&b);
 }
 
+static pst_code go_away(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct bench *b = arg;
+    for (size_t i = 0; i < b->count; i++) {
+        struct pst_outage outage = {.connection_pk = b->pks[i],
+                                    .failures = 3,
+                                    .kind = i < 4 ? PST_OUTAGE_CONNECTION : PST_OUTAGE_ORIGIN_DOWN,
+                                    .tell = PST_MONO_NEVER,
+                                    .origin = "https://b:443"};
+        if (i < 4)
+            (void)snprintf(outage.origin, sizeof(outage.origin), "https://a:443");
+        PST_TRY(pst_outages_put(conn, &outage, err));
+    }
+    return PST_OK;
+}
+
+static void an_outage_is_known_after_a_restart(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pst_err err;
+    begin(&b, 100);
+    assert_ok(pst_db_write(b.db, go_away, &b, &err));
+    watch(&b);
+    await(&b, "SELECT affected FROM incident WHERE subject = 'https://b:443'", 96);
+    assert_int_equal(number(&b, PST_STR("SELECT count(*) FROM incident")), 1);
+    end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_organizations_concerned_are_told),
         cmocka_unit_test(refused_credentials_are_no_outage),
+        cmocka_unit_test(an_outage_is_known_after_a_restart),
         cmocka_unit_test(those_gone_do_not_keep_an_incident_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
