@@ -8,6 +8,7 @@
 
 #include "api/internal.h"
 #include "health/diagnose.h"
+#include "store/outages.h"
 
 enum {
     OWN_CALLS = 200, /* of the connection that are looked at */
@@ -26,10 +27,12 @@ struct inquiry {
     struct pst_connection connection; /* pk 0: there is none */
     pst_wall at; /* of the failure; now for a connection */
     bool is_now;
+    bool was_silent; /* a test that made no call */
     enum pst_cause cause;
     pst_str error; /* in the words of who failed, or "" */
     const struct pst_call_row *failed; /* the call that shows it, or NULL */
     const struct pst_call_row *latest; /* the connection's newest one that failed, or NULL */
+    struct pst_outage outage; /* of the connection */
     struct pst_evidence evidence;
     struct pst_peers own_host, own_connector; /* as far as the caller may see */
     bool elsewhere;
@@ -118,6 +121,22 @@ static pst_code find_own_calls(struct inquiry *q, struct pst_call_row **out, siz
     return PST_OK;
 }
 
+/* While its origin is away a connection is denied its calls: the outage tells of it then. */
+static pst_code look_at_outage(struct inquiry *q, struct pst_err *err)
+{
+    struct pst_outage *o = &q->outage;
+    PST_TRY(pst_outages_get(q->call->reader, q->connection.pk, o, err));
+    if (o->failures == 0 || o->kind != PST_OUTAGE_ORIGIN_DOWN ||
+        o->failing_since.us > q->at.us + AFTER_US)
+        return PST_OK;
+    q->evidence.is_failing_now = true;
+    if (q->was_silent && q->cause == PST_CAUSE_WORKED)
+        q->cause = PST_CAUSE_AWAY;
+    if (pst_wall_is_none(q->since) || o->failing_since.us < q->since.us)
+        q->since = o->failing_since;
+    return PST_OK;
+}
+
 /* ---- the others ---- */
 
 static void count_peer(struct pst_peers *all, struct pst_peers *own, bool is_own, bool fails)
@@ -130,20 +149,20 @@ static void count_peer(struct pst_peers *all, struct pst_peers *own, bool is_own
 
 static int count_hosts(const struct pst_seen_connection *list, size_t count)
 {
-    int hosts = 0;
-    for (size_t i = 0; i < count; i++) {
+    enum { MANY = 100 };
+    uint64_t hosts[MANY];
+    int n = 0;
+    for (size_t i = 0; i < count && n < MANY; i++) {
         bool is_new = list[i].is_same_connector && list[i].is_failing;
-        for (size_t k = 0; k < i && is_new; k++)
-            is_new = !(list[k].is_same_connector && list[k].is_failing &&
-                       list[k].origin_hash == list[i].origin_hash);
-        hosts += is_new;
-        if (hosts >= 100)
-            break; /* enough to say "many" */
+        for (int k = 0; k < n && is_new; k++)
+            is_new = hosts[k] != list[i].origin_hash;
+        if (is_new)
+            hosts[n++] = list[i].origin_hash;
     }
-    return hosts;
+    return n;
 }
 
-static pst_code look_at_others(struct inquiry *q, const char *origin, struct pst_err *err)
+static pst_code look_at_others(struct inquiry *q, pst_str origin, struct pst_err *err)
 {
     struct pst_seen_connection *list = NULL;
     size_t count = 0;
@@ -151,8 +170,8 @@ static pst_code look_at_others(struct inquiry *q, const char *origin, struct pst
     struct pst_evidence *e = &q->evidence;
     pst_wall from = {q->at.us - BEFORE_US};
     pst_wall to = {q->at.us + AFTER_US};
-    PST_TRY(pst_calls_seen(q->call->reader, q->connection.pk, pst_str_from(origin), from, to,
-                           q->call->arena, &list, &count, err));
+    PST_TRY(pst_calls_seen(q->call->reader, q->connection.pk, origin, from, to, q->call->arena,
+                           &list, &count, err));
     for (size_t i = 0; i < count; i++) {
         const struct pst_seen_connection *s = &list[i];
         bool is_own =
@@ -190,6 +209,22 @@ static void refine_cause(struct inquiry *q)
         q->failed = q->latest;
 }
 
+/* A connection that was denied every call has the cause that others found. */
+static pst_code borrow_cause(struct inquiry *q, pst_str origin, struct pst_err *err)
+{
+    char name[sizeof(q->latest->cause)];
+    pst_wall from = {q->at.us - BEFORE_US};
+    pst_wall to = {q->at.us + AFTER_US};
+    if (!q->is_now || q->connection.status != PST_CONNECTION_OFFLINE || q->latest)
+        return PST_OK;
+    if (q->error.len == 0)
+        q->error = q->connection.status_reason;
+    PST_TRY(pst_calls_cause(q->call->reader, origin, from, to, name, sizeof(name), err));
+    if (!pst_cause_find(&q->cause, pst_str_from(name)))
+        q->cause = PST_CAUSE_AWAY;
+    return PST_OK;
+}
+
 /* With cause, at and connection set: everything else. */
 static pst_code gather(struct inquiry *q, struct pst_err *err)
 {
@@ -201,9 +236,12 @@ static pst_code gather(struct inquiry *q, struct pst_err *err)
     if (q->connection.pk) {
         PST_TRY(find_own_calls(q, &calls, &count, err));
         look_at_calls(q, calls, count);
+        PST_TRY(look_at_outage(q, err));
         refine_cause(q);
         const struct pst_call_row *c = q->failed ? q->failed : q->latest;
-        PST_TRY(look_at_others(q, c ? c->origin : "", err));
+        pst_str origin = pst_call_origin(pst_str_from(c ? c->origin : q->outage.origin));
+        PST_TRY(borrow_cause(q, origin, err));
+        PST_TRY(look_at_others(q, origin, err));
     }
     q->evidence.cause = q->cause;
     return PST_OK;
@@ -359,8 +397,13 @@ static void pick_call(struct inquiry *q, const struct pst_call_row *calls, size_
     }
 }
 
-static enum pst_cause cause_of_code(pst_str code)
+/* Several errors have the public code of an unreachable system; a run that made no call met the one
+ * that it was not called. */
+static enum pst_cause cause_of_run(const struct pst_sync *sync)
 {
+    pst_str code = sync->error_code;
+    if (pst_str_is(code, pst_code_name(PST_E_AWAY)) && sync->counts.calls == 0)
+        return PST_CAUSE_AWAY;
     for (int i = 1; i < PST_CODE_COUNT; i++) {
         if (pst_str_is(code, pst_code_name((pst_code)i)))
             return pst_cause_of((pst_code)i, 0, NULL);
@@ -381,7 +424,7 @@ static pst_code look_at_sync(struct inquiry *q, const struct pst_sync *sync, str
     }
     PST_TRY(pst_api_find_calls(q->call, pst_id_str(&sync->id), &calls, &count, err));
     if (sync->error_code.len)
-        q->cause = cause_of_code(sync->error_code);
+        q->cause = cause_of_run(sync);
     /* The calls know more, where the system was at fault. */
     if (sync->error_code.len && !pst_str_is(sync->error_code, "DELETE_GUARD") &&
         !pst_str_is(sync->error_code, pst_code_name(PST_E_UNAVAILABLE)) &&
@@ -432,6 +475,7 @@ pst_code pst_api_put_diagnosis(struct pst_json_writer *w, struct pst_api_call *c
         (void)pst_cause_find(&q.cause, pst_str_from(row->cause));
     q.error = pst_str_from(row->detail);
     PST_TRY(load_connection(&q, row->connection_pk, err));
+    q.was_silent = count == 0 && strcmp(row->operation, "testConnection") == 0;
     pick_call(&q, calls, count);
     if (row->status < 400)
         PST_TRY(follow_sync(&q, row, err));

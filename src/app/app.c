@@ -43,6 +43,8 @@ static void committed(void *self, int64_t topic)
     struct pst_app *app = self;
     if (topic == PST_TOPIC_INCIDENTS && app->watch)
         pst_watch_redraw(app->watch);
+    if (topic == PST_TOPIC_CONNECTIONS && app->watch)
+        pst_watch_connections_changed(app->watch);
     if (app->api) /* set before the writer thread starts */
         pst_api_on_commit(app->api, topic);
     if (app->hooks)
@@ -95,12 +97,13 @@ static pst_code build_watch(struct pst_app *app, struct pst_err *err)
     return pst_watch_new(&app->watch, &watch, err);
 }
 
-/* Every call of a connected system is noted, then weighed; one that was not made is only weighed.
- */
+/* Every call of a connected system is noted, then weighed. */
 static void observe(void *self, const struct pst_contact *contact)
 {
     struct pst_app *app = self;
-    if (!contact->is_denied)
+    if (contact->is_denied)
+        pst_journal_denied(app->journal, contact);
+    else
         pst_journal_contact(app->journal, contact);
     pst_contacts_observe(app->contacts, contact);
 }

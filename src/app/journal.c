@@ -4,7 +4,10 @@
  * systems, each under a lock that nobody holds for longer than a copy. Once a second the watch
  * thread takes what is there and writes it as one job; while the store does not take it, it is
  * kept, and the rings drop their oldest when they are full. A look-up finds what is not stored yet,
- * too. */
+ * too.
+ *
+ * Calls that were denied, since their origin is away, are told to who watches and never stored:
+ * thousands may come at once, and there is nothing to show of them. */
 #include "app/journal.h"
 
 #include <pthread.h>
@@ -17,6 +20,7 @@
 enum {
     REQUEST_SLOTS = 2048, /* per loop */
     CALL_SLOTS = 4096,
+    DENIED_SLOTS = 16384,
     ROUTINE_PER_SECOND = 5, /* per loop, with request_log=sample */
     SLOW_US = 1000000, /* routine or not, what took longer is logged */
 };
@@ -33,12 +37,19 @@ struct ring {
     unsigned routine;
 };
 
+struct denied {
+    pst_wall at;
+    struct pst_id connection_id;
+    char origin[sizeof((struct pst_call_row){0}.origin)];
+};
+
 struct pst_journal {
     struct pst_db *db;
     enum pst_journal_mode mode;
     struct ring *requests; /* one per loop */
     unsigned loops;
     struct ring calls;
+    struct ring denied;
     _Atomic uint64_t logged, unlogged, dropped;
 };
 
@@ -138,6 +149,7 @@ pst_code pst_journal_new(struct pst_journal **out, const struct pst_journal_opti
     for (unsigned i = 0; i < j->loops; i++)
         PST_TRY(open_ring(&j->requests[i], sizeof(struct pst_request_row), REQUEST_SLOTS, err));
     PST_TRY(open_ring(&j->calls, sizeof(struct pst_call_row), CALL_SLOTS, err));
+    PST_TRY(open_ring(&j->denied, sizeof(struct denied), DENIED_SLOTS, err));
     *out = PST_TAKE(j);
     return PST_OK;
 }
@@ -149,6 +161,7 @@ void pst_journal_free(struct pst_journal *j)
     for (unsigned i = 0; i < j->loops; i++)
         close_ring(&j->requests[i]);
     close_ring(&j->calls);
+    close_ring(&j->denied);
     pst_free(j->requests);
     pst_free(j);
 }
@@ -235,6 +248,16 @@ void pst_journal_contact(struct pst_journal *j, const struct pst_contact *contac
         atomic_fetch_add_explicit(&j->dropped, 1, memory_order_relaxed);
 }
 
+void pst_journal_denied(struct pst_journal *j, const struct pst_contact *contact)
+{
+    struct denied item = {.at = pst_wall_now()};
+    cut(item.connection_id.text, sizeof(item.connection_id.text), contact->connection_id);
+    cut(item.origin, sizeof(item.origin), pst_str_from(contact->origin));
+    (void)pthread_mutex_lock(&j->denied.mutex);
+    (void)put_item(&j->denied, &item);
+    (void)pthread_mutex_unlock(&j->denied.mutex);
+}
+
 /* ---- looking up what is not stored yet ---- */
 
 static bool is_request(const struct pst_request_row *row, const uint8_t raw[PST_ID_RAW])
@@ -307,6 +330,35 @@ void pst_journal_stats(void *self, struct pst_api_journal_stats *out)
     };
 }
 
+/* ---- telling ---- */
+
+static void tell_denied(const struct denied *item,
+                        void (*seen)(void *self, const struct pst_call_row *call), void *self)
+{
+    struct pst_call_row row = {
+        .at = item->at, .connection_id = item->connection_id, .class = PST_CALL_UNREACHABLE};
+    memcpy(row.origin, item->origin, sizeof(row.origin));
+    seen(self, &row);
+}
+
+/* In the order of time: of a connection the last word counts. */
+static void tell_all(struct pst_journal *j, size_t call_count,
+                     void (*seen)(void *self, const struct pst_call_row *call), void *self)
+{
+    const struct pst_call_row *calls = (const void *)j->calls.spare;
+    size_t denied_count = take_items(&j->denied);
+    const struct denied *denied = (const void *)j->denied.spare;
+    size_t k = 0;
+    for (size_t i = 0; i < call_count; i++) {
+        for (; k < denied_count && denied[k].at.us < calls[i].at.us; k++)
+            tell_denied(&denied[k], seen, self);
+        seen(self, &calls[i]);
+    }
+    for (; k < denied_count; k++)
+        tell_denied(&denied[k], seen, self);
+    forget_taken(&j->denied);
+}
+
 /* ---- storing ---- */
 
 /* One job for all rings, so that what came first is never stored last. */
@@ -331,9 +383,8 @@ void pst_journal_flush(struct pst_journal *j,
     struct pst_err err;
     bool was_taken = j->calls.spare_len > 0; /* before, and told of then */
     size_t count = take_items(&j->calls);
-    const struct pst_call_row *calls = (const void *)j->calls.spare;
-    for (size_t i = 0; i < count && !was_taken && seen; i++)
-        seen(self, &calls[i]);
+    if (seen)
+        tell_all(j, was_taken ? 0 : count, seen, self);
     for (unsigned i = 0; i < j->loops; i++)
         count += take_items(&j->requests[i]);
     if (count == 0)

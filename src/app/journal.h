@@ -38,7 +38,12 @@ void pst_journal_stats(void *self, struct pst_api_journal_stats *out);
 /* One call of a connected system. Any thread, never waits for the store. */
 void pst_journal_contact(struct pst_journal *j, const struct pst_contact *contact);
 
-/* Store what there is; of each call `seen` is told once, stored or not. The watch thread alone. */
+/* One that was not made, since its origin is away: `seen` is told, nothing is stored. Any thread.
+ */
+void pst_journal_denied(struct pst_journal *j, const struct pst_contact *contact);
+
+/* Store what there is; of each call, made or denied, `seen` is told once, stored or not. The watch
+ * thread alone. */
 void pst_journal_flush(struct pst_journal *j,
                        void (*seen)(void *self, const struct pst_call_row *call), void *self);
 

@@ -10,6 +10,7 @@
 #include "os/clock.h"
 #include "os/rand.h"
 #include "store/incidents.h"
+#include "store/outages.h"
 #include "store/requests.h"
 #include "store/store.h"
 
@@ -18,7 +19,6 @@ enum {
     DRAW_TICKS = 15,
     DAY_TICKS = 60,
     WAITING_MAX = 64, /* incidents that the store has not taken yet */
-    AFFECTED_MAX = 5000,
     ARENA_BYTES = 8 << 20,
 };
 
@@ -29,13 +29,14 @@ struct pst_watch {
     struct pst_bell bell;
     atomic_bool stopping;
     atomic_bool must_draw;
+    atomic_bool may_forget;
     struct waiting {
         struct pst_detection what;
         pst_wall at;
         struct pst_id id;
     } waiting[WAITING_MAX];
     size_t waiting_count;
-    int64_t affected[AFFECTED_MAX];
+    int64_t affected[PST_DETECT_CONNECTIONS]; /* or that fail at all */
     size_t affected_count;
     struct pst_status_day days[PST_WEB_COMPONENTS]; /* not stored yet */
     pst_mono counted; /* up to here */
@@ -79,6 +80,11 @@ void pst_watch_redraw(struct pst_watch *w)
     atomic_store_explicit(&w->must_draw, true, memory_order_relaxed);
 }
 
+void pst_watch_connections_changed(struct pst_watch *w)
+{
+    atomic_store_explicit(&w->may_forget, true, memory_order_relaxed);
+}
+
 void pst_watch_stop(struct pst_watch *w)
 {
     atomic_store(&w->stopping, true);
@@ -86,6 +92,12 @@ void pst_watch_stop(struct pst_watch *w)
 }
 
 /* ---- contacts ---- */
+
+/* Refused credentials are no outage: it was reached. */
+static bool is_failing(const struct pst_call_row *call)
+{
+    return call->class == PST_CALL_UNREACHABLE || call->class == PST_CALL_UNWELL;
+}
 
 static void see_call(void *self, const struct pst_call_row *call)
 {
@@ -99,9 +111,23 @@ static void see_call(void *self, const struct pst_call_row *call)
                                     sizeof(connector), &err);
     if (code == PST_OK && pk)
         code = pst_detector_contact(w->detector, pst_mono_now(), pk, pst_str_from(connector),
-                                    pst_str_from(call->origin), call->class != PST_CALL_GOOD, &err);
+                                    pst_str_from(call->origin), is_failing(call), &err);
     if (code != PST_OK)
         PST_LOG(PST_LOG_DEBUG, "a contact was not looked at", PST_F_Z("error", err.msg));
+}
+
+/* Connections that failed and were deleted or switched off since do not keep an incident open. */
+static void forget_gone(struct pst_watch *w)
+{
+    struct pst_err err;
+    bool is_active = true;
+    size_t count = pst_detector_affected(w->detector, NULL, w->affected, PST_DETECT_CONNECTIONS);
+    for (size_t i = 0; i < count; i++) {
+        if (pst_calls_is_active(w->reader, w->affected[i], &is_active, &err) != PST_OK)
+            return;
+        if (!is_active)
+            pst_detector_forget(w->detector, w->affected[i]);
+    }
 }
 
 /* ---- incidents ---- */
@@ -257,7 +283,8 @@ static void write_waiting(struct pst_watch *w)
     while (done < w->waiting_count) {
         struct waiting *x = &w->waiting[done];
         struct incident_job job = {w, x};
-        w->affected_count = pst_detector_affected(w->detector, &x->what, w->affected, AFFECTED_MAX);
+        w->affected_count =
+            pst_detector_affected(w->detector, &x->what, w->affected, PST_DETECT_CONNECTIONS);
         if (pst_db_write(w->options.db, write_incident, &job, &err) != PST_OK) {
             PST_LOG(PST_LOG_DEBUG, "an incident waits for the store", PST_F_Z("error", err.msg));
             break;
@@ -309,6 +336,25 @@ static pst_code resume_incidents(struct pst_watch *w, struct pst_err *err)
             PST_TRY(pst_detector_resume(w->detector, pst_mono_now(), REACHES[list[i].kind],
                                         list[i].subject, connector, err));
     }
+    return PST_OK;
+}
+
+/* Connections whose origin was away when the program ended last: few of them are called before it
+ * is back. */
+static pst_code resume_outages(struct pst_watch *w, struct pst_err *err)
+{
+    struct pst_outage_away list[64];
+    size_t count = 0;
+    int64_t after = 0;
+    do {
+        PST_TRY(pst_outages_away(w->reader, after, list, PST_COUNT(list), &count, err));
+        for (size_t i = 0; i < count; i++) {
+            after = list[i].connection_pk;
+            PST_TRY(pst_detector_contact(w->detector, pst_mono_now(), after,
+                                         pst_str_from(list[i].connector),
+                                         pst_call_origin(pst_str_from(list[i].origin)), true, err));
+        }
+    } while (count > 0);
     return PST_OK;
 }
 
@@ -364,6 +410,8 @@ static void tick(struct pst_watch *w)
     bool is_failing = pst_db_trouble(w->options.db, &trouble);
     pst_journal_flush(w->options.journal, see_call, w);
     pst_detector_store(w->detector, is_failing);
+    if (atomic_exchange_explicit(&w->may_forget, false, memory_order_relaxed))
+        forget_gone(w);
     detect(w);
     count_days(w);
     if (w->ticks % DAY_TICKS == DAY_TICKS - 1)
@@ -380,7 +428,7 @@ void pst_watch_run(void *arg)
     struct pst_watch *w = arg;
     struct pst_err err;
     w->counted = pst_mono_now();
-    if (resume_incidents(w, &err) != PST_OK)
+    if (resume_incidents(w, &err) != PST_OK || resume_outages(w, &err) != PST_OK)
         pst_log_err(PST_LOG_WARN, "open incidents could not be read", &err, NULL);
     while (!atomic_load(&w->stopping)) {
         tick(w);

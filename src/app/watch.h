@@ -25,5 +25,7 @@ PST_DEFINE_AUTO(watch, struct pst_watch, pst_watch_free);
 void pst_watch_run(void *watch); /* body of the thread; returns after pst_watch_stop */
 void pst_watch_stop(struct pst_watch *w); /* any thread */
 void pst_watch_redraw(struct pst_watch *w); /* incidents have changed; any thread */
+/* Some may have been deleted or switched off; any thread. */
+void pst_watch_connections_changed(struct pst_watch *w);
 
 #endif

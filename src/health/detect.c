@@ -293,14 +293,19 @@ size_t pst_detector_step(struct pst_detector *d, pst_mono now, struct pst_detect
     return n;
 }
 
+static bool belongs_to(const struct member *m, const struct pst_detection *of)
+{
+    const struct group *g = of->reach == PST_REACH_HOST ? m->host : m->connector;
+    return of->reach != PST_REACH_PENSTOCK && strcmp(of->subject, g->name) == 0 &&
+           strcmp(of->connector, m->connector->name) == 0;
+}
+
 size_t pst_detector_affected(const struct pst_detector *d, const struct pst_detection *of,
                              int64_t *out, size_t max)
 {
     size_t n = 0;
     for (const struct member *m = d->newest; m && n < max; m = m->older) {
-        const struct group *g = of->reach == PST_REACH_HOST ? m->host : m->connector;
-        if (m->is_failing && of->reach != PST_REACH_PENSTOCK && strcmp(of->subject, g->name) == 0 &&
-            strcmp(of->connector, m->connector->name) == 0)
+        if (m->is_failing && (!of || belongs_to(m, of)))
             out[n++] = m->pk;
     }
     return n;

@@ -63,7 +63,8 @@ struct pst_detection {
 size_t pst_detector_step(struct pst_detector *d, pst_mono now, struct pst_detection *out,
                          size_t max);
 
-/* Connections that fail and belong to that incident: up to max of their keys. */
+/* Connections that fail and belong to that incident (NULL: all that fail): up to max of their keys.
+ */
 size_t pst_detector_affected(const struct pst_detector *d, const struct pst_detection *of,
                              int64_t *out, size_t max);
 

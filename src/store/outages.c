@@ -99,6 +99,33 @@ pst_code pst_outages_settle(struct pst_db_conn *conn, int64_t connection_pk, str
                        &connection_pk, 1, NULL, err);
 }
 
+pst_code pst_outages_away(struct pst_db_conn *conn, int64_t after_pk, struct pst_outage_away *out,
+                          size_t limit, size_t *count, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    *count = 0;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT o.connection_pk, o.origin, c.connector FROM outage o"
+                                " INDEXED BY outage_busy JOIN connection c ON c.pk ="
+                                " o.connection_pk WHERE o.busy = 1 AND o.connection_pk > ?1"
+                                " AND o.kind = ?2 AND o.failures > 0 AND c.deleted_at IS NULL"
+                                " ORDER BY o.connection_pk LIMIT ?3"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, after_pk);
+    pst_stmt_bind_i64(st, 2, PST_OUTAGE_ORIGIN_DOWN);
+    pst_stmt_bind_i64(st, 3, (int64_t)limit);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        struct pst_outage_away *a = &out[(*count)++];
+        *a = (struct pst_outage_away){.connection_pk = pst_stmt_i64(st, 0)};
+        (void)pst_str_copy(a->origin, sizeof(a->origin), pst_stmt_str(st, 1));
+        (void)pst_str_copy(a->connector, sizeof(a->connector), pst_stmt_str(st, 2));
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
+}
+
 pst_code pst_outages_busy(struct pst_db_conn *conn, int64_t after_pk, int64_t *out, size_t limit,
                           size_t *count, struct pst_err *err)
 {

@@ -51,4 +51,14 @@ pst_code pst_outages_settle(struct pst_db_conn *conn, int64_t connection_pk, str
 pst_code pst_outages_busy(struct pst_db_conn *conn, int64_t after_pk, int64_t *out, size_t limit,
                           size_t *count, struct pst_err *err);
 
+/* Connections whose origin is away, behind after_pk, in order: at most `limit` into out. For the
+ * start. */
+struct pst_outage_away {
+    int64_t connection_pk;
+    char connector[64];
+    char origin[PST_OUTAGE_ORIGIN];
+};
+pst_code pst_outages_away(struct pst_db_conn *conn, int64_t after_pk, struct pst_outage_away *out,
+                          size_t limit, size_t *count, struct pst_err *err);
+
 #endif

@@ -107,8 +107,15 @@ pst_code pst_calls_of_connection(struct pst_db_conn *conn, int64_t connection_pk
                                  size_t limit, struct pst_arena *arena, struct pst_call_row **out,
                                  size_t *count, struct pst_err *err);
 
-/* How the connections of a window of time were last seen: the newest call of each that says
- * something, looking at no more than 20,000 calls, newest first. */
+/* The origin as calls have it. */
+static inline pst_str pst_call_origin(pst_str origin)
+{
+    return pst_str_sub(origin, 0, sizeof((struct pst_call_row){0}.origin) - 1);
+}
+
+/* How the connections of a window of time were last seen: whose origin is away since then or
+ * before, and of the others the newest call that says something, newest first. No more than 20,000
+ * outages and 20,000 calls are looked at. */
 struct pst_seen_connection {
     int64_t connection_pk, organization_pk;
     bool is_same_connector; /* as of the connection that is asked about */
@@ -120,10 +127,17 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
                         pst_wall from, pst_wall to, struct pst_arena *arena,
                         struct pst_seen_connection **out, size_t *count, struct pst_err *err);
 
+/* The cause of the newest call in that time that did not reach the origin; "" = there is none. */
+pst_code pst_calls_cause(struct pst_db_conn *conn, pst_str origin, pst_wall from, pst_wall to,
+                         char *out, size_t size, struct pst_err *err);
+
 /* The connection and its connector; *pk 0: there is none. */
 pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_t *pk,
                          char *connector, size_t size, struct pst_err *err);
-/* The organizations of those connections, each once; or all there are. At most 10,000. */
+/* Whether it is there and not switched off. */
+pst_code pst_calls_is_active(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
+                             struct pst_err *err);
+/* The organizations of those connections, each once; or all there are. In order of their keys. */
 pst_code pst_calls_organizations(struct pst_db_conn *conn, const int64_t *connections, size_t n,
                                  bool all, struct pst_arena *arena, int64_t **out, size_t *count,
                                  struct pst_err *err);

@@ -1,5 +1,8 @@
 /* store/requests_read.c: reading the request log. */
+#include <stdlib.h>
+
 #include "base/num.h"
+#include "store/outages.h"
 #include "store/requests.h"
 #include "store/rows.h"
 
@@ -259,7 +262,12 @@ pst_code pst_calls_of_connection(struct pst_db_conn *conn, int64_t connection_pk
 
 /* ---- who else was seen ---- */
 
-enum { SEEN_CALLS = 20000, SEEN_SLOTS = 1 << 15, SEEN_MAX = 5000 };
+enum {
+    SEEN_CALLS = 20000,
+    SEEN_OUTAGES = 20000,
+    SEEN_MAX = SEEN_CALLS + SEEN_OUTAGES,
+    SEEN_SLOTS = 1 << 16, /* more than SEEN_MAX */
+};
 
 struct seen_table {
     struct pst_seen_connection *items;
@@ -275,13 +283,13 @@ static uint64_t hash_text(pst_str text)
     return hash;
 }
 
-/* False: this connection was seen in a newer call already, or there is no room. */
+/* False: of this connection something newer was seen already. */
 static bool is_first_sight(struct seen_table *t, int64_t connection_pk)
 {
-    size_t slot = (uint64_t)connection_pk * 0x9E3779B97F4A7C15U >> 49;
+    size_t slot = (uint64_t)connection_pk * 0x9E3779B97F4A7C15U >> 48;
     while (t->slots[slot] && t->items[t->slots[slot] - 1].connection_pk != connection_pk)
         slot = (slot + 1) % SEEN_SLOTS;
-    if (t->slots[slot] || t->count == SEEN_MAX)
+    if (t->slots[slot])
         return false;
     t->slots[slot] = (uint16_t)(t->count + 1);
     return true;
@@ -314,6 +322,36 @@ static pst_code add_owners(struct pst_db_conn *conn, int64_t connection_pk, stru
     return PST_OK;
 }
 
+/* Of an origin that is away only some connections were called: the others were denied it. What is
+ * in force is newer than any call. */
+static pst_code see_outages(struct pst_db_conn *conn, pst_str origin, pst_wall to,
+                            struct seen_table *t, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT connection_pk, origin FROM outage INDEXED BY outage_busy"
+                                " WHERE busy = 1 AND kind = ?1 AND failures > 0"
+                                " AND failing_since <= ?2 LIMIT ?3"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, PST_OUTAGE_ORIGIN_DOWN);
+    pst_stmt_bind_wall(st, 2, to);
+    pst_stmt_bind_i64(st, 3, SEEN_OUTAGES);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        pst_str whom = pst_call_origin(pst_stmt_str(st, 1));
+        if (is_first_sight(t, pst_stmt_i64(st, 0)))
+            t->items[t->count++] = (struct pst_seen_connection){
+                .connection_pk = pst_stmt_i64(st, 0),
+                .is_failing = true,
+                .is_same_host = pst_str_eq(whom, origin),
+                .origin_hash = hash_text(whom),
+            };
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
+}
+
 pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str origin,
                         pst_wall from, pst_wall to, struct pst_arena *arena,
                         struct pst_seen_connection **out, size_t *count, struct pst_err *err)
@@ -323,6 +361,7 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     bool row = false;
     PST_TRY(pst_arena_array(arena, &t.items, SEEN_MAX, sizeof(*t.items), err));
     PST_TRY(pst_arena_array(arena, &t.slots, SEEN_SLOTS, sizeof(*t.slots), err));
+    PST_TRY(see_outages(conn, origin, to, &t, err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("SELECT connection_pk, class, origin FROM upstream_call INDEXED BY"
                                 " upstream_call_seen WHERE at >= ?1 AND at <= ?2"
@@ -349,6 +388,29 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     return PST_OK;
 }
 
+pst_code pst_calls_cause(struct pst_db_conn *conn, pst_str origin, pst_wall from, pst_wall to,
+                         char *out, size_t size, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    out[0] = '\0';
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT cause FROM upstream_call WHERE pk IN (SELECT pk FROM"
+                                " upstream_call INDEXED BY upstream_call_seen WHERE at >= ?1"
+                                " AND at <= ?2 ORDER BY at DESC LIMIT ?3)"
+                                " AND class = ?4 AND origin = ?5 ORDER BY pk DESC LIMIT 1"),
+                        &st, err));
+    pst_stmt_bind_wall(st, 1, from);
+    pst_stmt_bind_wall(st, 2, to);
+    pst_stmt_bind_i64(st, 3, SEEN_CALLS);
+    pst_stmt_bind_i64(st, 4, PST_CALL_UNREACHABLE);
+    pst_stmt_bind_str(st, 5, origin);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (row)
+        (void)pst_str_copy(out, size, pst_stmt_str(st, 0));
+    return PST_OK;
+}
+
 pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_t *pk,
                          char *connector, size_t size, struct pst_err *err)
 {
@@ -369,42 +431,72 @@ pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_
     return PST_OK;
 }
 
-static bool is_listed(const int64_t *list, size_t count, int64_t pk)
+pst_code pst_calls_is_active(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
+                             struct pst_err *err)
 {
+    int64_t count = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT count(*) FROM connection WHERE pk = ?1"
+                                " AND deleted_at IS NULL AND status <> 'inactive'"),
+                        &connection_pk, 1, &count, err));
+    *out = count != 0;
+    return PST_OK;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Each key once, in order. */
+static size_t make_unique(int64_t *list, size_t count)
+{
+    size_t n = 0;
+    qsort(list, count, sizeof(*list), compare_keys);
     for (size_t i = 0; i < count; i++) {
-        if (list[i] == pk)
-            return true;
+        if (n == 0 || list[n - 1] != list[i])
+            list[n++] = list[i];
     }
-    return false;
+    return n;
+}
+
+static pst_code all_organizations(struct pst_db_conn *conn, struct pst_arena *arena, int64_t **out,
+                                  size_t *count, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    int64_t size = 0;
+    bool row = false;
+    PST_TRY(pst_row_int(conn, PST_STR("SELECT count(*) FROM organization"), NULL, 0, &size, err));
+    PST_TRY(pst_arena_array(arena, out, (size_t)size, sizeof(**out), err));
+    PST_TRY(
+        pst_db_stmt(conn, PST_STR("SELECT pk FROM organization ORDER BY pk LIMIT ?1"), &st, err));
+    pst_stmt_bind_i64(st, 1, size);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        (*out)[(*count)++] = pst_stmt_i64(st, 0);
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    return PST_OK;
 }
 
 pst_code pst_calls_organizations(struct pst_db_conn *conn, const int64_t *connections, size_t n,
                                  bool all, struct pst_arena *arena, int64_t **out, size_t *count,
                                  struct pst_err *err)
 {
-    enum { ORGANIZATIONS_MAX = 10000 };
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    int64_t *list = NULL;
+    size_t found = 0;
     int64_t pk = 0;
-    bool row = false;
     *count = 0;
-    PST_TRY(pst_arena_array(arena, &list, ORGANIZATIONS_MAX, sizeof(*list), err));
-    *out = list;
-    for (size_t i = 0; i < n && *count < ORGANIZATIONS_MAX; i++) {
+    if (all)
+        return all_organizations(conn, arena, out, count, err);
+    PST_TRY(pst_arena_array(arena, out, n, sizeof(**out), err));
+    for (size_t i = 0; i < n; i++) {
         PST_TRY(pst_row_int(conn, PST_STR("SELECT organization_pk FROM connection WHERE pk = ?1"),
                             &connections[i], 1, &pk, err));
-        if (pk && !is_listed(list, *count, pk))
-            list[(*count)++] = pk;
+        if (pk)
+            (*out)[found++] = pk;
     }
-    if (!all)
-        return PST_OK;
-    PST_TRY(
-        pst_db_stmt(conn, PST_STR("SELECT pk FROM organization ORDER BY pk LIMIT ?1"), &st, err));
-    pst_stmt_bind_i64(st, 1, ORGANIZATIONS_MAX);
-    PST_TRY(pst_stmt_step(st, &row, err));
-    while (row) {
-        list[(*count)++] = pst_stmt_i64(st, 0);
-        PST_TRY(pst_stmt_step(st, &row, err));
-    }
+    *count = make_unique(*out, found);
     return PST_OK;
 }

@@ -282,6 +282,33 @@ def test_a_connection_that_is_switched_off(connected):
     says(api.get(f"/v1/connections/{connection}/diagnosis"), "request", "inactive")
 
 
+def test_our_own_rate_limit(programs, place):
+    """Of a caller that sent too much, not of the system: another key of the organization looks it up."""
+    server = programs(Server(place, rate_limit_key=3))
+    api = server.api(new_organization(server))
+    refused = next(r for r in (api.call("GET", "/v1/keys") for _ in range(10)) if r.status_code == 429)
+    other = server.api(server.cli("keys", "create", "--name", "other", json_output=True)["key"])
+    found = look_up(other, refused.headers["X-Request-Id"])
+    assert (found["status"], found["code"], found["calls"]) == (429, "RATE_LIMIT_EXCEEDED", []), found
+    diagnosis = says(found["diagnosis"], "request", "rate_limit")
+    assert any("in a minute" in line for line in diagnosis["because"]), diagnosis
+
+
+def test_exhausted_credits(server, api):
+    """What was created beyond the pool is switched off: to switch it on is refused, and why is said."""
+    server.cli("organizations", "update", "Test", "--credits", 1)
+    connection = a_connection(api, dead_url())
+    refused = api.call("PATCH", f"/v1/connections/{connection}", json={"enabled": True})
+    assert refused.status_code == 402, refused.text
+    diagnosis = says(verdict_of(api, refused), "request", "credits")
+    assert any("credits" in line for line in diagnosis["because"]), diagnosis
+    now = says(api.get(f"/v1/connections/{connection}/diagnosis"), "request", "inactive")
+    assert any("CREDITS_EXHAUSTED" in line for line in now["because"]), now
+    sync = api.call("POST", f"/v1/connections/{connection}/syncs")
+    assert sync.status_code == 409
+    says(verdict_of(api, sync), "request", "inactive")
+
+
 def test_what_went_well(connected):
     api, connection = connected
     response = api.call("POST", f"/v1/connections/{connection}/syncs", json={"mode": "incremental"})

@@ -356,12 +356,43 @@ def test_the_deleted_and_the_switched_off_are_not_probed(offline, server, sim):
     wait_status(api, connection, "online")
 
 
+def open_incidents(server):
+    return server.cli("incidents", "--open", json_output=True)["data"]
+
+
+def check_diagnoses(api, connections):
+    """All say that it is the host, those that were denied every call, too."""
+    denied = 0
+    for connection in connections[::10]:
+        found = api.get(f"/v1/connections/{connection}/diagnosis")
+        assert (found["scope"], found["reach"], found["cause"]) == ("systemic", "host", "reset"), found
+        evidence = found["evidence"]
+        assert evidence["host"] == evidence["connector"] == {
+            "connections": len(connections), "failing": len(connections)}, evidence
+        assert found["since"] and found["because"][0]
+        if evidence["connection"]["failed_calls"] == 0:
+            denied += 1
+            last = syncs_of(api, connection)[0]
+            assert last["counts"]["upstream_calls"] == 0 and last["error"]["code"] == "SYSTEM_UNREACHABLE", last
+            of_sync = api.get(f"/v1/connections/{connection}/syncs/{last['id']}/diagnosis")
+            assert (of_sync["scope"], of_sync["reach"], of_sync["cause"]) == ("systemic", "host", "offline"), of_sync
+            test = check(api, connection)
+            if not calls_of(api, test):  # else it was let through to try
+                of_test = api.get(f"/v1/requests/{test.headers['X-Request-Id']}")["diagnosis"]
+                assert (of_test["scope"], of_test["cause"]) == ("systemic", "offline"), of_test
+    assert denied > 0, "no connection was denied its calls"
+
+
+def calls_of(api, response):
+    return api.get(f"/v1/requests/{response.headers['X-Request-Id']}")["calls"]
+
+
 def test_a_small_storm(programs, place):
     """Many connections of one host that dies and comes back: never more than four requests at a time,
-    one event each, one sync each to catch up."""
+    one event each, one sync each to catch up; one incident, and it is the host for every one of them."""
     count = 60 if slowness() > 1 else 300
     sim = programs(FixedSimulator(place, orders=5))
-    server = programs(Server(place, **QUICK, sync_workers=8))
+    server = programs(Server(place, **QUICK, sync_workers=8, incident_after="2s", incident_quiet="2s"))
     api = server.api(new_organization(server))
     connections = [connect_to(api, sim, schedule="7d", entities=["items"]) for _ in range(count)]
     for connection in connections:
@@ -377,6 +408,9 @@ def test_a_small_storm(programs, place):
     down = sim.control("GET", "/sim/stats")
     assert down["concurrent_max"] <= 4, down
     assert down["calls"] <= 40, "the host was hammered while it was down"
+    found = wait_until(lambda: open_incidents(server), "the incident", 30 * slowness())
+    assert [(i["kind"], i["subject"]) for i in found] == [("host", sim.url)], found
+    check_diagnoses(api, connections)
     sim.control("DELETE", "/sim/stats")
     sim.control("DELETE", "/sim/faults")
     for connection in connections:
@@ -388,5 +422,6 @@ def test_a_small_storm(programs, place):
         assert [s["trigger"] for s in syncs_of(api, connection)] == ["scheduled", "manual", "initial"]
         wait_until(lambda c=connection: told(server, c) == ["connection.online", "connection.offline",
                                                              "connection.online"], "the events", 30 * slowness())
+    wait_until(lambda: not open_incidents(server), "the end of the incident", 60 * slowness())
     ages = [instant(connection_of(api, c)["status_since"]) for c in connections]
     assert (max(ages) - min(ages)).total_seconds() < 60 * slowness()

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/journal.h"
+#include "os/clock.h"
 #include "os/rand.h"
 #include "os/thread.h"
 #include "store/store.h"
@@ -143,12 +144,18 @@ static void without_room_the_oldest_goes_and_is_counted(void **state)
 
 struct seen {
     int count;
+    char numbers[16]; /* of the calls, in order; 0 = denied */
 };
 
 static void see(void *self, const struct pst_call_row *call)
 {
     struct seen *s = self;
     s->count += call->class == PST_CALL_UNREACHABLE;
+    size_t len = strlen(s->numbers);
+    if (len + 1 < sizeof(s->numbers))
+        s->numbers[len] = (char)('0' + call->number);
+    assert_string_equal(call->origin, "https://ps:443");
+    assert_string_equal(call->connection_id.text, "conn_01m85gjr84fn2tvxyf0ejj4x3j");
 }
 
 static void contact(struct bench *b, const struct pst_id *request_id)
@@ -198,6 +205,47 @@ static void a_call_is_told_once_and_found_by_what_caused_it(void **state)
     end(&b);
 }
 
+static pst_wall clock_moves_on(pst_wall from)
+{
+    pst_wall now = from;
+    while (now.us <= from.us)
+        now = pst_wall_now();
+    return now;
+}
+
+static void a_denied_call_is_told_in_order_and_not_stored(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct pst_call_row rows[4];
+    struct seen s = {0};
+    struct pst_id id = pst_rand_id("req_");
+    const struct pst_contact denied = {.connection_id = PST_STR("conn_01m85gjr84fn2tvxyf0ejj4x3j"),
+                                       .request_id = pst_id_str(&id),
+                                       .origin = "https://ps:443",
+                                       .code = PST_E_AWAY};
+    begin(&b, PST_JOURNAL_ALL);
+    pst_wall now = pst_wall_now();
+    for (int i = 0; i < 2; i++) {
+        pst_journal_denied(b.journal, &denied);
+        now = clock_moves_on(now);
+        contact(&b, &id);
+        now = clock_moves_on(now);
+    }
+    pst_journal_denied(b.journal, &denied);
+    assert_int_equal(pst_journal_calls(b.journal, pst_id_str(&id), rows, 4), 2);
+    pst_journal_flush(b.journal, see, &s);
+    assert_string_equal(s.numbers, "01010");
+    assert_int_equal(s.count, 5);
+    pst_journal_flush(b.journal, see, &s);
+    assert_int_equal(s.count, 5);
+    for (int i = 0; i < 16384 + 1; i++)
+        pst_journal_denied(b.journal, &denied);
+    pst_journal_flush(b.journal, see, &s);
+    assert_int_equal(s.count, 5 + 16384);
+    end(&b);
+}
+
 static void what_the_store_does_not_take_waits(void **state)
 {
     (void)state;
@@ -208,11 +256,14 @@ static void what_the_store_does_not_take_waits(void **state)
     pst_thread_join(b.writer);
     b.writer = NULL;
     struct pst_id before = put(&b, 0, 503, false, 1);
+    const struct pst_contact denied = {.connection_id = PST_STR("conn_01m85gjr84fn2tvxyf0ejj4x3j"),
+                                       .origin = "https://ps:443"};
     contact(&b, &before);
     pst_journal_flush(b.journal, see, &s);
+    pst_journal_denied(b.journal, &denied); /* told, although the call is still to be stored */
     struct pst_id later = put(&b, 0, 503, false, 1);
     pst_journal_flush(b.journal, see, &s);
-    assert_int_equal(s.count, 1);
+    assert_string_equal(s.numbers, "10");
     assert_true(is_there(&b, &before) && is_there(&b, &later));
     struct pst_call_row rows[2];
     assert_int_equal(pst_journal_calls(b.journal, pst_id_str(&before), rows, 2), 1);
@@ -239,6 +290,7 @@ int main(void)
         cmocka_unit_test(only_so_many_routine_ones_of_a_second_are_kept),
         cmocka_unit_test(without_room_the_oldest_goes_and_is_counted),
         cmocka_unit_test(a_call_is_told_once_and_found_by_what_caused_it),
+        cmocka_unit_test(a_denied_call_is_told_in_order_and_not_stored),
         cmocka_unit_test(what_the_store_does_not_take_waits),
         cmocka_unit_test(a_failing_allocation_leaves_nothing_behind),
     };

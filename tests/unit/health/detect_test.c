@@ -384,6 +384,12 @@ static void those_affected_fail_at_that_host_of_that_connector(void **state)
     assert_int_equal(pst_detector_affected(s->d, &s->found[0], pks, 8), 3);
     for (int i = 0; i < 3; i++)
         assert_true(pks[i] >= 1 && pks[i] <= 3);
+    contact(s, 2, "https://a:443", false);
+    assert_int_equal(pst_detector_affected(s->d, &s->found[0], pks, 8), 2);
+    size_t all = pst_detector_affected(s->d, NULL, pks, 8);
+    assert_true(all > 2);
+    for (size_t i = 0; i < all; i++)
+        assert_int_not_equal(pks[i], 2);
 }
 
 static void what_was_seen_longest_ago_makes_room(void **state)

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "store/outages.h"
 #include "tests/unit/store/world.h"
 
 static struct pst_request_row request(const struct world *w, unsigned n, int status,
@@ -251,6 +252,71 @@ static void the_newest_word_of_each_connection_is_seen(void **state)
     assert_int_equal(count, 1);
 }
 
+static void put_outage(struct world *w, int64_t pk, enum pst_outage_kind kind, int64_t since)
+{
+    struct pst_outage outage = {.connection_pk = pk,
+                                .failures = 1,
+                                .kind = kind,
+                                .failing_since = at(since),
+                                .saved_at = at(since),
+                                .tell = PST_MONO_NEVER,
+                                .origin = "https://ps:443"};
+    assert_write(w, pst_outages_put(w->writer, &outage, &w->err));
+}
+
+static void whose_origin_is_away_is_seen_without_a_call(void **state)
+{
+    struct world *w = *state;
+    struct pst_connection other = w->conn;
+    struct pst_seen_connection *seen = NULL;
+    size_t count = 0;
+    const pst_str origin = PST_STR("https://ps:443");
+    other.id = world_id("conn_", 50);
+    other.name = PST_STR("Other");
+    assert_write(w, pst_connections_create(w->writer, &other, PST_STR(""), &w->err));
+    struct pst_call_row calls[1] = {call(w, 1, PST_CALL_GOOD)};
+    add(w, NULL, 0, calls, 1);
+    /* Not for its own trouble, which has calls, and not before it began. */
+    put_outage(w, other.pk, PST_OUTAGE_CONNECTION, 50);
+    assert_read(w, pst_calls_seen(w->reader, w->conn.pk, origin, at(0), at(100), w->arena, &seen,
+                                  &count, &w->err));
+    assert_int_equal(count, 1);
+    put_outage(w, other.pk, PST_OUTAGE_ORIGIN_DOWN, 101);
+    assert_read(w, pst_calls_seen(w->reader, w->conn.pk, origin, at(0), at(100), w->arena, &seen,
+                                  &count, &w->err));
+    assert_int_equal(count, 1);
+    assert_false(seen[0].is_failing);
+    put_outage(w, other.pk, PST_OUTAGE_ORIGIN_DOWN, 50);
+    put_outage(w, w->conn.pk, PST_OUTAGE_ORIGIN_DOWN, 60); /* newer than its good call */
+    assert_read(w, pst_calls_seen(w->reader, w->conn.pk, origin, at(0), at(100), w->arena, &seen,
+                                  &count, &w->err));
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < count; i++)
+        assert_true(seen[i].is_failing && seen[i].is_same_host && seen[i].is_same_connector);
+    assert_true(seen[0].origin_hash == seen[1].origin_hash);
+}
+
+static void the_cause_that_others_found_is_borrowed(void **state)
+{
+    struct world *w = *state;
+    char cause[24];
+    const pst_str origin = PST_STR("https://ps:443");
+    struct pst_call_row calls[4] = {call(w, 1, PST_CALL_UNREACHABLE),
+                                    call(w, 2, PST_CALL_UNREACHABLE), call(w, 3, PST_CALL_UNWELL),
+                                    call(w, 4, PST_CALL_UNREACHABLE)};
+    (void)snprintf(calls[0].cause, sizeof(calls[0].cause), "dns");
+    (void)snprintf(calls[1].cause, sizeof(calls[1].cause), "reset");
+    (void)snprintf(calls[2].cause, sizeof(calls[2].cause), "proxy");
+    (void)snprintf(calls[3].origin, sizeof(calls[3].origin), "https://else:443");
+    add(w, NULL, 0, calls, 4);
+    assert_read(w,
+                pst_calls_cause(w->reader, origin, at(0), at(100), cause, sizeof(cause), &w->err));
+    assert_string_equal(cause, "reset");
+    assert_read(w, pst_calls_cause(w->reader, PST_STR("https://none:443"), at(0), at(100), cause,
+                                   sizeof(cause), &w->err));
+    assert_string_equal(cause, "");
+}
+
 static void owners_are_found(void **state)
 {
     struct world *w = *state;
@@ -273,6 +339,43 @@ static void owners_are_found(void **state)
     assert_read(
         w, pst_calls_organizations(w->reader, NULL, 0, true, w->arena, &list, &count, &w->err));
     assert_int_equal(count, 1);
+}
+
+static void a_connection_is_active_until_it_is_switched_off_or_deleted(void **state)
+{
+    struct world *w = *state;
+    bool is_active = false;
+    assert_read(w, pst_calls_is_active(w->reader, w->conn.pk, &is_active, &w->err));
+    assert_true(is_active);
+    assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_INACTIVE,
+                                               PST_STR(""), PST_STR(""), at(1), NULL, &w->err));
+    assert_read(w, pst_calls_is_active(w->reader, w->conn.pk, &is_active, &w->err));
+    assert_false(is_active);
+    struct pst_connection other = w->conn;
+    other.id = world_id("conn_", 50);
+    assert_write(w, pst_connections_create(w->writer, &other, PST_STR(""), &w->err));
+    assert_write(w, pst_connections_delete(w->writer, other.pk, false, at(3), &w->err));
+    assert_read(w, pst_calls_is_active(w->reader, other.pk, &is_active, &w->err));
+    assert_false(is_active);
+    assert_read(w, pst_calls_is_active(w->reader, 999, &is_active, &w->err));
+    assert_false(is_active);
+}
+
+static void however_many_organizations_there_are_all_are_found(void **state)
+{
+    enum { COUNT = 10001 };
+    struct world *w = *state;
+    int64_t *list = NULL;
+    size_t count = 0;
+    assert_write(w, pst_db_exec_script(
+                        w->writer,
+                        PST_STR("INSERT INTO organization (id, name, created_at)"
+                                " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                                " WHERE i < 10000) SELECT randomblob(16), 'o' || i, 0 FROM n"),
+                        &w->err));
+    assert_read(
+        w, pst_calls_organizations(w->reader, NULL, 0, true, w->arena, &list, &count, &w->err));
+    assert_int_equal(count, COUNT);
 }
 
 static int64_t rows_of(struct world *w, pst_str sql)
@@ -316,7 +419,11 @@ int main(void)
         CASE(a_range_of_time_far_back_is_found_at_once_and_ends),
         CASE(calls_are_found_by_request_sync_and_connection),
         CASE(the_newest_word_of_each_connection_is_seen),
+        CASE(whose_origin_is_away_is_seen_without_a_call),
+        CASE(the_cause_that_others_found_is_borrowed),
         CASE(owners_are_found),
+        CASE(a_connection_is_active_until_it_is_switched_off_or_deleted),
+        CASE(however_many_organizations_there_are_all_are_found),
         CASE(what_is_old_or_too_much_goes_in_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
