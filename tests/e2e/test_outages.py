@@ -180,6 +180,26 @@ def test_a_system_that_takes_calls_and_never_answers_is_offline(programs, place,
     assert told(server, connection) == ["connection.online", "connection.offline"]
 
 
+@pytest.mark.parametrize("first, drip", [
+    (b"HTTP/1.1 200 OK\r\n", b""),
+    (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n", b" "),
+], ids=["half_a_head", "drip"])
+def test_a_system_that_never_ends_its_answer_is_offline(connected, server, sim, first, drip):
+    """What confirms the first failure waits for ten seconds, not for the minute that a slow answer may take."""
+    api, connection = connected
+    sim.stop()
+    check(api, connection)
+    with Mute(first, drip, port=sim.port) as mute:
+        wait_status(api, connection, "offline", 60)
+        found = connection_of(api, connection)
+        assert mute.taken >= 1 and found["outage"]["tries"] == 3, found
+        assert "timed out" in found["status_reason"], found
+    sim.start()
+    wait_status(api, connection, "online")
+    wait_until(lambda: told(server, connection) == ["connection.online", "connection.offline", "connection.online"],
+               "the event", 20 * slowness())
+
+
 def test_a_moment_of_weakness_is_no_outage(connected, server, sim):
     api, connection = connected
     for kind in ("reset", "503"):

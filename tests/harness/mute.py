@@ -11,10 +11,10 @@ class Mute:
     """first: what each connection is told at once; drip: what it is told now and then, for ever. With
     neither it is silent, in the middle of a TLS handshake as well."""
 
-    def __init__(self, first=b"", drip=b""):
+    def __init__(self, first=b"", drip=b"", port=0):
         self.first, self.drip = first, drip
         self.taken = 0  # connections so far
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
