@@ -16,6 +16,9 @@ static const char unavailable[] =
     "<body><center><h1>503 Service Temporarily Unavailable</h1></center><hr>"
     "<p>The system is down for maintenance.</p></body></html>\n";
 
+static const char busy[] = "<html><head><title>429 Too Many Requests</title></head>\n"
+                           "<body><center><h1>429 Too Many Requests</h1></center></body></html>\n";
+
 static void answer(struct pst_response *res, int status, const char *type, const char *body)
 {
     res->status = status;
@@ -85,6 +88,10 @@ void pst_sim_fail_as(enum pst_sim_fault_kind kind, struct pst_response *res)
         return;
     case PST_SIM_FAULT_404:
         pst_sim_fail_page(res, 404);
+        return;
+    case PST_SIM_FAULT_429:
+        answer(res, 429, "text/html", busy);
+        pst_response_header(res, "Retry-After", PST_STR("1"));
         return;
     case PST_SIM_FAULT_500_TEXT:
         put_ib(res, 500,

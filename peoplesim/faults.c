@@ -9,6 +9,7 @@ static const char *const names[PST_SIM_FAULT_KINDS] = {
     [PST_SIM_FAULT_401] = "401",
     [PST_SIM_FAULT_403] = "403",
     [PST_SIM_FAULT_404] = "404",
+    [PST_SIM_FAULT_429] = "429",
     [PST_SIM_FAULT_500] = "500",
     [PST_SIM_FAULT_500_TEXT] = "500_text",
     [PST_SIM_FAULT_IB_158_45] = "ib_158_45",
@@ -182,6 +183,7 @@ static void take_effect(const struct pst_sim_fault *x, struct pst_sim_effects *e
     case PST_SIM_FAULT_401:
     case PST_SIM_FAULT_403:
     case PST_SIM_FAULT_404:
+    case PST_SIM_FAULT_429:
     case PST_SIM_FAULT_500:
     case PST_SIM_FAULT_500_TEXT:
     case PST_SIM_FAULT_IB_158_45:

@@ -22,6 +22,7 @@ enum pst_sim_fault_kind {
     PST_SIM_FAULT_401,
     PST_SIM_FAULT_403,
     PST_SIM_FAULT_404,
+    PST_SIM_FAULT_429, /* come back in a second */
     PST_SIM_FAULT_500, /* naked, as in production mode */
     PST_SIM_FAULT_500_TEXT,
     PST_SIM_FAULT_IB_158_45, /* bad password as IBResponse with status 200 */

@@ -37,7 +37,7 @@ def test_organizations_are_created_and_listed(server):
     assert "Acme" in server.cli("organizations").stdout
     assert [o["name"] for o in server.cli("organizations", "list", json_output=True)["data"]] == ["Acme"]
     again = server.cli("organizations", "create", "Acme", check=False)
-    assert again.returncode == 65 and "Acme" in again.stderr or made["id"] in again.stderr
+    assert again.returncode == 65 and ("Acme" in again.stderr or made["id"] in again.stderr)
 
 
 def test_without_an_organization_the_first_step_is_named(server):

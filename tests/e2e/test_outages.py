@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from harness import Server, Simulator, instant, wait_until  # noqa: E402  (after the path is set)
+from harness.mute import Mute  # noqa: E402
 from harness.programs import slowness  # noqa: E402
 from harness.setup import connect_to, new_organization, start_sync, synced, wait_sync  # noqa: E402
 
@@ -158,6 +159,47 @@ def test_a_system_that_never_answered_is_told_offline_once(server, sim, url):
     wait_until(lambda: told(server, connection) == ["connection.offline", "connection.online"], "the event", 10)
 
 
+MUTES = {"silence": "http", "tls_stall": "https"}
+
+
+@pytest.mark.parametrize("how", MUTES)
+def test_a_system_that_takes_calls_and_never_answers_is_offline(programs, place, sim, how):
+    server = programs(Server(place, **QUICK, connect_timeout="1s"))
+    api = server.api(new_organization(server))
+    config = {"base_url": sim.url, "time_zone": sim.zone, "timeout": "1s"}
+    connection = connect_to(api, sim, schedule="7d", entities=["items"], config=config)
+    assert wait_sync(api, connection)["status"] == "completed"
+    with Mute() as mute:
+        api.patch(f"/v1/connections/{connection}", {
+            "config": {**config, "base_url": f"{MUTES[how]}://127.0.0.1:{mute.port}"},
+            "credentials": {"username": sim.USER, "password": sim.PASSWORD}})
+        wait_status(api, connection, "offline", 60)
+        outage = connection_of(api, connection)["outage"]
+        assert mute.taken >= outage["tries"] >= 3
+        wait_until(lambda: connection_of(api, connection)["outage"]["tries"] > outage["tries"], "a probe", 30 * slowness())
+    assert told(server, connection) == ["connection.online", "connection.offline"]
+
+
+@pytest.mark.parametrize("first, drip", [
+    (b"HTTP/1.1 200 OK\r\n", b""),
+    (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n", b" "),
+], ids=["half_a_head", "drip"])
+def test_a_system_that_never_ends_its_answer_is_offline(connected, server, sim, first, drip):
+    """What confirms the first failure waits for ten seconds, not for the minute that a slow answer may take."""
+    api, connection = connected
+    sim.stop()
+    check(api, connection)
+    with Mute(first, drip, port=sim.port) as mute:
+        wait_status(api, connection, "offline", 60)
+        found = connection_of(api, connection)
+        assert mute.taken >= 1 and found["outage"]["tries"] == 3, found
+        assert "timed out" in found["status_reason"], found
+    sim.start()
+    wait_status(api, connection, "online")
+    wait_until(lambda: told(server, connection) == ["connection.online", "connection.offline", "connection.online"],
+               "the event", 20 * slowness())
+
+
 def test_a_moment_of_weakness_is_no_outage(connected, server, sim):
     api, connection = connected
     for kind in ("reset", "503"):
@@ -195,7 +237,6 @@ def offline(connected, sim):
 def test_records_of_what_is_offline_are_503_or_stale(offline, server, sim):
     api, connection = offline
     path = f"/v1/connections/{connection}/items"
-    before = calls(sim)
     answer = api.call("GET", path)
     problem = answer.json()
     assert answer.status_code == 503 and problem["code"] == "SYSTEM_UNREACHABLE", problem
@@ -228,7 +269,33 @@ def test_records_of_what_is_offline_are_503_or_stale(offline, server, sim):
     sim.control("DELETE", "/sim/faults")
     wait_status(api, connection, "online")
     assert "Penstock-Stale" not in api.call("GET", path).headers
-    assert before <= calls(sim)
+
+
+@pytest.fixture
+def slowly_probed(programs, place, sim):
+    """(api, connection) of a system that went away and is, in all likelihood, not probed during the test."""
+    server = programs(Server(place, probe_first="1h", probe_max="1h"))
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="7d", entities=["items"])
+    assert wait_sync(api, connection)["status"] == "completed"
+    fault(sim, "503")
+    check(api, connection)
+    wait_status(api, connection, "offline")
+    return api, connection
+
+
+def test_answers_about_what_is_offline_cost_the_system_no_call(slowly_probed, sim):
+    api, connection = slowly_probed
+    path = f"/v1/connections/{connection}/items"
+    stale = {"Cache-Control": "stale-if-error"}
+    record = api.call("GET", path, headers=stale).json()["data"][0]["id"]
+    before, tries = calls(sim), connection_of(api, connection)["outage"]["tries"]
+    for _ in range(20):
+        for which in (path, f"{path}/{record}"):
+            api.fails("GET", which, 503, "SYSTEM_UNREACHABLE")
+            assert api.call("GET", which, headers=stale).status_code == 200
+    # Should a probe have fallen in between, it is a try.
+    assert calls(sim) - before == connection_of(api, connection)["outage"]["tries"] - tries
 
 
 def test_what_was_never_read_is_not_served_stale(server, sim):
@@ -244,15 +311,21 @@ def test_what_was_never_read_is_not_served_stale(server, sim):
     assert [s["status"] for s in syncs_of(api, connection)] == ["completed", "failed"]
 
 
-def test_a_sync_by_hand_tries_an_offline_system_once(offline, server, sim):
-    api, connection = offline
-    sim.control("DELETE", "/sim/stats")
-    begun = time.monotonic()
-    sync = synced(api, connection)
-    assert sync["status"] == "failed" and sync["error"]["code"] == "SYSTEM_UNREACHABLE", sync
-    assert sync["counts"]["upstream_calls"] <= 1
-    assert time.monotonic() - begun < 2 * slowness(), "an offline system is not tried three times"
+def test_a_sync_by_hand_tries_an_offline_system_once(slowly_probed, sim):
+    api, connection = slowly_probed
+
+    def calls_of_a_sync():
+        before = calls(sim)
+        sync = synced(api, connection)
+        assert sync["status"] == "failed" and sync["error"]["code"] == "SYSTEM_UNREACHABLE", sync
+        return calls(sim) - before
+    # None while the last try is a moment ago.
+    assert wait_until(calls_of_a_sync, "a sync that tries", 30 * slowness(), every=0.3) == 1
+    assert calls_of_a_sync() == 0
     assert status_of(api, connection) == "offline"
+    sim.control("DELETE", "/sim/faults")
+    wait_until(lambda: synced(api, connection)["status"] == "completed", "a sync that works", 30 * slowness(), every=0.3)
+    assert status_of(api, connection) == "online"
 
 
 def test_a_test_brings_back_what_probes_would_find_later(programs, place, sim):
@@ -329,7 +402,46 @@ def test_a_probe_that_is_refused_ends_the_probes(offline, server, sim, kind):
     assert wait_sync(api, connection)["status"] == "completed"
 
 
-def test_a_busy_system_is_neither_offline_nor_forgotten(connected, server, sim):
+def test_a_busy_system_is_waited_for(connected, server, sim):
+    api, connection = connected
+    fault(sim, "429", count=2)
+    begun = time.monotonic()
+    assert synced(api, connection)["status"] == "completed"
+    assert sim.control("GET", "/sim/faults")["faults"][0]["fired"] == 2
+    assert time.monotonic() - begun >= 2, "it asked twice to come back after a second"
+
+
+def test_a_busy_system_is_not_offline(connected, server, sim):
+    """Not after any number of 429s: each is an answer."""
+    api, connection = connected
+    fault(sim, "429")
+    for _ in range(2):
+        sync = synced(api, connection)
+        assert sync["status"] == "failed" and sync["error"]["code"] == "SYSTEM_ERROR", sync
+        assert not check(api, connection).json()["ok"]
+    [busy] = sim.control("GET", "/sim/faults")["faults"]
+    assert busy["fired"] >= 6, "twice what makes a connection offline"
+    found = connection_of(api, connection)
+    assert found["status"] == "online" and found["outage"] is None and found["next_run_at"], found
+    sim.control("DELETE", "/sim/faults")
+    assert synced(api, connection)["status"] == "completed"
+    assert told(server, connection) == ["connection.online"]
+
+
+def test_a_probe_that_meets_a_busy_system_decides_nothing(offline, server, sim):
+    api, connection = offline
+    [away] = sim.control("GET", "/sim/faults")["faults"]
+    fault(sim, "429")
+    sim.control("DELETE", f"/sim/faults/{away['id']}")
+    wait_until(lambda: sim.control("GET", "/sim/faults")["faults"][0]["fired"] >= 3, "probes to go on", 30 * slowness())
+    assert status_of(api, connection) == "offline"
+    sim.control("DELETE", "/sim/faults")
+    wait_status(api, connection, "online")
+    wait_until(lambda: told(server, connection) == ["connection.online", "connection.offline", "connection.online"],
+               "the event", 20 * slowness())
+
+
+def test_a_query_that_is_forbidden_is_no_outage(connected, server, sim):
     api, connection = connected
     fault(sim, "403", query="PST_ITEMS", service="ExecuteQuery")
     sync = synced(api, connection)
@@ -340,7 +452,6 @@ def test_a_busy_system_is_neither_offline_nor_forgotten(connected, server, sim):
 def test_the_deleted_and_the_switched_off_are_not_probed(offline, server, sim):
     api, connection = offline
     api.patch(f"/v1/connections/{connection}", {"enabled": False})
-    before = calls(sim)
     other = connect_to(api, sim, schedule="7d", entities=["items"])
     wait_status(api, other, "offline")
     assert status_of(api, connection) == "inactive"
@@ -350,7 +461,7 @@ def test_the_deleted_and_the_switched_off_are_not_probed(offline, server, sim):
     wait_status(api, third, "offline")
     wait_until(lambda: connection_of(api, third)["outage"]["tries"] >= 5, "probes", 30 * slowness())
     seen = calls(sim)
-    assert seen <= connection_of(api, third)["outage"]["tries"] + 1 and before >= 0
+    assert seen <= connection_of(api, third)["outage"]["tries"] + 1, "others than the third were called"
     sim.control("DELETE", "/sim/faults")
     api.patch(f"/v1/connections/{connection}", {"enabled": True})
     wait_status(api, connection, "online")

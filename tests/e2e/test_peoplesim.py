@@ -303,7 +303,7 @@ def test_an_account_is_locked_after_some_refusals(programs, place):
 
 @pytest.mark.parametrize("kind, status, words", [
     ("401", 401, "Unauthorized"), ("403", 403, "Error 403--Forbidden"), ("404", 404, "Error 404--Not Found"),
-    ("500_text", 500, "ORA-01555"), ("ib_158_45", 200, PASSWORD_REFUSED), ("503", 503, "Service Temporarily"),
+    ("429", 429, "Too Many Requests"), ("500_text", 500, "ORA-01555"), ("ib_158_45", 200, PASSWORD_REFUSED), ("503", 503, "Service Temporarily"),
     ("sign_on", 200, "name='userid'"), ("redirect", 302, ""), ("garbage", 200, "{,}"),
 ])
 def test_a_fault_stands_for_the_answer_once(sim, ps, kind, status, words):
@@ -313,6 +313,7 @@ def test_a_fault_stands_for_the_answer_once(sim, ps, kind, status, words):
     assert words in response.text
     if kind == "redirect":
         assert response.headers["Location"].startswith("https://")
+    assert response.headers.get("Retry-After") == ("1" if kind == "429" else None)
     assert ps.ask("PST_CLOCK").status_code == 200
     assert stats(sim)["faults"] == 1
 

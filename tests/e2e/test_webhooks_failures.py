@@ -117,7 +117,7 @@ def test_no_answer_is_a_failure(api, hooks, connection, answer):
 
 def test_a_timeout_waits_at_least_a_minute(api, hooks, connection):
     hook, delivery, attempt = failed_once(api, hooks, connection, Answer(how="hang"), timeout="1s")
-    assert attempt["status"] is None and "1 s" in attempt["error"] or "time" in attempt["error"], attempt
+    assert attempt["status"] is None and ("1 s" in attempt["error"] or "time" in attempt["error"]), attempt
     assert 1000 <= attempt["duration_ms"]
     assert waits(delivery, attempt) >= 59.9
     resend(api, hook, delivery)
