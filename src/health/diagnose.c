@@ -99,7 +99,7 @@ static const struct {
     {"timeout", PST_CAUSE_TIMEOUT},
 };
 
-static enum pst_cause unreachable(int http_status, const char *fault)
+static enum pst_cause how_unreachable(int http_status, const char *fault)
 {
     pst_str name = pst_str_from(fault);
     if (http_status == 502 || http_status == 504)
@@ -117,7 +117,7 @@ static enum pst_cause unreachable(int http_status, const char *fault)
 enum pst_cause pst_cause_of(pst_code code, int http_status, const char *fault)
 {
     if (code == PST_E_UNREACHABLE)
-        return unreachable(http_status, fault);
+        return how_unreachable(http_status, fault);
     for (size_t i = 0; i < PST_COUNT(BY_CODE); i++) {
         if (BY_CODE[i].code == code)
             return BY_CODE[i].cause;
