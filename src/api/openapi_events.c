@@ -14,8 +14,8 @@ static const struct {
     {"webhook-signature", "{\"type\":\"string\"}",
      "Standard Webhooks: `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body` (`v1a,` for "
      "ed25519); several, separated by blanks, while a secret is rotated."},
-    {"penstock-sequence", "{\"type\":\"integer\",\"minimum\":1}",
-     "1, 2, 3, ... per webhook and connection, without gaps."},
+    {"penstock-sequence", "{\"type\":\"integer\",\"minimum\":0}",
+     "1, 2, 3, ... per webhook and connection, without gaps; 0 of a sample."},
     {"penstock-delivery", "{\"type\":\"string\"}", "The delivery's id."},
     {"penstock-attempt", "{\"type\":\"integer\",\"minimum\":1}", "Of this delivery."},
     {"penstock-event-version", "{\"type\":\"integer\",\"minimum\":1}",

@@ -1,7 +1,7 @@
 /* webhook/internal.h: what the files of the dispatcher share. Not for other modules.
  *
  *   dispatch.c   the loop: news, the sweep over what waits, stopping
- *   endpoints.c  endpoints in memory: settings, secrets, when one may be sent to
+ *   endpoints.c  endpoints in memory: settings, secrets, when one may be sent to; organizations
  *   lanes.c      lanes in memory: what is next in each, when it is due
  *   send.c       attempts: from a delivery to a request, from an answer to an outcome
  *   write.c      outcomes, many in one commit

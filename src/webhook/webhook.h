@@ -43,7 +43,8 @@ pst_code pst_hook_sign(struct pst_buf *out, const struct pst_secret *const *secr
 /* ---- the dispatcher ---- */
 
 /* Attempts that take longer than a second are not counted against in_flight, so that slow
- * receivers do not hold up the others; but at most so many times in_flight are under way. */
+ * receivers do not hold up the others; but at most so many times in_flight are under way, and half
+ * of these to endpoints of one organization. */
 enum { PST_HOOKS_SLOW_TIMES = 4 };
 
 struct pst_hooks;

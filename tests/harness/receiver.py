@@ -29,7 +29,7 @@ REQUIRED = {
     "webhook-id": r"evt_[0-9a-z]{26}",
     "webhook-timestamp": r"\d{10}",
     "webhook-signature": r"v1a?,[A-Za-z0-9+/=]+( v1a?,[A-Za-z0-9+/=]+)*",
-    "penstock-sequence": r"[1-9]\d*",
+    "penstock-sequence": r"0|[1-9]\d*",  # 0: a sample's
     "penstock-delivery": r"dlv_[0-9a-z]{26}",
     "penstock-attempt": r"[1-9]\d*",
     "penstock-event-version": r"[1-9]\d*",
