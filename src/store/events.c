@@ -50,14 +50,6 @@ static void make_delivery_id(uint8_t out[PST_ID_RAW], const struct pst_outbox_en
     pst_id_v7(out, e->now, digest);
 }
 
-pst_code pst_outbox_count(struct pst_db_conn *conn, int64_t events, int64_t bytes,
-                          struct pst_err *err)
-{
-    const int64_t values[] = {events, bytes};
-    return pst_row_run(conn, PST_STR("UPDATE outbox SET events = events + ?1, bytes = bytes + ?2"),
-                       values, 2, NULL, err);
-}
-
 static pst_code next_sequence(struct pst_db_conn *conn, const struct pst_outbox_entry *e,
                               int64_t *out, struct pst_err *err)
 {
@@ -71,6 +63,14 @@ static pst_code next_sequence(struct pst_db_conn *conn, const struct pst_outbox_
                                " DO UPDATE SET last_sequence = last_sequence + 1"
                                " RETURNING last_sequence"),
                        lane, 2, out, err);
+}
+
+pst_code pst_outbox_count(struct pst_db_conn *conn, int64_t events, int64_t bytes,
+                          struct pst_err *err)
+{
+    const int64_t values[] = {events, bytes};
+    return pst_row_run(conn, PST_STR("UPDATE outbox SET events = events + ?1, bytes = bytes + ?2"),
+                       values, 2, NULL, err);
 }
 
 pst_code pst_outbox_queue(struct pst_db_conn *conn, const struct pst_outbox_entry *e, int64_t *pk,
