@@ -308,7 +308,8 @@ static void the_time_in_line_is_not_the_systems(void **state)
 }
 
 /* The fixture's run goes by these credentials from now on. */
-static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_since)
+static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_since,
+                             enum pst_trial trial)
 {
     struct pst_err err;
     pst_gate_end(f->run);
@@ -316,6 +317,7 @@ static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_s
                              &(struct pst_gate_run_options){.connection_id = PST_STR("conn_1"),
                                                             .credentials_mark = mark,
                                                             .pending_since = {pending_since},
+                                                            .trial = trial,
                                                             .http = f->http},
                              &err));
 }
@@ -337,19 +339,26 @@ static void refused_credentials_are_tried_once(void **state)
     per_origin = 4;
     begin(&f, A, PST_COUNT(A), (pst_mono){0});
     start_other(&o, &f, 1);
-    take_credentials(&f, 7, 1000); /* a test while the first sync asks */
+    take_credentials(&f, 7, 1000, PST_TRIAL_NONE); /* a test while the first sync asks */
     assert_code(call(&f, &err), PST_E_REAUTH);
     pst_thread_join(o.thread);
     assert_int_equal(o.code, PST_E_REAUTH);
-    take_credentials(&f, 7, 0);
+    take_credentials(&f, 7, 0, PST_TRIAL_NONE);
+    assert_code(call(&f, &err), PST_E_REAUTH);
+    /* What is not tried holds no place of those that are. */
+    pst_gate_set_offline(f.gate, PST_STR("conn_1"), true, "away");
+    take_credentials(&f, 7, 0, PST_TRIAL_PROBE);
     assert_code(call(&f, &err), PST_E_REAUTH);
     assert_int_equal(f.peer.requests, 1);
     assert_int_equal(f.seen.count, 1);
-    take_credentials(&f, 7, 2000); /* switched off and on again */
+    take_credentials(&f, 9, 0, PST_TRIAL_PROBE);
     assert_ok(call(&f, &err));
-    take_credentials(&f, 8, 0);
+    pst_gate_set_offline(f.gate, PST_STR("conn_1"), false, "");
+    take_credentials(&f, 7, 2000, PST_TRIAL_NONE); /* switched off and on again */
     assert_ok(call(&f, &err));
-    assert_int_equal(f.peer.requests, 3);
+    take_credentials(&f, 8, 0, PST_TRIAL_NONE);
+    assert_ok(call(&f, &err));
+    assert_int_equal(f.peer.requests, 4);
     per_origin = 1;
     end(&f);
 }
