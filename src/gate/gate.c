@@ -286,12 +286,14 @@ static pst_code admit(const struct pst_gate_run *run, struct pst_breaker_call *c
     call->began = contact->began = now_of(gate);
     (void)pthread_mutex_lock(&gate->mutex);
     bool is_refused = pst_refusals_has(&gate->refusals, &credentials);
-    pst_code code = pst_breakers_admit(gate->breakers, call->began, call, &admission, err);
+    pst_code code = PST_OK;
+    if (!is_refused)
+        code = pst_breakers_admit(gate->breakers, call->began, call, &admission, err);
     (void)pthread_mutex_unlock(&gate->mutex);
-    PST_TRY(code);
-    if (is_refused && admission == PST_ADMIT)
+    if (is_refused)
         return PST_FAIL(err, PST_E_REAUTH,
                         "the system refused the credentials; nothing is tried until they change");
+    PST_TRY(code);
     return admission == PST_ADMIT ? PST_OK : deny(run, contact, admission, err);
 }
 

@@ -200,14 +200,15 @@ static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err
 {
     struct end_job *job = arg;
     job->is_withdrawn = was_denied(job);
-    if (job->is_withdrawn)
-        return pst_syncs_withdraw(conn, job->run->sync->pk, err);
     pst_arena_reset(job->run->w->scratch);
     if (job->outcome.status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH &&
         job->run->is_open)
         PST_TRY(note_refusal(conn, job, err));
-    PST_TRY(pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all, job->now,
-                          &job->status, err));
+    if (job->is_withdrawn)
+        PST_TRY(pst_syncs_withdraw(conn, job->run->sync->pk, err));
+    else
+        PST_TRY(pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all,
+                              job->now, &job->status, err));
     PST_TRY(pst_event_tell_syncs(conn, job->run->sync->connection_pk, job->now, err));
     return queue_successor(conn, job, err);
 }

@@ -24,9 +24,12 @@ struct seen {
     enum pst_trial trial;
 };
 
+static pthread_mutex_t seen_mutex = PTHREAD_MUTEX_INITIALIZER; /* guards what is written */
+
 static void observe(void *self, const struct pst_contact *contact)
 {
     struct seen *s = self;
+    (void)pthread_mutex_lock(&seen_mutex);
     s->count++;
     s->code = contact->code;
     s->klass = contact->klass;
@@ -40,6 +43,7 @@ static void observe(void *self, const struct pst_contact *contact)
     (void)pst_str_copy(s->connection, sizeof(s->connection), contact->connection_id);
     (void)pst_str_copy(s->sync, sizeof(s->sync), contact->sync_id);
     (void)pst_str_copy(s->origin, sizeof(s->origin), pst_str_from(contact->origin));
+    (void)pthread_mutex_unlock(&seen_mutex);
 }
 
 static uint32_t per_origin = 1; /* calls at a time */
@@ -272,9 +276,9 @@ static void who_waited_in_line_while_the_host_went_away_does_not_call_it(void **
         assert_code(call(&f, &err), PST_E_UNREACHABLE);
         atomic_fetch_add(&clock_ms, 3000);
     }
+    assert_false(pst_gate_is_away(f.gate, f.seen.origin));
     start_other(&o, &f, 3);
     take_run(&f, "conn_3", PST_TRIAL_NONE);
-    assert_false(pst_gate_is_away(f.gate, f.seen.origin));
     assert_code(call(&f, &err), PST_E_AWAY);
     pst_thread_join(o.thread);
     assert_int_equal(o.code, PST_E_UNREACHABLE);
@@ -308,7 +312,8 @@ static void the_time_in_line_is_not_the_systems(void **state)
 }
 
 /* The fixture's run goes by these credentials from now on. */
-static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_since)
+static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_since,
+                             enum pst_trial trial)
 {
     struct pst_err err;
     pst_gate_end(f->run);
@@ -316,6 +321,7 @@ static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_s
                              &(struct pst_gate_run_options){.connection_id = PST_STR("conn_1"),
                                                             .credentials_mark = mark,
                                                             .pending_since = {pending_since},
+                                                            .trial = trial,
                                                             .http = f->http},
                              &err));
 }
@@ -337,19 +343,26 @@ static void refused_credentials_are_tried_once(void **state)
     per_origin = 4;
     begin(&f, A, PST_COUNT(A), (pst_mono){0});
     start_other(&o, &f, 1);
-    take_credentials(&f, 7, 1000); /* a test while the first sync asks */
+    take_credentials(&f, 7, 1000, PST_TRIAL_NONE); /* a test while the first sync asks */
     assert_code(call(&f, &err), PST_E_REAUTH);
     pst_thread_join(o.thread);
     assert_int_equal(o.code, PST_E_REAUTH);
-    take_credentials(&f, 7, 0);
+    take_credentials(&f, 7, 0, PST_TRIAL_NONE);
+    assert_code(call(&f, &err), PST_E_REAUTH);
+    /* What is not tried holds no place of those that are. */
+    pst_gate_set_offline(f.gate, PST_STR("conn_1"), true, "away");
+    take_credentials(&f, 7, 0, PST_TRIAL_PROBE);
     assert_code(call(&f, &err), PST_E_REAUTH);
     assert_int_equal(f.peer.requests, 1);
     assert_int_equal(f.seen.count, 1);
-    take_credentials(&f, 7, 2000); /* switched off and on again */
+    take_credentials(&f, 9, 0, PST_TRIAL_PROBE);
     assert_ok(call(&f, &err));
-    take_credentials(&f, 8, 0);
+    pst_gate_set_offline(f.gate, PST_STR("conn_1"), false, "");
+    take_credentials(&f, 7, 2000, PST_TRIAL_NONE); /* switched off and on again */
     assert_ok(call(&f, &err));
-    assert_int_equal(f.peer.requests, 3);
+    take_credentials(&f, 8, 0, PST_TRIAL_NONE);
+    assert_ok(call(&f, &err));
+    assert_int_equal(f.peer.requests, 4);
     per_origin = 1;
     end(&f);
 }
