@@ -126,12 +126,13 @@ static pst_code look_at_outage(struct inquiry *q, struct pst_err *err)
 {
     struct pst_outage *o = &q->outage;
     PST_TRY(pst_outages_get(q->call->reader, q->connection.pk, o, err));
-    if (o->failures == 0 || o->kind != PST_OUTAGE_ORIGIN_DOWN ||
-        o->failing_since.us > q->at.us + AFTER_US)
+    if (o->failures == 0 || o->failing_since.us > q->at.us + AFTER_US)
         return PST_OK;
-    q->evidence.is_failing_now = true;
     if (q->was_silent && q->cause == PST_CAUSE_WORKED)
         q->cause = PST_CAUSE_AWAY;
+    if (o->kind != PST_OUTAGE_ORIGIN_DOWN)
+        return PST_OK; /* its own trouble, which has calls */
+    q->evidence.is_failing_now = true;
     if (pst_wall_is_none(q->since) || o->failing_since.us < q->since.us)
         q->since = o->failing_since;
     return PST_OK;

@@ -163,6 +163,19 @@ def test_a_system_that_is_unwell(connected, sim, kind, cause):
     says(verdict_of(api, run_test(api, connection)), "connection", cause)
 
 
+def test_a_test_that_was_not_let_through(connected, sim):
+    """An offline system is not tried twice in a moment; nothing was called, and nothing worked."""
+    api, connection = connected
+    fault(sim, "503")
+    run_test(api, connection)
+    wait_until(lambda: api.get(f"/v1/connections/{connection}")["status"] == "offline", "the status", 60 * slowness())
+
+    def denied():
+        found = look_up(api, run_test(api, connection).headers["X-Request-Id"])
+        return found if not found["calls"] else None
+    says(wait_until(denied, "a test without a call", 20)["diagnosis"], "connection", "offline")
+
+
 @pytest.mark.parametrize("status, cause", [(502, "proxy"), (504, "proxy"), (429, "slow_down")])
 def test_what_stands_in_front_of_it(api, status, cause):
     with Answering(status) as front:
