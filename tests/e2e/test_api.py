@@ -137,7 +137,9 @@ def test_every_reference_resolves_and_every_operation_has_its_own_id(world):
 
 
 def test_every_entity_has_its_paths(world):
-    for entity in world.mine.get(f"{world.base}/entities")["data"]:
+    entities = world.mine.get(f"{world.base}/entities")["data"]
+    assert entities
+    for entity in entities:
         path = "/v1/connections/{connection_id}/" + entity["path"]
         assert path in world.spec["paths"]
         assert path + "/{record_id}" in world.spec["paths"]

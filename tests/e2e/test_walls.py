@@ -300,6 +300,8 @@ def organization(w, name, sim):
     sim.change("change", "items", 6, set={"A.DESCR60": f"item {mark}"})
     sim.change("change", "purchase_orders", 6, set={"A.CUSTOM_C100_A1": f"order {mark}"})
     sim.change("change", "work_orders", 6, set={"A.DESCR": mark})
+    if name == "b":
+        sim.change("add", "items", 1)  # one that nobody else has
     sim.control("POST", "/sim/faults", json={"kind": "bad_number", "query": "PST_PURCHASE_ORDERS", "row": 1})
     o.connection, o.sibling, o.deleted = (
         admin.json("POST", "/v1/connections", w.body(name, name=f"{kind} {mark}"), 201)["id"]
@@ -651,6 +653,7 @@ def test_filters_with_foreign_references_find_nothing(world):
 
 def test_the_same_source_id_is_everybodys_own_record(world):
     a, b = world.orgs["a"], world.orgs["b"]
+    shared = only_one = 0
     for entity in world.entities:
         records = {}
         for o in (a, b):
@@ -660,10 +663,13 @@ def test_the_same_source_id_is_everybodys_own_record(world):
             quoted = urllib.parse.quote(f"source_id:{source_id}", safe=":")
             found = a.admin.json("GET", f"/v1/connections/{a.connection}/{entity}/{quoted}")
             assert found["id"] == records[a.id][source_id] != records[b.id][source_id]
-        only_b = list(set(records[b.id]) - set(records[a.id]))
-        if only_b:
-            quoted = urllib.parse.quote(f"source_id:{only_b[0]}", safe=":")
+            shared += 1
+        for source_id in set(records[b.id]) - set(records[a.id]):
+            quoted = urllib.parse.quote(f"source_id:{source_id}", safe=":")
+            assert b.admin.call("GET", f"/v1/connections/{b.connection}/{entity}/{quoted}").status == 200
             assert a.admin.call("GET", f"/v1/connections/{a.connection}/{entity}/{quoted}").status == 404
+            only_one += 1
+    assert shared and only_one
 
 
 def test_a_cursor_belongs_to_one_list_of_one_organization(world):
