@@ -64,8 +64,8 @@ def test_the_page_takes_the_new_table_and_keeps_the_words_around_it():
     result = {"bench": "sync", "about": "", "date": "", "commit": "", "runs": 1, "details": ["busy: 1"],
               "machine": {"cpu": "c", "cores": 2, "memory_gib": 1, "system": "", "kernel": "", "compiler": "", "load": 0},
               "figures": [combined(7, goal=at_least(8, "beside"))]}
-    page = bench.refresh("before\n<!-- sync -->\nold\n<!-- /sync -->\nafter", {"sync": result})
+    page = bench.refresh("before\n<!-- sync -->\nold\n<!-- /sync -->\nafter", "sync", result, "a.md")
     assert page.startswith("before\n") and page.endswith("\nafter") and "old" not in page
     assert "| not met |" in page and "busy: 1" in page
     with pytest.raises(SystemExit):
-        bench.refresh("no place", {"sync": result})
+        bench.refresh("no place", "sync", result, "a.md")
