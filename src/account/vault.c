@@ -96,6 +96,19 @@ pst_code pst_vault_check(struct pst_db_conn *conn, const struct pst_key *root, s
     return check_canary(conn, root, &found, err);
 }
 
+pst_code pst_vault_key_id(struct pst_db_conn *conn, char out[PST_KEY_ID_TEXT], struct pst_err *err)
+{
+    PST_AUTO(arena) struct pst_arena *arena = NULL;
+    pst_str canary = {0};
+    bool found = false;
+    out[0] = '\0';
+    PST_TRY(pst_arena_new(&arena, ARENA_BYTES, err));
+    PST_TRY(pst_meta_get(conn, pst_str_from(canary_name), arena, &canary, &found, err));
+    if (found && !pst_seal_key_id(out, canary))
+        return PST_FAIL(err, PST_E_CORRUPT, "the store's record of its root key is damaged");
+    return PST_OK;
+}
+
 struct open_job {
     const struct pst_key *root;
 };

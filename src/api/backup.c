@@ -12,6 +12,18 @@ static pst_code note_in_job(struct pst_db_conn *conn, void *arg, struct pst_err 
     return pst_api_audit(conn, n->call, "store.backup", n->path, PST_STR(""), err);
 }
 
+/* The sandbox lets the server write to few directories; more are an option. */
+static pst_code copy_store(struct pst_api_call *call, pst_str path, struct pst_err *err)
+{
+    pst_code rc = pst_store_backup(call->api->options.db, path.ptr, err);
+    if (rc != PST_E_DENIED)
+        return rc;
+    return PST_FAIL_AT(err, PST_E_DENIED, "path",
+                       "the server may not write to '%.*s': list its directory in the option "
+                       "'backup_dirs', or see to its permissions",
+                       PST_STR_ARG(path));
+}
+
 pst_code pst_api_create_backup(struct pst_api_call *call, struct pst_err *err)
 {
     static const char *const members[] = {"path", NULL};
@@ -24,7 +36,7 @@ pst_code pst_api_create_backup(struct pst_api_call *call, struct pst_err *err)
     if (n.path.ptr[0] != '/' || memchr(n.path.ptr, '\0', n.path.len))
         return PST_FAIL_AT(err, PST_E_INVALID, "path", "'path' begins at the root, with '/'");
     PST_TRY(pst_arena_dup(call->arena, &path, n.path, err));
-    PST_TRY(pst_store_backup(call->api->options.db, path.ptr, err));
+    PST_TRY(copy_store(call, path, err));
     PST_TRY(pst_store_verify(path.ptr, &info, err));
     PST_TRY(pst_db_write(call->api->options.db, note_in_job, &n, err));
     pst_api_begin(call, &w);

@@ -244,6 +244,8 @@ static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     pst_str id = pst_request_param(e->call->req, "incident_id");
     struct pst_incident before;
     PST_TRY(pst_incidents_get(conn, id, e->call->arena, &before, err));
+    if (e->update.state == PST_INCIDENT_RESOLVED && before.state == PST_INCIDENT_RESOLVED)
+        return PST_FAIL_AT(err, PST_E_CONFLICT, "state", "the incident is closed already");
     PST_TRY(pst_incidents_update(conn, before.pk, &e->update, err));
     PST_TRY(pst_api_audit(conn, e->call, "incident.update", id, PST_STR(""), err));
     return pst_incidents_get(conn, id, e->call->arena, &e->incident, err);

@@ -4,7 +4,9 @@
  * transaction, then the new file takes the name. At every moment there is a file of that name. */
 #include "app/rotate.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/internal.h"
@@ -12,7 +14,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 
-/* What an earlier rotation left behind: a new key from before the store moved, an old one. */
+/* What an earlier rotation left behind: a new key from before the store moved. */
 static pst_code drop_leftover(const char *path, struct pst_err *err)
 {
     if (pst_file_exists(path) && unlink(path) != 0)
@@ -29,23 +31,46 @@ static pst_code path_beside(char out[PATH_MAX], const char *path, const char *su
     return PST_OK;
 }
 
-/* Old backups of the store open only with the old key. */
-pst_code pst_rotate_finish(const char *path, struct pst_err *err)
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat of_a;
+    struct stat of_b;
+    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+           of_a.st_ino == of_b.st_ino;
+}
+
+/* A second name for the key at `path`: .old, .old.2, ... A name that was taken stays what it is,
+ * for backups from before that rotation open only with that key. */
+static pst_code keep_old(char kept[PATH_MAX], const char *path, struct pst_err *err)
+{
+    enum { KEPT_MAX = 10000 };
+    for (int i = 1; i <= KEPT_MAX; i++) {
+        char suffix[32] = ".old";
+        if (i > 1)
+            (void)snprintf(suffix, sizeof(suffix), ".old.%d", i);
+        PST_TRY(path_beside(kept, path, suffix, err));
+        if (link(path, kept) == 0)
+            return PST_OK;
+        if (errno != EEXIST)
+            return PST_FAIL_OS(err, PST_E_IO, "cannot keep the old key as '%s'", kept);
+        if (is_same_file(path, kept)) /* of a rotation that was broken off right here */
+            return PST_OK;
+    }
+    return PST_FAIL(err, PST_E_CONFLICT, "too many old keys lie beside '%s'", path);
+}
+
+pst_code pst_rotate_finish(const char *path, char kept[PATH_MAX], struct pst_err *err)
 {
     char new_path[PATH_MAX];
-    char old_path[PATH_MAX];
     PST_TRY(path_beside(new_path, path, ".new", err));
-    PST_TRY(path_beside(old_path, path, ".old", err));
-    PST_TRY(drop_leftover(old_path, err));
-    if (link(path, old_path) != 0)
-        return PST_FAIL_OS(err, PST_E_IO, "cannot keep the old key as '%s'", old_path);
+    PST_TRY(keep_old(kept, path, err));
     if (rename(new_path, path) != 0)
         return PST_FAIL_OS(err, PST_E_IO, "cannot put '%s' in its place", new_path);
     return pst_file_sync_dir(path, err);
 }
 
-static pst_code rotate(struct pst_db *db, const char *path, struct pst_key *fresh, int64_t *count,
-                       struct pst_err *err)
+static pst_code rotate(struct pst_db *db, const char *path, struct pst_key *fresh,
+                       char kept[PATH_MAX], int64_t *count, struct pst_err *err)
 {
     PST_AUTO(key) struct pst_key *old = NULL;
     char new_path[PATH_MAX];
@@ -55,15 +80,15 @@ static pst_code rotate(struct pst_db *db, const char *path, struct pst_key *fres
     PST_TRY(drop_leftover(new_path, err));
     PST_TRY(pst_key_save(fresh, new_path, err));
     PST_TRY(pst_vault_rotate_root(db, old, fresh, pst_wall_now(), count, err));
-    return pst_rotate_finish(path, err);
+    return pst_rotate_finish(path, kept, err);
 }
 
 pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key **fresh,
-                             int64_t *count, struct pst_err *err)
+                             char kept[PATH_MAX], int64_t *count, struct pst_err *err)
 {
     PST_AUTO(key) struct pst_key *key = NULL;
     PST_TRY(pst_key_generate(&key, err));
-    PST_TRY(rotate(db, path, key, count, err));
+    PST_TRY(rotate(db, path, key, kept, count, err));
     *fresh = PST_TAKE(key);
     return PST_OK;
 }

@@ -49,12 +49,14 @@ static pst_code take_new_key(struct pst_db *db, struct pst_key **root,
                              struct pst_err *err)
 {
     PST_AUTO(key) struct pst_key *key = NULL;
+    char kept[PATH_MAX];
     PST_TRY(pst_key_load(&key, new_path, err));
     PST_TRY(pst_vault_open(db, key, err));
-    PST_TRY(pst_rotate_finish(paths->key_file.ptr, err));
+    PST_TRY(pst_rotate_finish(paths->key_file.ptr, kept, err));
     pst_key_free(*root);
     *root = PST_TAKE(key);
-    PST_LOG(PST_LOG_INFO, "finished the rotation of the root key that was broken off");
+    PST_LOG(PST_LOG_INFO, "finished the rotation of the root key that was broken off",
+            PST_F_Z("old_key_file", kept));
     return PST_OK;
 }
 

@@ -99,6 +99,29 @@ static int unknown_command(const char *name)
     return pst_code_exit(PST_E_INVALID);
 }
 
+static void list_actions(struct pst_buf *out, pst_str group)
+{
+    for (size_t i = 0; pst_commands[i]; i++) {
+        pst_str action = pst_str_from(pst_commands[i]->name);
+        if (pst_str_eq(pst_str_split(&action, ' '), group) && action.len)
+            pst_buf_addf(out, "%s%.*s", out->len ? ", " : "", PST_STR_ARG(action));
+    }
+}
+
+/* "webhooks nosuch": a word behind a group that takes none is meant as one of its actions. */
+static bool is_unknown_action(const struct pst_cli *cli)
+{
+    PST_AUTO(buf) struct pst_buf b = {.max = HELP_BYTES};
+    if (cli->command->max_words > 0 || cli->arg_count == 0 || cli->args[0][0] == '-')
+        return false;
+    list_actions(&b, pst_str_from(cli->command->name));
+    if (b.len == 0)
+        return false;
+    pst_notef("penstock: there is no action '%.60s'; there are: %.*s\n", cli->args[0],
+              PST_STR_ARG(pst_buf_str(&b)));
+    return true;
+}
+
 int pst_cli_main(int argc, char **argv, char **env)
 {
     size_t count = argc > 1 ? (size_t)argc - 1 : 0;
@@ -119,6 +142,8 @@ int pst_cli_main(int argc, char **argv, char **env)
                           .env = (const char *const *)env};
     if (pst_config_peek_flag(cli.args, cli.arg_count, "help", 'h'))
         return print_command_help(command);
+    if (is_unknown_action(&cli))
+        return pst_code_exit(PST_E_INVALID);
 
     struct pst_err err;
     bool json = pst_config_peek_flag(cli.args, cli.arg_count, "json", 0) != NULL;

@@ -187,9 +187,12 @@ static pst_code explain_silence(const struct pst_client *client, struct pst_err 
     return pst_err_wrap(err, "%.*s", PST_STR_ARG(client->base));
 }
 
-static size_t fill_headers(const struct pst_client *client, struct pst_http_header *headers,
+enum { HEADERS_MAX = 5 };
+
+static size_t fill_headers(const struct pst_cli *cli, struct pst_http_header *headers,
                            bool has_body)
 {
+    const struct pst_client *client = cli->client;
     size_t n = 0;
     headers[n++] = (struct pst_http_header){PST_STR("Accept"), PST_STR("application/json")};
     if (has_body)
@@ -201,6 +204,9 @@ static size_t fill_headers(const struct pst_client *client, struct pst_http_head
     if (client->organization.len > 0)
         headers[n++] =
             (struct pst_http_header){PST_STR("Penstock-Organization"), client->organization};
+    if (cli->accepts_stale)
+        headers[n++] =
+            (struct pst_http_header){PST_STR("Cache-Control"), PST_STR("stale-if-error")};
     return n;
 }
 
@@ -224,7 +230,7 @@ static pst_code call_once(struct pst_cli *cli, const char *method, const struct 
                           pst_str body, int64_t timeout_ms, struct pst_reply *out,
                           struct pst_retry_answer *answer, struct pst_err *err)
 {
-    struct pst_http_header headers[4];
+    struct pst_http_header headers[HEADERS_MAX];
     struct pst_http_response response = {0};
     pst_str url = {0};
     struct pst_client *client = cli->client;
@@ -235,7 +241,7 @@ static pst_code call_once(struct pst_cli *cli, const char *method, const struct 
         .method = pst_str_from(method),
         .url = url,
         .headers = headers,
-        .header_count = fill_headers(client, headers, body.len > 0),
+        .header_count = fill_headers(cli, headers, body.len > 0),
         .body = body,
         .limits = {.total_ms = timeout_ms, .first_byte_ms = timeout_ms},
         .unix_socket = client->socket.len > 0 ? client->socket.ptr : NULL,

@@ -1,7 +1,10 @@
 /* cli/cmd_backup.c: penstock backup and penstock restore: the store as one file. */
 #include <limits.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "account/account.h"
+#include "app/settings.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -188,6 +191,44 @@ static void note_restore(const char *path, const char *backup)
         pst_notef("it could not be noted in the store's audit log: %s\n", err.msg);
 }
 
+static pst_code load_key(struct pst_key **out, const struct pst_settings *settings,
+                         struct pst_err *err)
+{
+    pst_str text = pst_config_str(settings->config, PST_OPT_ROOT_KEY);
+    return text.len > 0 ? pst_key_from_text(out, text, err)
+                        : pst_key_load(out, settings->paths.key_file.ptr, err);
+}
+
+static pst_code read_key_id(char out[PST_KEY_ID_TEXT], const char *path, struct pst_err *err)
+{
+    PST_AUTO(db) struct pst_db *db = NULL;
+    PST_AUTO(db_reader) struct pst_db_conn *reader = NULL;
+    struct pst_db_options options = {.path = path};
+    PST_TRY(pst_store_open(&db, &options, err));
+    PST_TRY(pst_db_reader_new(db, &reader, err));
+    return pst_vault_key_id(reader, out, err);
+}
+
+/* A store that another root key seals does not start: say so now, and which one it wants. */
+static void note_key(struct pst_cli *cli)
+{
+    PST_AUTO(key) struct pst_key *key = NULL;
+    struct pst_settings settings;
+    struct pst_err err;
+    char wanted[PST_KEY_ID_TEXT];
+    if (pst_client_settings(cli, &settings, &err) != PST_OK)
+        return;
+    if (read_key_id(wanted, settings.paths.store.ptr, &err) == PST_OK && wanted[0]) {
+        bool is_there = load_key(&key, &settings, &err) == PST_OK;
+        if (!is_there || strcmp(wanted, pst_key_id(key)) != 0)
+            pst_notef("this backup needs root key %s, %s%s: put that one in place before the "
+                      "start (old keys are kept as '%.*s.old', .old.2 ...)\n",
+                      wanted, is_there ? "but the key in place is " : "which is not in place",
+                      is_there ? pst_key_id(key) : "", PST_STR_ARG(settings.paths.key_file));
+    }
+    pst_config_unref(settings.config);
+}
+
 static pst_code run_restore(struct pst_cli *cli, struct pst_err *err)
 {
     struct pst_paths paths;
@@ -205,6 +246,7 @@ static pst_code run_restore(struct pst_cli *cli, struct pst_err *err)
     PST_TRY(pst_dir_make(paths.data_dir.ptr, 0700, err));
     PST_TRY(pst_store_restore(backup, paths.store.ptr, &info, kept, err));
     note_restore(paths.store.ptr, backup);
+    note_key(cli);
     if (cli->json)
         print_info(cli, paths.store.ptr, &info, kept);
     else
@@ -228,7 +270,7 @@ const struct pst_command pst_command_restore = {
     .details =
         "The present store is kept beside it as <store>.before-restore, or under a number behind "
         "that; the name is\nprinted, and no file is replaced. Broken off at any moment it may be "
-        "repeated. The root key must be the one\nthat was in force when the backup was made.",
+        "repeated. The root key must be the one\nthat was in force when the backup was made; where another is in place, its id is said.",
     .table = &restore_table,
     .examples = restore_examples,
     .run = run_restore,

@@ -58,6 +58,9 @@ static const struct pst_column fields[] = {
     {"Status", "status", PST_COLUMN_TEXT, 0},
     {"Since", "status_since", PST_COLUMN_TIME, 0},
     {"Reason", "status_reason", PST_COLUMN_TEXT, 0},
+    {"Away since", "outage.since", PST_COLUMN_TIME, 0},
+    {"Tries", "outage.tries", PST_COLUMN_NUMBER, 0},
+    {"Next probe", "outage.next_probe_at", PST_COLUMN_TIME, 0},
     {"Syncing", "syncing", PST_COLUMN_YES, 0},
     {"First sync done", "initial_sync_done", PST_COLUMN_YES, 0},
     {"Schedule", "schedule", PST_COLUMN_SCHEDULE, 0},
@@ -108,7 +111,7 @@ const struct pst_command pst_command_connections_get = {
 
 /* ---- update ---- */
 
-enum { ENABLE = PST_CLI_OWN + PST_SETTINGS_COUNT };
+enum { ENABLE = PST_CLI_OWN + PST_SETTINGS_COUNT, SERVE_STALE };
 PST_CLI_TABLE(update_table, PST_SETTINGS_OPTIONS,
               {.name = "enabled",
                .type = PST_CONFIG_ENUM,
@@ -117,7 +120,23 @@ PST_CLI_TABLE(update_table, PST_SETTINGS_OPTIONS,
                .choices = "unchanged|yes|no",
                .arg = "YES",
                .group = "Connection",
-               .help = "no: switch the connection off; yes: on again, with a look at it at once."});
+               .help = "no: switch the connection off; yes: on again, with a look at it at once."},
+              {.name = "serve_stale",
+               .type = PST_CONFIG_ENUM,
+               .value = "unchanged",
+               .flags = PST_CONFIG_FLAG_ONLY,
+               .choices = "unchanged|yes|no",
+               .arg = "YES",
+               .group = "Connection",
+               .help = "yes: while its system is away its records are served as they are stored."});
+
+static void put_switch(struct pst_cli *cli, struct pst_json_writer *w, const char *name,
+                       size_t option)
+{
+    int64_t choice = pst_config_int(cli->options, option);
+    if (choice != 0)
+        pst_json_add_bool(w, name, choice == 1);
+}
 
 static pst_code write_update(struct pst_cli *cli, struct pst_buf *body, struct pst_err *err)
 {
@@ -125,9 +144,8 @@ static pst_code write_update(struct pst_cli *cli, struct pst_buf *body, struct p
     pst_json_init(&w, body);
     pst_json_begin_object(&w);
     PST_TRY(pst_settings_put(cli, &w, PST_SETTINGS_CHANGE, err));
-    int64_t enable = pst_config_int(cli->options, ENABLE);
-    if (enable != 0)
-        pst_json_add_bool(&w, "enabled", enable == 1);
+    put_switch(cli, &w, "enabled", ENABLE);
+    put_switch(cli, &w, "serve_stale", SERVE_STALE);
     pst_json_end_object(&w);
     return pst_json_finish(&w, err);
 }
@@ -145,6 +163,8 @@ static pst_code update(struct pst_cli *cli, struct pst_err *err)
     pst_wipe(body.ptr, body.len);
     PST_TRY(rc);
     print_connection(cli, &reply);
+    if (!cli->json && pst_value_str(reply.root, "notice").len > 0)
+        pst_notef("%.*s\n", PST_STR_ARG(pst_value_str(reply.root, "notice")));
     return PST_OK;
 }
 
@@ -298,6 +318,20 @@ const struct pst_command pst_command_connections_test = {
     .examples = test_examples,
     .run = test,
 };
+
+yyjson_val *pst_connection_error(yyjson_val *sync_status)
+{
+    size_t i = 0;
+    size_t n = 0;
+    yyjson_val *entity = NULL;
+    yyjson_arr_foreach(pst_value_at(sync_status, "entities"), i, n, entity)
+    {
+        yyjson_val *error = pst_value_at(entity, "error");
+        if (yyjson_is_obj(error))
+            return error;
+    }
+    return NULL;
+}
 
 /* ---- history ---- */
 

@@ -11,9 +11,9 @@ PST_CLI_TABLE(table, {.name = "ledger",
                       .help = "What was taken and given back, newest first."});
 
 static const struct pst_column sums[] = {
-    {"Pool", "pool", PST_COLUMN_NUMBER, 0},
+    {"Pool", "pool", PST_COLUMN_LIMIT, 0},
     {"Used", "used", PST_COLUMN_NUMBER, 0},
-    {"Free", "free", PST_COLUMN_NUMBER, 0},
+    {"Free", "free", PST_COLUMN_LIMIT, 0},
     {"Overage", "overage", PST_COLUMN_NUMBER, 0},
     {"Allowed", "overage_allowed", PST_COLUMN_YES, 0},
 };

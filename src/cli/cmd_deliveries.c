@@ -212,6 +212,7 @@ static const struct pst_column list_columns[] = {
     {"QUEUED", "created_at", PST_COLUMN_TIME, 0},
     {"TYPE", "type", PST_COLUMN_TEXT, 36},
     {"SEQUENCE", "sequence", PST_COLUMN_NUMBER, 0},
+    {"SAMPLE", "sample", PST_COLUMN_YES, 0},
     {"STATUS", "status", PST_COLUMN_TEXT, 12},
     {"ATTEMPTS", "attempts_made", PST_COLUMN_NUMBER, 0},
     {"HTTP", "last_status", PST_COLUMN_TEXT, 4},

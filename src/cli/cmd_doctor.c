@@ -416,6 +416,29 @@ static void judge_status(yyjson_val *connection, struct finding *f)
         "%.*s%s%.*s", PST_STR_ARG(status), reason.len > 0 ? ": " : "", PST_STR_ARG(reason));
 }
 
+/* One that never got as far as "online": the last sync's error says why. */
+static void judge_pending(struct doctor *d, yyjson_val *connection, struct finding *f)
+{
+    PST_AUTO(target) struct pst_target target = {0};
+    struct pst_reply reply = {0};
+    struct pst_err err;
+    char fix[TEXT];
+    pst_str id = pst_value_str(connection, "id");
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("connections"));
+    pst_target_add(&target, id);
+    pst_target_add(&target, PST_STR("sync-status"));
+    if (pst_client_get(d->cli, &target, &reply, &err) != PST_OK)
+        return;
+    yyjson_val *error = pst_connection_error(reply.root);
+    if (!error)
+        return;
+    (void)snprintf(fix, sizeof(fix), "penstock connections test %.*s says what to do",
+                   PST_STR_ARG(id));
+    say(f, BAD, fix, "pending, for its last sync failed: %.*s (%.*s)",
+        PST_STR_ARG(pst_value_str(error, "message")), PST_STR_ARG(pst_value_str(error, "code")));
+}
+
 /* ---- output ---- */
 
 static void print_finding(struct doctor *d, const char *name, const struct finding *f)
@@ -464,6 +487,8 @@ static void check_connections(struct doctor *d)
             test_one(d, items[i], &f);
         else
             judge_status(items[i], &f);
+        if (f.verdict == GOOD && pst_str_is(pst_value_str(items[i], "status"), "pending"))
+            judge_pending(d, items[i], &f);
         print_finding(d, name, &f);
     }
 }

@@ -58,6 +58,7 @@ const struct pst_command pst_command_incidents = {
 static pst_code send(struct pst_cli *cli, const struct pst_target *target,
                      struct pst_json_writer *w, struct pst_buf *body, struct pst_err *err)
 {
+    /* The id alone on standard output, for scripts; people see the state beside it. */
     struct pst_reply reply = {0};
     pst_json_end_object(w);
     PST_TRY(pst_json_finish(w, err));
@@ -65,8 +66,9 @@ static pst_code send(struct pst_cli *cli, const struct pst_target *target,
     if (cli->json)
         pst_print_json(reply.text);
     else
-        pst_printf("%.*s %.*s\n", PST_STR_ARG(pst_value_str(reply.root, "id")),
-                   PST_STR_ARG(pst_value_str(reply.root, "state")));
+        pst_printf("%.*s\n", PST_STR_ARG(pst_value_str(reply.root, "id")));
+    if (!cli->json)
+        pst_notef("%.*s\n", PST_STR_ARG(pst_value_str(reply.root, "state")));
     return PST_OK;
 }
 

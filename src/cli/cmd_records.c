@@ -4,7 +4,7 @@
 #include "cli/output.h"
 
 enum { LIMIT_MAX = 100000 };
-enum { LIMIT = PST_CLI_OWN, FILTER, SORT, DELETED, FIELDS, SOURCE };
+enum { LIMIT = PST_CLI_OWN, FILTER, SORT, DELETED, FIELDS, SOURCE, STALE };
 
 PST_CLI_TABLE(table,
               {.name = "limit",
@@ -46,7 +46,11 @@ PST_CLI_TABLE(table,
               {.name = "source",
                .type = PST_CONFIG_BOOL,
                .flags = PST_CONFIG_FLAG_ONLY,
-               .help = "With the source rows, as they came."});
+               .help = "With the source rows, as they came."},
+              {.name = "stale",
+               .type = PST_CONFIG_BOOL,
+               .flags = PST_CONFIG_FLAG_ONLY,
+               .help = "While the system is away, the stored copy, however old it is."});
 
 static const struct pst_column columns[] = {
     {"SOURCE ID", "source_id", PST_COLUMN_TEXT, 36}, {"NAME", "display_name", PST_COLUMN_TEXT, 36},
@@ -120,6 +124,7 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
     PST_AUTO(target) struct pst_target target = {0};
     yyjson_val **items = NULL;
     size_t count = 0;
+    cli->accepts_stale = pst_config_bool(cli->options, STALE);
     pst_target_init(&target);
     PST_TRY(build_target(cli, &target, err));
     if (cli->word_count > 2) {

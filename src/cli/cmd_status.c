@@ -2,6 +2,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/settings.h"
 #include "cli/terminal.h"
 #include "cli/webhooks.h"
 
@@ -67,6 +68,7 @@ static pst_code summarise(struct pst_cli *cli, yyjson_val *connection, yyjson_va
     pst_json_add_str(&w, "status", pst_value_str(reply.root, "status"));
     pst_json_add_val(&w, "status_reason", pst_value_at(reply.root, "status_reason"));
     pst_json_add_val(&w, "syncing", pst_value_at(reply.root, "syncing"));
+    pst_json_add_val(&w, "error", pst_connection_error(reply.root));
     pst_json_add_i64(&w, "records", sums.records);
     pst_json_add_wall(&w, "last_success_at", sums.oldest);
     pst_json_add_val(&w, "next_run_at", pst_value_at(reply.root, "next_run_at"));
@@ -136,6 +138,29 @@ static pst_code print_rows(yyjson_val *const *rows, size_t count, yyjson_val *co
     return PST_OK;
 }
 
+/* Why a connection is as it is; of one that could not be synced yet, the last error. */
+static void print_reasons(yyjson_val *const *connections, size_t count)
+{
+    PST_AUTO(buf) struct pst_buf b = {.max = 4 << 20};
+    for (size_t i = 0; i < count; i++) {
+        pst_str reason = pst_value_str(connections[i], "status_reason");
+        bool is_pending = pst_str_is(pst_value_str(connections[i], "status"), "pending");
+        bool has_failed = reason.len == 0 && is_pending;
+        if (has_failed)
+            reason = pst_value_str(connections[i], "error.message");
+        if (reason.len == 0)
+            continue;
+        pst_terminal_clean(&b, pst_value_str(connections[i], "name"), 100);
+        pst_buf_add_lit(&b, ": ");
+        pst_terminal_clean(&b, reason, 600);
+        if (has_failed)
+            pst_buf_addf(&b, "\n  -> what to do: penstock connections test %.*s",
+                         PST_STR_ARG(pst_value_str(connections[i], "id")));
+        pst_buf_add_char(&b, '\n');
+    }
+    pst_terminal_print(pst_buf_str(&b));
+}
+
 static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
@@ -153,12 +178,7 @@ static pst_code show_all(struct pst_cli *cli, struct pst_err *err)
         return print_rows(items, count, webhooks, webhook_count, err);
     pst_print_table(items, count, all_columns, PST_COUNT(all_columns),
                     "no connections yet: see penstock connect --help");
-    for (size_t i = 0; i < count; i++) {
-        pst_str reason = pst_value_str(items[i], "status_reason");
-        if (reason.len > 0)
-            pst_printf("%.*s: %.*s\n", PST_STR_ARG(pst_value_str(items[i], "name")),
-                       PST_STR_ARG(reason));
-    }
+    print_reasons(items, count);
     print_troubled(webhooks, webhook_count);
     return PST_OK;
 }

@@ -417,9 +417,12 @@ static pst_code rotate(struct pst_cli *cli, struct pst_err *err)
     pst_code code = pst_client_call(cli, "POST", &target, pst_buf_str(&body), CALL_MS, &reply, err);
     pst_wipe(body.ptr, body.len);
     PST_TRY(code);
-    print_secret(
-        cli, &reply,
-        "The old one signs, too, until --overlap is over. Try it out: penstock webhooks test");
+    int64_t overlap_ms = 0;
+    (void)pst_parse_duration_ms(&overlap_ms, pst_config_str(cli->options, OVERLAP));
+    print_secret(cli, &reply,
+                 overlap_ms > 0 ? "The old one signs, too, until --overlap is over. Try it out: "
+                                  "penstock webhooks test"
+                                : "The old one signs no longer. Try it out: penstock webhooks test");
     return PST_OK;
 }
 

@@ -25,6 +25,7 @@ struct pst_cli {
     const char *const *env;
     struct pst_arena *arena;
     bool json; /* --json */
+    bool accepts_stale; /* of a system that is away, the stored copy, however old */
     struct pst_client *client; /* opened by the first call of the API */
 };
 

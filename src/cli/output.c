@@ -137,7 +137,7 @@ void pst_value_text(struct pst_buf *out, yyjson_val *v, enum pst_column_kind kin
             pst_buf_add_str(out, b ? PST_STR("yes") : PST_STR("no"));
         else
             pst_buf_add_str(out, b ? PST_STR("true") : PST_STR("false"));
-    } else if (kind == PST_COLUMN_NUMBER && pst_json_i64(v, &n)) {
+    } else if ((kind == PST_COLUMN_NUMBER || kind == PST_COLUMN_LIMIT) && pst_json_i64(v, &n)) {
         pst_format_count(out, n);
     } else if (pst_json_number(v, &s)) {
         pst_buf_add_str(out, s);
@@ -236,7 +236,7 @@ void pst_print_fields(yyjson_val *v, const struct pst_column *columns, size_t co
     }
     for (size_t c = 0; c < column_count; c++) {
         yyjson_val *member = pst_value_at(v, columns[c].path);
-        if (!member || yyjson_is_null(member))
+        if (!member || (yyjson_is_null(member) && columns[c].kind != PST_COLUMN_LIMIT))
             continue;
         pst_buf_addf(&out, "%s:%*s", columns[c].title,
                      (int)(width - strlen(columns[c].title)) + GAP, "");

@@ -73,4 +73,7 @@ pst_code pst_settings_put(struct pst_cli *cli, struct pst_json_writer *w, enum p
 /* Run the connection's test and print its findings. Errors: that of the first failed check. */
 pst_code pst_test_connection(struct pst_cli *cli, pst_str id, struct pst_err *err);
 
+/* Of a sync-status: the error of the first entity whose last sync failed, or NULL. */
+yyjson_val *pst_connection_error(yyjson_val *sync_status);
+
 #endif

@@ -161,7 +161,7 @@ pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall no
 
 /* The same for a range of events: told from `since` to `until`; failed ones only, or all: then
  * also what was delivered, and events that were never queued for this endpoint but that it wants.
- * What waits already is left as it is.
+ * What waits already is left as it is, and so are samples.
  * Works off at most `limit` events behind *cursor (0 = begin), which it moves on (-1 = done);
  * *count grows by what was queued. */
 struct pst_delivery_range {

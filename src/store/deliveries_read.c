@@ -291,7 +291,8 @@ enum {
     " FROM delivery d JOIN event e ON e.pk = d.event_pk"                                           \
     " JOIN endpoint p ON p.pk = ?1 AND p.deleted_at IS NULL"                                       \
     " LEFT JOIN endpoint_choice h ON h.endpoint_pk = NULL"                                         \
-    " WHERE d.endpoint_pk = ?1 AND d.event_pk > ?2 AND ?4 > 0 ORDER BY d.event_pk LIMIT ?3"
+    " WHERE d.endpoint_pk = ?1 AND d.event_pk > ?2 AND ?4 > 0 AND e.sample = 0"                    \
+    " ORDER BY d.event_pk LIMIT ?3"
 /* clang-format on */
 
 void pst_deliveries_range_sql(pst_str out[2])

@@ -127,6 +127,9 @@ def test_a_connection_is_looked_at_changed_and_deleted(acme):
     acme.cli("connections", "update", "acme", "--name", "Acme ERP", "--schedule", "5m", "--metadata", "crm=77")
     changed = acme.cli("connections", "get", "Acme ERP", json_output=True)
     assert changed["schedule"] == {"interval": "5m"} and changed["metadata"] == {"crm": "77"}
+    done = acme.cli("connections", "update", "Acme ERP", "--time-zone", "America/New_York", "--serve-stale", "yes")
+    assert "reads everything again" in done.stderr
+    assert acme.cli("connections", "get", "Acme ERP", json_output=True)["serve_stale"] is True
     acme.cli("connections", "update", "Acme ERP", "--enabled", "no")
     assert acme.cli("connections", "get", "Acme ERP", json_output=True)["status"] == "inactive"
     history = acme.cli("connections", "history", "Acme ERP", json_output=True)["data"]
@@ -134,6 +137,12 @@ def test_a_connection_is_looked_at_changed_and_deleted(acme):
     assert acme.cli("connections", "delete", "Acme ERP", check=False).returncode == 75
     acme.cli("connections", "delete", "Acme ERP", "--purge", "--yes")
     assert acme.cli("connections", "get", "Acme ERP", check=False).returncode == 66
+
+
+def test_an_unknown_action_is_told_which_there_are(server):
+    done = server.cli("keys", "nosuch", check=False)
+    assert done.returncode == 64
+    assert "there is no action 'nosuch'; there are: create, revoke, rotate-root, rotate-data" in done.stderr
 
 
 def test_a_test_shows_every_entity(acme):
@@ -291,6 +300,20 @@ def test_status_sums_up(acme):
     assert one["last_success_at"] == min(e["last_success_at"] for e in entities)
     text = acme.cli("status", "acme").stdout
     assert "purchase_orders" in text and "completed" in text
+
+
+def test_status_and_doctor_say_why_a_connection_stays_pending(server):
+    server.cli("organizations", "create", "Acme")
+    server.cli("connect", "peoplesoft", "--name", "far", "--base-url", "http://169.254.169.254/", "--username", "U",
+               check=False, PENSTOCK_PASSWORD="x")
+    wait_until(lambda: server.cli("status", json_output=True)["data"][0]["error"], "the first sync to fail")
+    (one,) = server.cli("status", json_output=True)["data"]
+    assert one["status"] == "pending" and one["error"]["code"] == "ADDRESS_NOT_ALLOWED"
+    what_to_do = f"penstock connections test {one['id']}"
+    text = server.cli("status").stdout
+    assert one["error"]["message"] in text and what_to_do in text
+    done = server.cli("doctor", check=False)
+    assert done.returncode == 75 and "ADDRESS_NOT_ALLOWED" in done.stdout and what_to_do in done.stdout
 
 
 def test_records_are_listed_filtered_and_shown(acme):

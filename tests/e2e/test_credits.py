@@ -1,6 +1,7 @@
 """Credits: taken with the connection, doubled on premises, kept whatever its status, given back when
 it is deleted; short pools, overage, and the ledger, which always adds up."""
 import random
+import re
 import signal
 import sqlite3
 import threading
@@ -275,6 +276,7 @@ def test_the_command_line_shows_and_sets_credits(server):
     for word in ("Acme", made["id"]):
         assert "unlimited" not in server.cli("organizations", "update", word, "--credits", "unlimited").stdout
     assert server.cli("organizations", json_output=True)["data"][0]["credits"] is None
+    assert re.search("^Pool: +-$.*^Free: +-$", server.cli("credits").stdout, re.M | re.S)
     # --overage alone leaves the pool as it is, and the other way round.
     server.cli("organizations", "update", "Acme", "--credits", 9)
     assert server.cli("organizations", "update", "Acme", "--overage", "yes", json_output=True)["credits"] == 9

@@ -107,6 +107,17 @@ def test_the_root_key_is_rotated(place):
     stopped(server)
 
 
+def test_every_rotation_keeps_the_old_key_and_says_where(place):
+    server = stopped(Server(place))
+    keys = [(server.data / "root.key").read_text()]
+    for name in ("root.key.old", "root.key.old.2", "root.key.old.3"):
+        assert f"'{server.data / name}'" in server.cli("keys", "rotate-root").stdout
+        keys.append((server.data / "root.key").read_text())
+    kept = [(server.data / name).read_text() for name in ("root.key.old", "root.key.old.2", "root.key.old.3")]
+    assert kept == keys[:3] and len(set(keys)) == 4
+    stopped(server)
+
+
 def test_a_rotation_broken_off_at_its_end_is_finished_by_the_next_start(place):
     server = stopped(Server(place))
     server.cli("keys", "rotate-root")
@@ -243,6 +254,23 @@ def test_a_backup_of_a_stopped_server_is_restored(place):
     assert done.returncode == 65 and "exists" in done.stderr
     server.cli("restore", backup, "--yes")
     assert (server.data / "penstock.db.before-restore").exists()
+    stopped(server)
+
+
+def test_a_restore_says_which_root_key_the_backup_needs(place):
+    server = stopped(Server(place))
+    backup = place / "copy.db"
+    server.cli("backup", backup)
+    assert "root key" not in server.cli("restore", backup, "--yes").stderr
+    new = server.cli("keys", "rotate-root", json_output=True)["key_id"]
+    said = server.cli("restore", backup, "--yes").stderr
+    assert new in said and f"{server.data / 'root.key'}.old" in said
+    wanted = re.search("needs root key ([0-9a-f]{32}),", said)[1]
+    assert wanted != new
+    (server.data / "root.key").unlink()
+    said = server.cli("restore", backup, "--yes").stderr
+    assert f"needs root key {wanted}, which is not in place" in said
+    os.rename(server.data / "root.key.old", server.data / "root.key")
     stopped(server)
 
 

@@ -250,6 +250,10 @@ def test_records_of_what_is_offline_are_503_or_stale(offline, server, sim):
     assert api.get(f"/v1/connections/{connection}/sync-status")["outage"]["tries"] >= 3
     shown = server.cli("status", connection).stdout
     assert "Away since" in shown and "Next probe" in shown, shown
+    shown = server.cli("connections", "get", connection).stdout
+    assert "Away since" in shown and "Tries" in shown and "Next probe" in shown, shown
+    assert server.cli("records", connection, "items", "--no-retry", check=False).returncode != 0
+    assert server.cli("records", connection, "items", "--stale", json_output=True)["data"]
 
     for wish in ("stale-if-error", "stale-if-error=3600", "no-store, Stale-If-Error=\"3600\""):
         stale = api.call("GET", path, headers={"Cache-Control": wish})

@@ -46,7 +46,7 @@ class Refusing:
                 outer.methods.append(self.command)
                 status, body, headers = outer.answers.pop(0) if outer.answers else (200, GOOD, {})
                 kind = "application/problem+json" if status >= 400 else "application/json"
-                text = json.dumps(body).encode()
+                text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
                 self.send_response(status)
                 for name, value in {"Content-Type": kind, "Content-Length": str(len(text)), **headers}.items():
                     self.send_header(name, value)
@@ -183,6 +183,15 @@ def test_the_recipe_gets_through(place, refusing, language):
     assert len(server.times) == 4
     waits = server.waits()
     assert waits[0] >= 1 and waits[2] >= 1
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_the_recipe_gets_through_a_proxy_that_answers_in_its_own_words(place, refusing, language):
+    html = {"Content-Type": "text/html"}
+    server = refusing((503, "<html>no backend</html>", {**html, "Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}),
+                      (429, "slow down", html))
+    assert run_recipe(place, language, server) == 200
+    assert len(server.times) == 3
 
 
 @pytest.mark.parametrize("language", ["python", "javascript"])

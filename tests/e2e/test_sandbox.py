@@ -126,10 +126,11 @@ def test_backups_go_where_the_server_may_write_and_where_the_command_may(program
         done = subprocess.run(["curl", "-sS", "--unix-socket", server.data / "penstock.sock", "-w", "%{http_code}",
                                "-H", "Content-Type: application/json", "-d", f'{{"path":"{path}"}}',
                                "http://localhost/v1/backup"], capture_output=True, text=True, check=True)
-        return int(done.stdout[-3:])
-    assert ask(allowed / "second.db") == 201
-    assert ask(server.data / "third.db") == 201
-    assert ask(elsewhere / "fourth.db") == 403
+        return int(done.stdout[-3:]), done.stdout
+    assert ask(allowed / "second.db")[0] == 201
+    assert ask(server.data / "third.db")[0] == 201
+    status, text = ask(elsewhere / "fourth.db")
+    assert status == 403 and "backup_dirs" in text
     assert not (elsewhere / "fourth.db").exists()
 
 

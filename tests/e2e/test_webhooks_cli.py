@@ -62,6 +62,9 @@ def test_an_endpoint_from_creation_to_deletion(server, api, hooks):
     assert "204" in server.cli("webhooks", "attempts", made["id"], row["id"]).stdout
     server.cli("webhooks", "resend", made["id"], row["id"])
     hooks.wait("/cli", 2, seconds=SECONDS)
+    assert "SAMPLE" in server.cli("webhooks", "deliveries", made["id"]).stdout
+    for overlap, words in (("1h", "signs, too"), ("0s", "signs no longer")):
+        assert words in server.cli("webhooks", "rotate-secret", made["id"], "--overlap", overlap).stderr
     rotated = server.cli("webhooks", "rotate-secret", made["id"], json_output=True)
     assert rotated["secret"] != made["secret"]
     server.cli("webhooks", "delete", made["id"], "--yes")

@@ -86,6 +86,7 @@ static pst_code rotate_root(struct day *d, struct pst_err *err)
     const struct pst_db_options o = {.path = d->store, .busy_ms = 50};
     PST_AUTO(db) struct pst_db *db = NULL;
     PST_AUTO(key) struct pst_key *fresh = NULL;
+    char kept[PATH_MAX];
     int64_t count = 0;
     close_store(d);
     PST_TRY(pst_store_open(&db, &o, err));
@@ -93,7 +94,7 @@ static pst_code rotate_root(struct day *d, struct pst_err *err)
     const struct pst_paths paths = paths_of(d);
     PST_TRY(load_key(d, err));
     PST_TRY(pst_start_vault(db, &d->root, &paths, err));
-    return pst_rotate_root_key(db, d->key_file, &fresh, &count, err);
+    return pst_rotate_root_key(db, d->key_file, &fresh, kept, &count, err);
 }
 
 static pst_code back_up(struct day *d, struct pst_err *err)

@@ -361,6 +361,12 @@ static void samples_and_strangers_are_in_no_range(void **state)
                                        "UPDATE event SET organization_pk = 2 WHERE pk = 2")));
     int64_t e = add_endpoint(w, 1, 0, "*", true);
     assert_int_equal(resend(w, e, 0, 0, true), 0);
+
+    struct pst_delivery d = {0}; /* a sample that failed */
+    assert_write(w, pst_deliveries_add_sample(w->writer, e, 1, at(2), &d, &w->err));
+    assert_write(w, run_sql(w, PST_STR("UPDATE delivery SET status = 2")));
+    assert_int_equal(resend(w, e, 0, 0, false), 0);
+    assert_int_equal(resend(w, e, 0, 0, true), 0);
 }
 
 /* ---- the planner ---- */
