@@ -47,8 +47,13 @@ INVARIANTS += [
     ("a run that has ended is told",
      "SELECT pk FROM sync WHERE ended_at IS NOT NULL AND told = 0"),
     ("the outbox counts its events",
-     "SELECT events, bytes, n, size FROM outbox, (SELECT count(*) AS n, coalesce(sum(length(CAST(body AS BLOB))), 0) AS size"
-     " FROM event) WHERE events <> n OR bytes <> size"),
+     "SELECT events, (SELECT count(*) FROM event) AS n FROM outbox WHERE events <> n"),
+    # 200, 400, 100: PST_OUTBOX_EVENT_BYTES and its neighbours in store/outbox_private.h
+    ("the outbox counts its bytes",
+     "SELECT bytes, (SELECT coalesce(sum(200 + length(CAST(body AS BLOB))), 0) FROM event)"
+     " + (SELECT count(*) * 400 FROM delivery)"
+     " + (SELECT coalesce(sum(100 + length(CAST(error AS BLOB)) + length(response)), 0) FROM attempt) AS size"
+     " FROM outbox WHERE bytes <> size"),
     ("deliveries are numbered 1, 2, 3, ... per endpoint and connection",
      "SELECT d.endpoint_pk, d.connection_pk, count(*), max(d.sequence), l.last_sequence FROM delivery d LEFT JOIN lane l"
      " ON l.endpoint_pk = d.endpoint_pk AND l.connection_pk = d.connection_pk WHERE d.sequence > 0 GROUP BY 1, 2"
