@@ -40,8 +40,7 @@ pst_code pst_vault_open(struct pst_db *db, const struct pst_key *root, struct ps
 pst_code pst_vault_check(struct pst_db_conn *conn, const struct pst_key *root, struct pst_err *err);
 /* The id of the root key that opens the store (reader); "" for one that was never opened.
  * Errors: CORRUPT. */
-pst_code pst_vault_key_id(struct pst_db_conn *conn, char out[PST_KEY_ID_TEXT],
-                          struct pst_err *err);
+pst_code pst_vault_key_id(struct pst_db_conn *conn, char out[PST_KEY_ID_TEXT], struct pst_err *err);
 
 /* Every data key and the mark move to another root key, in one transaction: afterwards only
  * new_root opens the store, before it only old_root. An audit row tells. Offline. *count (may be

@@ -12,10 +12,10 @@
 #include "db/db.h"
 
 /* Make a key beside the one at `path`, move the store to it, put it in the old one's place; that
- * one stays as <path>.old, or .old.2 and so on: older backups need it, so no old key is replaced. Broken off anywhere, the next start works:
- * with the old key, or by taking the new one over (pst_start_vault). *fresh is the caller's;
- * kept gets the old key's path, *count the data keys that were wrapped anew.
- * Errors: as pst_key_load, pst_key_save, pst_vault_open and pst_db_open. */
+ * one stays as <path>.old, or .old.2 and so on: older backups need it, so no old key is replaced.
+ * Broken off anywhere, the next start works: with the old key, or by taking the new one over
+ * (pst_start_vault). *fresh is the caller's; kept gets the old key's path, *count the data keys
+ * that were wrapped anew. Errors: as pst_key_load, pst_key_save, pst_vault_open and pst_db_open. */
 pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key **fresh,
                              char kept[PATH_MAX], int64_t *count, struct pst_err *err);
 

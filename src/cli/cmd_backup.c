@@ -270,7 +270,8 @@ const struct pst_command pst_command_restore = {
     .details =
         "The present store is kept beside it as <store>.before-restore, or under a number behind "
         "that; the name is\nprinted, and no file is replaced. Broken off at any moment it may be "
-        "repeated. The root key must be the one\nthat was in force when the backup was made; where another is in place, its id is said.",
+        "repeated. The root key must be the one\nthat was in force when the backup was made; where "
+        "another is in place, its id is said.",
     .table = &restore_table,
     .examples = restore_examples,
     .run = run_restore,

@@ -44,7 +44,8 @@ const struct pst_command pst_command_keys_rotate_root = {
     .words = "",
     .summary = "replace the root key that seals credentials (while the server is stopped)",
     .details = "Makes a new key, wraps every organization's data key with it in one transaction, "
-               "and puts it in\nthe place of the key file. Stored credentials stay as they are. The old key is kept "
+               "and puts it in\nthe place of the key file. Stored credentials stay as they are. "
+               "The old key is kept "
                "beside it as\n<key file>.old, or under a number behind that; no old key is "
                "replaced, for backups made under it need it.",
     .table = &table,

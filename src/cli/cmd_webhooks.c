@@ -420,9 +420,10 @@ static pst_code rotate(struct pst_cli *cli, struct pst_err *err)
     int64_t overlap_ms = 0;
     (void)pst_parse_duration_ms(&overlap_ms, pst_config_str(cli->options, OVERLAP));
     print_secret(cli, &reply,
-                 overlap_ms > 0 ? "The old one signs, too, until --overlap is over. Try it out: "
-                                  "penstock webhooks test"
-                                : "The old one signs no longer. Try it out: penstock webhooks test");
+                 overlap_ms > 0
+                     ? "The old one signs, too, until --overlap is over. Try it out: "
+                       "penstock webhooks test"
+                     : "The old one signs no longer. Try it out: penstock webhooks test");
     return PST_OK;
 }
 
