@@ -333,6 +333,23 @@ yyjson_val *pst_connection_error(yyjson_val *sync_status)
     return NULL;
 }
 
+void pst_connection_failure(struct pst_cli *cli, pst_str id, struct pst_buf *out)
+{
+    PST_AUTO(target) struct pst_target target = {0};
+    struct pst_reply reply = {0};
+    struct pst_err err;
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("connections"));
+    pst_target_add(&target, id);
+    pst_target_add(&target, PST_STR("sync-status"));
+    if (pst_client_get(cli, &target, &reply, &err) != PST_OK)
+        return;
+    yyjson_val *error = pst_connection_error(reply.root);
+    if (error)
+        pst_buf_addf(out, "%.*s (%.*s)", PST_STR_ARG(pst_value_str(error, "message")),
+                     PST_STR_ARG(pst_value_str(error, "code")));
+}
+
 /* ---- history ---- */
 
 static const struct pst_column history_columns[] = {

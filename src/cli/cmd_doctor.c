@@ -419,24 +419,11 @@ static void judge_status(yyjson_val *connection, struct finding *f)
 /* One that never got as far as "online": the last sync's error says why. */
 static void judge_pending(struct doctor *d, yyjson_val *connection, struct finding *f)
 {
-    PST_AUTO(target) struct pst_target target = {0};
-    struct pst_reply reply = {0};
-    struct pst_err err;
-    char fix[TEXT];
-    pst_str id = pst_value_str(connection, "id");
-    pst_target_init(&target);
-    pst_target_add(&target, PST_STR("connections"));
-    pst_target_add(&target, id);
-    pst_target_add(&target, PST_STR("sync-status"));
-    if (pst_client_get(d->cli, &target, &reply, &err) != PST_OK)
-        return;
-    yyjson_val *error = pst_connection_error(reply.root);
-    if (!error)
-        return;
-    (void)snprintf(fix, sizeof(fix), "penstock connections test %.*s says what to do",
-                   PST_STR_ARG(id));
-    say(f, BAD, fix, "pending, for its last sync failed: %.*s (%.*s)",
-        PST_STR_ARG(pst_value_str(error, "message")), PST_STR_ARG(pst_value_str(error, "code")));
+    PST_AUTO(buf) struct pst_buf why = {.max = 4096};
+    pst_connection_failure(d->cli, pst_value_str(connection, "id"), &why);
+    if (why.len > 0)
+        say(f, WARNING, "penstock connections test CONNECTION says what to do",
+            "pending, for its last sync failed: %.*s", PST_STR_ARG(pst_buf_str(&why)));
 }
 
 /* ---- output ---- */

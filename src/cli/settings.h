@@ -75,5 +75,7 @@ pst_code pst_test_connection(struct pst_cli *cli, pst_str id, struct pst_err *er
 
 /* Of a sync-status: the error of the first entity whose last sync failed, or NULL. */
 yyjson_val *pst_connection_error(yyjson_val *sync_status);
+/* Ask for it, and add "message (CODE)"; nothing where there is none. */
+void pst_connection_failure(struct pst_cli *cli, pst_str id, struct pst_buf *out);
 
 #endif
