@@ -478,6 +478,10 @@ pst_code pst_api_put_diagnosis(struct pst_json_writer *w, struct pst_api_call *c
     PST_TRY(load_connection(&q, row->connection_pk, err));
     q.was_silent = count == 0 && strcmp(row->operation, "testConnection") == 0;
     pick_call(&q, calls, count);
+    /* Refused a moment before, by a run: the test did not try them again. */
+    if (q.was_silent && q.cause == PST_CAUSE_WORKED &&
+        q.connection.status == PST_CONNECTION_AUTHENTICATION_REQUIRED)
+        q.cause = PST_CAUSE_CREDENTIALS;
     if (row->status < 400)
         PST_TRY(follow_sync(&q, row, err));
     pst_json_add_object(w, "diagnosis");

@@ -94,12 +94,16 @@ struct start {
     struct pst_sync_request request;
     struct pst_id busy;
     struct pst_sync sync; /* as it was queued */
+    bool was_offline; /* runs that waited made room */
 };
 
 static pst_code start_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct start *s = arg;
+    struct pst_connection c;
     int64_t pk = 0;
+    PST_TRY(pst_connections_get_pk(conn, s->request.connection_pk, s->call->arena, &c, err));
+    s->was_offline = c.status == PST_CONNECTION_OFFLINE;
     PST_TRY(pst_syncs_create(conn, &s->request, &pk, &s->busy, err));
     PST_TRY(
         pst_api_audit(conn, s->call, "sync.create", pst_id_str(&s->request.id), PST_STR(""), err));
@@ -152,7 +156,7 @@ pst_code pst_api_create_sync(struct pst_api_call *call, struct pst_err *err)
     PST_TRY(code);
     call->sync_id = s.sync.id;
     /* The scheduler may have been waiting for a run that made room for this one. */
-    if (call->connection.status == PST_CONNECTION_OFFLINE)
+    if (s.was_offline)
         pst_sync_made_room(call->api->options.sync, call->connection.pk);
     pst_sync_work_added(call->api->options.sync);
     pst_str location = {NULL, 0};

@@ -323,6 +323,8 @@ static void release(const struct pst_gate_run *run, const struct pst_breaker_cal
     (void)pthread_mutex_lock(&gate->mutex);
     if (was_made && is_refused)
         pst_refusals_add(&gate->refusals, &credentials);
+    else if (was_made && klass == PST_CONTACT_GOOD)
+        pst_refusals_drop(&gate->refusals, &credentials);
     contact->has_returned = is_up && pst_breakers_is_away(gate->breakers, contact->origin);
     pst_breakers_ended(gate->breakers, now_of(gate), call, is_down, is_up);
     (void)pthread_mutex_unlock(&gate->mutex);

@@ -28,6 +28,9 @@ struct pst_refusals {
 
 void pst_refusals_add(struct pst_refusals *r, const struct pst_refusal *refusal);
 
+/* They were accepted: what was refused of them before is forgotten. */
+void pst_refusals_drop(struct pst_refusals *r, const struct pst_refusal *accepted);
+
 /* Whether what asks goes by credentials that were refused. A connection that was put to pending
  * since (switched on, another address) may try them once more. */
 bool pst_refusals_has(const struct pst_refusals *r, const struct pst_refusal *asking);

@@ -427,7 +427,8 @@ struct pst_probe_task pst_probes_next(struct pst_probes *p, pst_mono now, pst_mo
 }
 
 /* The member's probe, which its origin counts, is over. While the origin is away a failed one
- * doubles the wait; its success came as pst_probes_origin() before. */
+ * doubles the wait; its success came as pst_probes_origin() before. A member that wants no probe
+ * (any more) has not asked: its turn goes to the next. */
 static void end_of_origin(struct pst_probes *p, struct member *m, pst_mono now, uint64_t random,
                           int64_t again_ms)
 {
@@ -435,11 +436,11 @@ static void end_of_origin(struct pst_probes *p, struct member *m, pst_mono now, 
     bool is_good = m->probe.ns == PST_MONO_NEVER.ns;
     pst_mono due = now;
     o->busy--;
-    if (o->state == AWAY) {
+    if (o->state == AWAY && !is_good) {
         o->step += again_ms == 0;
         int64_t ms = pst_backoff_ms(&p->backoff, o->step, random);
         due = pst_mono_after_ms(now, ms > again_ms ? ms : again_ms);
-    } else if (is_good) {
+    } else if (o->state != AWAY && is_good) {
         o->answered++;
     } else if (m->is_offline && again_ms == 0) {
         o->answered = 0;

@@ -14,20 +14,13 @@ pst_code pst_deliveries_newest(struct pst_db_conn *conn, int64_t *pk, struct pst
     return pst_row_int(conn, PST_STR("SELECT max(pk) FROM delivery"), NULL, 0, pk, err);
 }
 
-pst_code pst_deliveries_news(struct pst_db_conn *conn, int64_t after_pk, size_t limit,
-                             struct pst_delivery_news *out, size_t *count, struct pst_err *err)
+#define NEWS "SELECT d.pk, d.endpoint_pk, d.connection_pk, d.loose, e.sample FROM delivery d "
+
+static pst_code read_news(struct pst_stmt *st, struct pst_delivery_news *out, size_t *count,
+                          struct pst_err *err)
 {
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
     *count = 0;
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT d.pk, d.endpoint_pk, d.connection_pk, d.loose, e.sample"
-                                " FROM delivery d LEFT JOIN event e"
-                                " ON d.loose = 1 AND e.pk = d.event_pk"
-                                " WHERE d.pk > ?1 AND d.status = 0 ORDER BY d.pk LIMIT ?2"),
-                        &st, err));
-    pst_stmt_bind_i64(st, 1, after_pk);
-    pst_stmt_bind_i64(st, 2, (int64_t)limit);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row) {
         out[(*count)++] = (struct pst_delivery_news){
@@ -39,6 +32,33 @@ pst_code pst_deliveries_news(struct pst_db_conn *conn, int64_t after_pk, size_t 
         PST_TRY(pst_stmt_step(st, &row, err));
     }
     return PST_OK;
+}
+
+pst_code pst_deliveries_news(struct pst_db_conn *conn, int64_t after_pk, size_t limit,
+                             struct pst_delivery_news *out, size_t *count, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR(NEWS "LEFT JOIN event e ON d.loose = 1 AND e.pk = d.event_pk"
+                                     " WHERE d.pk > ?1 AND d.status = 0 ORDER BY d.pk LIMIT ?2"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, after_pk);
+    pst_stmt_bind_i64(st, 2, (int64_t)limit);
+    return read_news(st, out, count, err);
+}
+
+pst_code pst_deliveries_loose(struct pst_db_conn *conn, int64_t endpoint_pk, size_t limit,
+                              struct pst_delivery_news *out, size_t *count, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR(NEWS "INDEXED BY delivery_loose JOIN event e ON e.pk = d.event_pk"
+                                     " WHERE d.status = 0 AND d.loose = 1 AND d.endpoint_pk = ?1"
+                                     " ORDER BY d.due_at, d.event_pk LIMIT ?2"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, endpoint_pk);
+    pst_stmt_bind_i64(st, 2, (int64_t)limit);
+    return read_news(st, out, count, err);
 }
 
 /* The nearest endpoint behind after_pk in either index; 0 = none. */

@@ -68,6 +68,10 @@ struct pst_delivery_news {
 pst_code pst_deliveries_news(struct pst_db_conn *conn, int64_t after_pk, size_t limit,
                              struct pst_delivery_news *out, size_t *count, struct pst_err *err);
 
+/* The loose ones of an endpoint that wait, those due first. */
+pst_code pst_deliveries_loose(struct pst_db_conn *conn, int64_t endpoint_pk, size_t limit,
+                              struct pst_delivery_news *out, size_t *count, struct pst_err *err);
+
 /* Endpoints that have something waiting, by pk, behind after_pk. */
 pst_code pst_deliveries_endpoints(struct pst_db_conn *conn, int64_t after_pk, size_t limit,
                                   int64_t *out, size_t *count, struct pst_err *err);

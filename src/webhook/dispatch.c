@@ -46,6 +46,17 @@ void pst_hooks_stats(const struct pst_hooks *h, struct pst_hooks_stats *out)
 #undef READ
 }
 
+/* What will not read better the next time is left alone until the next sweep; it must not stand
+ * in the way of all others. */
+static pst_code pass_over(pst_code code, int64_t endpoint_pk, const struct pst_err *err)
+{
+    if (code == PST_OK || code == PST_E_NO_MEMORY || code == PST_E_UNAVAILABLE || code == PST_E_IO)
+        return code;
+    pst_log_err(PST_LOG_ERROR, "what waits for a webhook cannot be read; it is passed over", err,
+                (const struct pst_log_field[]){PST_F_INT("endpoint_pk", endpoint_pk), {0}});
+    return PST_OK;
+}
+
 /* ---- news ---- */
 
 /* A few samples of an endpoint wait for nothing; the others are sent as what waits loose. */
@@ -103,7 +114,7 @@ static pst_code read_news(struct pst_hooks *h, bool *more, struct pst_err *err)
     for (int round = 0; count == NEWS && round < NEWS_ROUNDS; round++) {
         PST_TRY(pst_deliveries_news(h->reader, h->news_after, NEWS, news, &count, err));
         for (size_t i = 0; i < count; i++) {
-            PST_TRY(take_news(h, &news[i], err));
+            PST_TRY(pass_over(take_news(h, &news[i], err), news[i].endpoint_pk, err));
             h->news_after = news[i].pk;
         }
     }
@@ -142,7 +153,7 @@ static pst_code sweep_endpoint(struct pst_hooks *h, struct pst_err *err)
         h->is_sweeping = false;
         return PST_OK;
     }
-    PST_TRY(pst_hook_endpoint_find(h, pk, &e, err));
+    PST_TRY(pass_over(pst_hook_endpoint_find(h, pk, &e, err), pk, err));
     if (e)
         pst_hook_scan(h, e);
     h->sweep_after = pk;
@@ -169,20 +180,12 @@ static pst_code compare_lane(struct pst_hooks *h, struct pst_hook_endpoint *e, i
 /* Those that a stop left behind: other loose deliveries may stand before them. */
 static pst_code scan_samples(struct pst_hooks *h, struct pst_hook_endpoint *e, struct pst_err *err)
 {
-    struct pst_delivery *items = NULL;
-    int64_t samples[PST_HOOK_BATCH];
+    struct pst_delivery_news waiting[PST_HOOK_BATCH];
     size_t count = 0;
-    size_t sample_count = 0;
-    pst_arena_reset(h->scratch);
-    PST_TRY(pst_deliveries_next(h->reader, e->node.a, PST_LANE_LOOSE, 0, PST_HOOK_BATCH, h->scratch,
-                                &items, &count, err));
+    PST_TRY(pst_deliveries_loose(h->reader, e->node.a, PST_HOOK_BATCH, waiting, &count, err));
     for (size_t i = 0; i < count; i++)
-        if (items[i].is_sample)
-            samples[sample_count++] = items[i].pk;
-    for (size_t i = 0; i < sample_count; i++) {
-        const struct pst_delivery_news news = {samples[i], e->node.a, PST_LANE_LOOSE, true};
-        PST_TRY(take_news(h, &news, err));
-    }
+        if (waiting[i].is_sample)
+            PST_TRY(take_news(h, &waiting[i], err));
     return count ? compare_lane(h, e, PST_LANE_LOOSE, PST_WALL_NONE, err) : PST_OK;
 }
 
@@ -215,8 +218,12 @@ static pst_code sweep(struct pst_hooks *h, struct pst_err *err)
             PST_TRY(sweep_endpoint(h, err));
             continue;
         }
-        if (budget > 0 && !e->is_held)
-            PST_TRY(scan_lanes(h, e, &budget, err));
+        if (budget > 0 && !e->is_held) {
+            pst_code code = scan_lanes(h, e, &budget, err);
+            PST_TRY(pass_over(code, e->node.a, err));
+            if (code != PST_OK)
+                e->is_scanned = false;
+        }
         if (e->is_held)
             e->is_scanned = false;
         if (!e->is_scanned) {

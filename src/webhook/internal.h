@@ -215,7 +215,7 @@ struct pst_hooks {
     struct pst_hooks_options options;
     struct pst_fleet *fleet;
     struct pst_db_conn *reader;
-    struct pst_arena *scratch; /* one read */
+    struct pst_arena *scratch; /* headers of an endpoint, while they are opened */
     struct pst_buf signature;
     atomic_uint signals; /* enum of dispatch.c: what other threads said */
     _Atomic int64_t grace_ms;

@@ -293,6 +293,37 @@ static void many_connections_of_a_dead_host_share_one_probe_and_come_back_in_tur
     pst_probes_free(h.p);
 }
 
+static void who_wants_no_probe_any_more_gives_its_turn_to_the_next(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    for (int64_t pk = 1; pk <= 4; pk++)
+        put(p, 0, item(pk, 1, 1000));
+    pst_probes_origin(p, at_ms(0), 0, HOST, true);
+    assert_int_equal(pst_probes_next(p, at_ms(0), &wake).kind, PST_PROBE_NONE);
+    int64_t now = wake.ns / PST_NS_PER_MS;
+    struct pst_probe_task task = pst_probes_next(p, at_ms(now), &wake);
+    int64_t first = task.connection_pk;
+    put(p, now, item(first, 2, -1)); /* it was switched off */
+    pst_probes_done(p, at_ms(now), 0, &task, 0);
+    task = pst_probes_next(p, at_ms(now), &wake);
+    assert_int_equal(task.kind, PST_PROBE_CONTACT);
+    assert_true(task.connection_pk != first);
+    pst_probes_remove(p, task.connection_pk); /* it was deleted */
+    pst_probes_done(p, at_ms(now), 0, &task, 5000);
+    task = pst_probes_next(p, at_ms(now), &wake);
+    assert_int_equal(task.kind, PST_PROBE_CONTACT);
+    /* Who has asked in vain makes the others wait. */
+    put(p, now, item(task.connection_pk, 2, now + 1000));
+    pst_probes_done(p, at_ms(now), 1, &task, 0);
+    assert_int_equal(pst_probes_next(p, at_ms(now), &wake).kind, PST_PROBE_NONE);
+    assert_true(wake.ns > at_ms(now).ns);
+    pst_probes_free(p);
+}
+
 static void a_host_that_dies_again_while_it_comes_back_is_left_alone(void **state)
 {
     (void)state;
@@ -454,6 +485,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_probe_comes_when_it_is_due),
+        cmocka_unit_test(who_wants_no_probe_any_more_gives_its_turn_to_the_next),
         cmocka_unit_test(whose_turn_it_is_while_its_event_is_told_waits),
         cmocka_unit_test(a_connection_without_a_host_is_probed_alone),
         cmocka_unit_test(what_ends_while_it_is_probed_is_forgotten_afterwards),

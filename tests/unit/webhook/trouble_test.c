@@ -210,6 +210,41 @@ static void a_lane_is_read_as_far_as_it_goes(void **state)
     assert_int_equal(stats.in_flight, 0);
 }
 
+static void be_loose(struct pst_endpoint *e)
+{
+    e->ordered = false;
+}
+
+static void large_events_of_one_endpoint_hide_no_other(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, be_loose);
+    for (int i = 0; i < 4; i++)
+        (void)stage_event(s, 0, i);
+    stage_sql(s, PST_STR("UPDATE event SET body = '{\"x\":\"' || hex(zeroblob(400000)) || '\"}'"));
+    (void)stage_endpoint(s, 1, NULL);
+    answer(s, 0, 500);
+    (void)stage_event(s, 1, 9); /* for both */
+    stage_run(s);
+    stage_until(count(s, 1) == 1);
+}
+
+static void what_cannot_be_read_hides_no_other(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    (void)stage_event(s, 0, 1);
+    (void)stage_endpoint(s, 1, NULL);
+    (void)stage_event(s, 0, 2); /* for both */
+    stage_sql(s, PST_STR("UPDATE endpoint SET signing = 'of tomorrow' WHERE pk = 1"));
+    stage_run(s);
+    stage_until(delivered(s) == 1); /* the sweep finds what is behind it */
+    (void)stage_event(s, 0, 3);
+    stage_until(delivered(s) == 2); /* and so do news */
+    assert_int_equal(count(s, 0), 0);
+    assert_int_equal(count(s, 1), 2);
+}
+
 /* ---- secrets ---- */
 
 static void damage_secrets(struct pst_endpoint *e)
@@ -447,6 +482,8 @@ int main(void)
         TEST(nothing_overtakes_an_event_whose_end_is_not_written),
         TEST(an_endpoint_is_disabled_without_memory),
         TEST(a_lane_is_read_as_far_as_it_goes),
+        TEST(large_events_of_one_endpoint_hide_no_other),
+        TEST(what_cannot_be_read_hides_no_other),
         TEST(a_secret_that_cannot_be_opened_stops_its_endpoint_only),
         TEST(of_an_answer_its_beginning_is_kept),
         TEST(a_redirect_is_a_failure),
