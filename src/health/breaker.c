@@ -158,7 +158,7 @@ void pst_breakers_ended(struct pst_breakers *b, pst_mono now, const struct pst_b
     struct origin *o = entry;
     if (call->is_trial)
         c->has_trial = false; /* what has a trial is kept */
-    if (call->is_of_origin)
+    if (o && call->is_of_origin)
         o->has_trial = false;
     if (o && is_down)
         count_failure(b, now, o, call);

@@ -128,9 +128,9 @@ static void ring_add(struct member *m)
 
 static void ring_remove(struct member *m)
 {
-    if (!m->next)
-        return;
     struct origin *o = m->origin;
+    if (!o || !m->next)
+        return;
     if (o->turn == m)
         o->turn = m->next == m ? NULL : m->next;
     m->prev->next = m->next;

@@ -168,6 +168,8 @@ static void take_settings(struct pst_hooks *h, struct pst_hook_endpoint *e,
         e->has_changed = e->was_disabled = false; /* what is still to be written is of before ... */
         if (is_success_ahead(&health, &fresh->health))
             keep_success(h, e, &health); /* ... but for this */
+        if (e->timer.place) /* what it waited for may hold no longer */
+            pst_hook_heap_set(&h->timers, &e->timer, h->now);
     }
     if (e->window == 0)
         e->window = 1;

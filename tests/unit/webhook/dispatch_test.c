@@ -397,6 +397,22 @@ static void switch_off(struct pst_endpoint *x)
     x->enabled = false;
 }
 
+static void switching_it_on_again_ends_the_pause_of_a_breaker(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    since = stage_now(s);
+    (void)stage_endpoint(s, 1, NULL);
+    (void)stage_event(s, 0, 1);
+    stage_set_health(s, e.pk, open_breaker);
+    stage_run(s);
+    stage_until(count(s, 1) == 1);
+    assert_int_equal(count(s, 0), 0);
+    stage_update(s, e.pk, switch_off);
+    stage_update(s, e.pk, switch_on_again);
+    stage_until(count(s, 0) == 1); /* the clock stands still */
+}
+
 static void switch_on(struct pst_endpoint *x)
 {
     x->enabled = true;
@@ -478,6 +494,7 @@ int main(void)
         TEST(gone_disables_once_and_enabling_goes_on),
         TEST(three_days_of_failures_disable),
         TEST(an_event_is_put_aside_and_the_lane_goes_on),
+        TEST(switching_it_on_again_ends_the_pause_of_a_breaker),
         TEST(a_sample_waits_for_nothing_and_says_nothing),
         TEST(a_re_send_has_the_same_id_and_goes_first),
         TEST(off_holds_and_on_goes_on),

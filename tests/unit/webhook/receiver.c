@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "os/thread.h"
+#include "tests/unit/test.h"
 
 enum { REQUEST_MAX = 1 << 20, POLL_MS = 5 };
 
@@ -171,11 +172,11 @@ void receiver_start(struct receiver *r)
     for (size_t i = 0; i < RECEIVER_CONNECTIONS; i++)
         r->connections[i] = (struct receiver_connection){.fd = -1, .hangs = -1};
     r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (r->listener < 0 || bind(r->listener, (struct sockaddr *)&in, size) != 0 ||
-        listen(r->listener, 64) != 0 ||
-        getsockname(r->listener, (struct sockaddr *)&in, &size) != 0 ||
-        pst_thread_start(&r->thread, "receiver", run, r, &err) != PST_OK)
-        abort();
+    assert_true(r->listener >= 0);
+    assert_int_equal(bind(r->listener, (struct sockaddr *)&in, size), 0);
+    assert_int_equal(listen(r->listener, 64), 0);
+    assert_int_equal(getsockname(r->listener, (struct sockaddr *)&in, &size), 0);
+    assert_ok(pst_thread_start(&r->thread, "receiver", run, r, &err));
     r->port = ntohs(in.sin_port);
 }
 
