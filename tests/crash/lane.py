@@ -22,6 +22,10 @@ WAYS = {"run": 50, "start": 20, "stop": 13, "new": 5, "post": 12}
 WRITERS = 2
 
 
+# The stored copy, while the faults of the source have made the connection offline.
+ALSO_OFFLINE = {"Cache-Control": "stale-if-error=604800"}
+
+
 class Follower:
     """An integrator's copy, made from the change feed alone. It asks for a record when a change
     names it, as an integrator would."""
@@ -47,7 +51,7 @@ class Follower:
             if op == "deleted":
                 self.records.pop((entity, record_id), None)
                 continue
-            record = api.get(f"/v1/connections/{self.connection}/{entity.replace('_', '-')}/{record_id}")
+            record = api.get(f"/v1/connections/{self.connection}/{entity.replace('_', '-')}/{record_id}", headers=ALSO_OFFLINE)
             if record.get("deleted_at"):
                 self.records.pop((entity, record_id), None)  # a later change says so too
             else:
