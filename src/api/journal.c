@@ -72,7 +72,7 @@ void pst_api_note_failure(struct pst_api_call *call, const struct pst_err *err)
     bool is_callers = pst_code_origin(err->code) == PST_ORIGIN_REQUEST;
     call->failure = err->code;
     if (!is_callers)
-        pst_buf_add_str(&text, pst_str_from(err->msg));
+        pst_buf_addf(&text, "%s", err->msg);
     if (is_callers && is_our_word(call->api, pst_str_from(err->param)))
         pst_buf_addf(&text, "%s: ", err->param);
     if (is_callers && err->fmt)
