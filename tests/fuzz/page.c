@@ -139,5 +139,6 @@ void pst_fuzz(pst_str bytes)
     if (code == PST_OK)
         check_page(&page, world.mappings[stream], a);
     else
-        FUZZ_REQUIRE(code == PST_E_SYSTEM || code == PST_E_UNREACHABLE || code == PST_E_LIMIT);
+        FUZZ_REQUIRE(code == PST_E_SYSTEM || code == PST_E_UNREACHABLE ||
+                     code == PST_E_DELETE_GUARD || code == PST_E_LIMIT);
 }
