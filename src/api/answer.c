@@ -29,26 +29,6 @@ pst_code pst_api_audit(struct pst_db_conn *conn, const struct pst_api_call *call
     return pst_audit_add(conn, &entry, err);
 }
 
-void pst_api_put_text(struct pst_json_writer *w, const char *name, pst_str text)
-{
-    if (text.len)
-        pst_json_add_str(w, name, text);
-    else
-        pst_json_add_null(w, name);
-}
-
-void pst_api_put_error(struct pst_json_writer *w, pst_str code, pst_str message)
-{
-    if (code.len == 0) {
-        pst_json_add_null(w, "error");
-        return;
-    }
-    pst_json_add_object(w, "error");
-    pst_json_add_str(w, "code", code);
-    pst_json_add_str(w, "message", message);
-    pst_json_end_object(w);
-}
-
 static void put_counts(struct pst_json_writer *w, const struct pst_sync_counts *c)
 {
     const struct {
@@ -90,7 +70,7 @@ static void put_stream(struct pst_json_writer *w, const struct pst_sync_stream *
     }
     pst_json_add_wall(w, "started_at", s->started_at);
     pst_json_add_wall(w, "ended_at", s->ended_at);
-    pst_api_put_error(w, s->error_code, s->error_message);
+    pst_json_add_error(w, s->error_code, s->error_message);
     put_counts(w, &s->counts);
     pst_json_end_object(w);
 }
@@ -127,8 +107,8 @@ void pst_api_put_sync(struct pst_json_writer *w, const struct pst_api_call *call
     pst_json_add_wall(w, "requested_at", sync->requested_at);
     pst_json_add_wall(w, "started_at", sync->started_at);
     pst_json_add_wall(w, "ended_at", sync->ended_at);
-    pst_api_put_error(w, sync->error_code, sync->error_message);
-    pst_api_put_text(w, "request_id", sync->request_id);
+    pst_json_add_error(w, sync->error_code, sync->error_message);
+    pst_json_add_text(w, "request_id", sync->request_id);
     put_counts(w, &sync->counts);
     put_progress(w, progress);
     pst_json_add_array(w, "entities");
@@ -213,7 +193,7 @@ void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call
     pst_json_add_bool(w, "enabled", c->status != PST_CONNECTION_INACTIVE);
     pst_json_add_z(w, "status", pst_connection_status_name(c->status));
     pst_json_add_wall(w, "status_since", c->status_since);
-    pst_api_put_text(w, "status_reason", c->status_reason);
+    pst_json_add_text(w, "status_reason", c->status_reason);
     pst_api_put_outage(w, call, c, health);
     pst_json_add_bool(w, "syncing", syncing);
     pst_json_add_bool(w, "initial_sync_done", c->initial_sync_done);

@@ -39,14 +39,14 @@ static void put_delivery(struct pst_json_writer *w, const struct pst_endpoint *e
     pst_json_add_str(w, "webhook_id", pst_id_str(&e->id));
     pst_json_add_str(w, "event_id", pst_id_str(&d->event_id));
     pst_json_add_str(w, "type", d->type);
-    pst_api_put_text(w, "connection_id", pst_id_str(&d->connection_id));
+    pst_json_add_text(w, "connection_id", pst_id_str(&d->connection_id));
     pst_json_add_i64(w, "sequence", d->sequence);
     pst_json_add_bool(w, "sample", d->is_sample);
     pst_json_add_z(w, "status", status_of(d, pst_hook_is_off(e)));
     pst_json_add_i64(w, "attempts_made", d->tries.attempts);
     pst_json_add_wall(w, "next_attempt_at", next_attempt_at(e, d));
     put_status_or_null(w, "last_status", d->last_status);
-    pst_api_put_text(w, "last_error", d->last_error);
+    pst_json_add_text(w, "last_error", d->last_error);
     pst_json_add_wall(w, "created_at", d->created_at);
     pst_json_add_wall(w, "ended_at", d->ended_at);
 }
@@ -61,7 +61,7 @@ static void put_attempt(struct pst_json_writer *w, const struct pst_attempt *a)
     pst_json_add_wall(w, "at", a->at);
     pst_json_add_raw(w, "duration_ms", pst_str_from(ms));
     put_status_or_null(w, "status", a->status);
-    pst_api_put_text(w, "error", a->error);
+    pst_json_add_text(w, "error", a->error);
     pst_json_add_str(w, "response", a->response);
     pst_json_end_object(w);
 }

@@ -1,5 +1,6 @@
 /* api/docs.c: the readable reference, out of the same table; and a page for each error. */
 #include "api/internal.h"
+#include "codec/html.h"
 
 static const char style[] =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
@@ -13,24 +14,7 @@ static const char style[] =
 
 static void add_html(struct pst_buf *b, const char *text)
 {
-    for (; text && *text; text++) {
-        switch (*text) {
-        case '<':
-            pst_buf_add_lit(b, "&lt;");
-            break;
-        case '>':
-            pst_buf_add_lit(b, "&gt;");
-            break;
-        case '&':
-            pst_buf_add_lit(b, "&amp;");
-            break;
-        case '"':
-            pst_buf_add_lit(b, "&quot;");
-            break;
-        default:
-            pst_buf_add_char(b, *text);
-        }
-    }
+    pst_html_add(b, pst_str_from(text));
 }
 
 /* Text with `code` in it. */
@@ -38,12 +22,11 @@ static void add_words(struct pst_buf *b, const char *text)
 {
     bool in_code = false;
     for (; text && *text; text++) {
-        char one[2] = {*text, '\0'};
         if (*text == '`') {
             pst_buf_add_str(b, in_code ? PST_STR("</code>") : PST_STR("<code>"));
             in_code = !in_code;
         } else {
-            add_html(b, one);
+            pst_html_add(b, (pst_str){text, 1});
         }
     }
 }

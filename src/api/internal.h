@@ -314,8 +314,6 @@ void pst_api_put_connection(struct pst_json_writer *w, const struct pst_api_call
                             bool syncing);
 /* When its schedule runs it next; none while nothing may run. */
 pst_wall pst_api_next_run_at(const struct pst_api_call *call, const struct pst_connection *c);
-void pst_api_put_text(struct pst_json_writer *w, const char *name, pst_str text); /* "": null */
-void pst_api_put_error(struct pst_json_writer *w, pst_str code, pst_str message); /* "error" */
 void pst_api_put_schedule(struct pst_json_writer *w, pst_str schedule); /* "schedule" */
 
 /* Which of the connector's entities a connection reads; in the order of the manifest. Errors:

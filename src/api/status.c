@@ -43,7 +43,7 @@ static void put_entity_status(struct pst_json_writer *w, const struct pst_entity
     pst_json_add_wall(w, "last_full_at", shown->last_full_at);
     pst_json_add_wall(w, "synced_to", shown->synced_to);
     pst_json_add_wall(w, "next_run_at", next_run_at);
-    pst_api_put_error(w, shown->error_code, shown->error_message);
+    pst_json_add_error(w, shown->error_code, shown->error_message);
     pst_json_add_i64(w, "records", shown->records);
     pst_json_add_i64(w, "rejected", shown->rejected);
     if (shown->sync_id.text[0])

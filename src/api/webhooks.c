@@ -30,7 +30,7 @@ static void put_settings(struct pst_json_writer *w, const struct pst_hook_view *
     const struct pst_endpoint *e = &v->endpoint;
     pst_json_add_str(w, "id", pst_id_str(&e->id));
     pst_json_add_str(w, "organization_id", pst_id_str(&e->organization_id));
-    pst_api_put_text(w, "connection_id", pst_id_str(&e->connection_id));
+    pst_json_add_text(w, "connection_id", pst_id_str(&e->connection_id));
     pst_json_add_str(w, "url", e->url);
     pst_json_add_str(w, "description", e->description);
     put_events(w, v->events);
@@ -51,7 +51,7 @@ static void put_health(struct pst_json_writer *w, const struct pst_endpoint *e)
 {
     const struct pst_endpoint_health *h = &e->health;
     pst_json_add_z(w, "status", status_of(e));
-    pst_api_put_text(w, "disabled_reason", h->disabled_reason);
+    pst_json_add_text(w, "disabled_reason", h->disabled_reason);
     pst_json_add_wall(w, "disabled_at", h->disabled_at);
     pst_json_add_wall(w, "failing_since", h->failing_since);
     pst_json_add_i64(w, "failures", h->failures);
@@ -59,7 +59,7 @@ static void put_health(struct pst_json_writer *w, const struct pst_endpoint *e)
                       strcmp(status_of(e), "paused") == 0 ? h->probe_at : PST_WALL_NONE);
     pst_json_add_wall(w, "last_success_at", h->last_success_at);
     pst_json_add_wall(w, "last_failure_at", h->last_failure_at);
-    pst_api_put_text(w, "last_error", h->last_error);
+    pst_json_add_text(w, "last_error", h->last_error);
 }
 
 pst_code pst_hook_view_load(struct pst_db_conn *conn, const struct pst_api_call *call,

@@ -110,8 +110,9 @@ void pst_json_put_wall(struct pst_json_writer *w, pst_wall t); /* RFC 3339; none
 /* A value read before, with every digit of its numbers. NULL is null. */
 void pst_json_put_val(struct pst_json_writer *w, yyjson_val *v);
 
-/* Name and value of a member at once. A NULL z is null. */
+/* Name and value of a member at once. A NULL z is null, and so is the text "". */
 void pst_json_add_str(struct pst_json_writer *w, const char *name, pst_str s);
+void pst_json_add_text(struct pst_json_writer *w, const char *name, pst_str text);
 void pst_json_add_z(struct pst_json_writer *w, const char *name, const char *z);
 void pst_json_add_i64(struct pst_json_writer *w, const char *name, int64_t v);
 void pst_json_add_bool(struct pst_json_writer *w, const char *name, bool v);
@@ -119,6 +120,8 @@ void pst_json_add_null(struct pst_json_writer *w, const char *name);
 void pst_json_add_raw(struct pst_json_writer *w, const char *name, pst_str json);
 void pst_json_add_wall(struct pst_json_writer *w, const char *name, pst_wall t);
 void pst_json_add_val(struct pst_json_writer *w, const char *name, yyjson_val *v);
+/* The member "error": its code and message, or null where the code is "". */
+void pst_json_add_error(struct pst_json_writer *w, pst_str code, pst_str message);
 void pst_json_add_object(struct pst_json_writer *w, const char *name); /* begins it */
 void pst_json_add_array(struct pst_json_writer *w, const char *name); /* begins it */
 

@@ -301,6 +301,26 @@ void pst_json_add_str(struct pst_json_writer *w, const char *name, pst_str s)
     pst_json_put_str(w, s);
 }
 
+void pst_json_add_text(struct pst_json_writer *w, const char *name, pst_str text)
+{
+    if (text.len)
+        pst_json_add_str(w, name, text);
+    else
+        pst_json_add_null(w, name);
+}
+
+void pst_json_add_error(struct pst_json_writer *w, pst_str code, pst_str message)
+{
+    if (code.len == 0) {
+        pst_json_add_null(w, "error");
+        return;
+    }
+    pst_json_add_object(w, "error");
+    pst_json_add_str(w, "code", code);
+    pst_json_add_str(w, "message", message);
+    pst_json_end_object(w);
+}
+
 void pst_json_add_z(struct pst_json_writer *w, const char *name, const char *z)
 {
     pst_json_put_name(w, pst_str_from(name));

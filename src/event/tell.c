@@ -14,26 +14,6 @@ static struct pst_event_subject subject_of(const struct pst_connection *c)
                                       .connection_id = c->id};
 }
 
-static void add_text_or_null(struct pst_json_writer *w, const char *name, pst_str text)
-{
-    if (text.len)
-        pst_json_add_str(w, name, text);
-    else
-        pst_json_add_null(w, name);
-}
-
-static void add_error(struct pst_json_writer *w, pst_str code, pst_str message)
-{
-    if (code.len == 0) {
-        pst_json_add_null(w, "error");
-        return;
-    }
-    pst_json_add_object(w, "error");
-    pst_json_add_str(w, "code", code);
-    pst_json_add_str(w, "message", message);
-    pst_json_end_object(w);
-}
-
 /* What makes the event of a moment another than its neighbours', also where the clock stands: what
  * it is about, and its place behind the newest one. */
 struct moment {
@@ -63,7 +43,7 @@ static void put_entities(struct pst_json_writer *w, const struct pst_sync *sync)
         pst_json_begin_object(w);
         pst_json_add_z(w, "entity", s->entity->name);
         pst_json_add_z(w, "status", pst_sync_status_name(s->status));
-        add_error(w, s->error_code, s->error_message);
+        pst_json_add_error(w, s->error_code, s->error_message);
         pst_json_add_i64(w, "read", s->counts.read);
         pst_json_add_i64(w, "created", s->counts.created);
         pst_json_add_i64(w, "updated", s->counts.updated);
@@ -92,8 +72,8 @@ static pst_code tell_end(struct pst_db_conn *conn, const struct pst_event_subjec
     pst_json_add_z(&d.w, "status", pst_sync_status_name(sync->status));
     pst_json_add_wall(&d.w, "started_at", sync->started_at);
     pst_json_add_wall(&d.w, "ended_at", sync->ended_at);
-    add_error(&d.w, sync->error_code, sync->error_message);
-    add_text_or_null(&d.w, "request_id", sync->request_id);
+    pst_json_add_error(&d.w, sync->error_code, sync->error_message);
+    pst_json_add_text(&d.w, "request_id", sync->request_id);
     put_entities(&d.w, sync);
     return pst_draft_send(&d, conn, err);
 }
@@ -225,9 +205,9 @@ static void put_status(struct pst_json_writer *w, const struct pst_connection *c
     pst_json_add_z(w, "status", pst_connection_status_name(status->status));
     pst_json_add_wall(w, "since", status->since);
     pst_json_add_z(w, "previous_status", pst_connection_status_name(status->previous));
-    add_error(w, is_bad ? code : PST_STR(""), status->reason);
+    pst_json_add_error(w, is_bad ? code : PST_STR(""), status->reason);
     pst_json_add_i64(w, "tries", is_bad && status->tries == 0 ? 1 : status->tries);
-    add_text_or_null(w, "request_id", status->request_id);
+    pst_json_add_text(w, "request_id", status->request_id);
 }
 
 pst_code pst_event_tell_status(struct pst_db_conn *conn, int64_t connection_pk,
@@ -276,8 +256,8 @@ pst_code pst_event_tell_trouble(struct pst_db_conn *conn, const struct pst_event
     pst_json_add_z(&d.w, "code", pst_code_name(t->code));
     pst_json_add_str(&d.w, "message", t->message);
     pst_json_add_z(&d.w, "origin", pst_origin_name(pst_code_origin(t->code)));
-    add_text_or_null(&d.w, "webhook_id", t->webhook_id);
-    add_text_or_null(&d.w, "request_id", t->request_id);
+    pst_json_add_text(&d.w, "webhook_id", t->webhook_id);
+    pst_json_add_text(&d.w, "request_id", t->request_id);
     return pst_draft_send(&d, conn, err);
 }
 
@@ -306,8 +286,8 @@ pst_code pst_event_tell_schema(struct pst_db_conn *conn, int64_t connection_pk, 
                        c->before.len == 0  ? "added"
                        : c->after.len == 0 ? "removed"
                                            : "changed");
-        add_text_or_null(&d.w, "before", c->before);
-        add_text_or_null(&d.w, "after", c->after);
+        pst_json_add_text(&d.w, "before", c->before);
+        pst_json_add_text(&d.w, "after", c->after);
         pst_json_end_object(&d.w);
     }
     pst_json_end_array(&d.w);

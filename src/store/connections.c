@@ -434,50 +434,25 @@ pst_code pst_connections_sealed(struct pst_db_conn *conn, int64_t organization_p
                                 int64_t after_pk, size_t limit, struct pst_arena *arena,
                                 struct pst_sealed **out, size_t *count, struct pst_err *err)
 {
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    bool row = false;
-    *count = 0;
-    PST_TRY(pst_row_limit(limit, err));
-    PST_TRY(pst_arena_array(arena, out, limit, sizeof(**out), err));
-    /* Sealed bytes begin with one byte of format and the key's id (crypto/crypto.h). */
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT pk, id, credentials FROM connection"
-                                " WHERE organization_pk = ?1 AND pk > ?3 AND deleted_at IS NULL"
-                                " AND length(credentials) > 0"
-                                " AND lower(hex(substr(credentials, 2, 16))) <> ?2"
-                                " ORDER BY pk LIMIT ?4"),
-                        &st, err));
-    pst_stmt_bind_i64(st, 1, organization_pk);
-    pst_stmt_bind_str(st, 2, key_id);
-    pst_stmt_bind_i64(st, 3, after_pk);
-    pst_stmt_bind_i64(st, 4, (int64_t)limit);
-    PST_TRY(pst_stmt_step(st, &row, err));
-    while (row) {
-        struct pst_sealed *s = &(*out)[(*count)++];
-        s->pk = pst_stmt_i64(st, 0);
-        s->row_id = pst_row_id(st, 1, "conn_");
-        PST_TRY(pst_row_blob(st, 2, arena, &s->bytes, err));
-        PST_TRY(pst_stmt_step(st, &row, err));
-    }
-    return PST_OK;
+    const struct pst_sealed_query query = {PST_STR(PST_SEALED_IN("connection", "credentials")),
+                                           "conn_",
+                                           organization_pk,
+                                           key_id,
+                                           after_pk,
+                                           limit};
+    return pst_sealed_list(conn, &query, arena, out, count, err);
 }
 
 pst_code pst_connections_reseal(struct pst_db_conn *conn, int64_t pk, pst_str before, pst_str after,
                                 struct pst_err *err)
 {
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    int64_t changes = 0;
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("UPDATE connection SET credentials = ?3"
-                                " WHERE pk = ?1 AND credentials = ?2"),
-                        &st, err));
-    pst_stmt_bind_i64(st, 1, pk);
-    pst_stmt_bind_blob(st, 2, before.ptr, before.len);
-    pst_stmt_bind_blob(st, 3, after.ptr, after.len);
-    PST_TRY(pst_stmt_run(st, &changes, err));
-    if (changes == 0)
-        return PST_FAIL(err, PST_E_CONFLICT, "the credentials were changed meanwhile");
-    return PST_OK;
+    bool changed = false;
+    PST_TRY(pst_sealed_replace(conn,
+                               PST_STR("UPDATE connection SET credentials = ?3"
+                                       " WHERE pk = ?1 AND credentials = ?2"),
+                               pk, before, after, &changed, err));
+    return changed ? PST_OK
+                   : PST_FAIL(err, PST_E_CONFLICT, "the credentials were changed meanwhile");
 }
 
 pst_code pst_connections_delete(struct pst_db_conn *conn, int64_t pk, bool purge, pst_wall now,

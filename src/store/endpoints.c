@@ -303,44 +303,18 @@ pst_code pst_endpoints_delete(struct pst_db_conn *conn, int64_t pk, pst_wall now
 
 /* ---- rotation of keys ---- */
 
-/* Sealed bytes begin with one byte of format and the key's id (crypto/crypto.h). */
-#define SEALED(column)                                                                             \
-    "SELECT pk, id, " column " FROM endpoint WHERE organization_pk = ?1 AND pk > ?3"               \
-    " AND deleted_at IS NULL AND length(" column ") > 0"                                           \
-    " AND lower(hex(substr(" column ", 2, 16))) <> ?2 ORDER BY pk LIMIT ?4"
-
-static pst_code list_sealed(struct pst_db_conn *conn, pst_str sql, int64_t organization_pk,
-                            pst_str key_id, int64_t after_pk, size_t limit, struct pst_arena *arena,
-                            struct pst_sealed **out, size_t *count, struct pst_err *err)
-{
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    bool row = false;
-    *count = 0;
-    PST_TRY(pst_row_limit(limit, err));
-    PST_TRY(pst_arena_array(arena, out, limit, sizeof(**out), err));
-    PST_TRY(pst_db_stmt(conn, sql, &st, err));
-    pst_stmt_bind_i64(st, 1, organization_pk);
-    pst_stmt_bind_str(st, 2, key_id);
-    pst_stmt_bind_i64(st, 3, after_pk);
-    pst_stmt_bind_i64(st, 4, (int64_t)limit);
-    PST_TRY(pst_stmt_step(st, &row, err));
-    while (row) {
-        struct pst_sealed *s = &(*out)[(*count)++];
-        s->pk = pst_stmt_i64(st, 0);
-        s->row_id = pst_row_id(st, 1, "whk_");
-        PST_TRY(pst_row_blob(st, 2, arena, &s->bytes, err));
-        PST_TRY(pst_stmt_step(st, &row, err));
-    }
-    return PST_OK;
-}
-
 pst_code pst_endpoints_sealed_secrets(struct pst_db_conn *conn, int64_t organization_pk,
                                       pst_str key_id, int64_t after_pk, size_t limit,
                                       struct pst_arena *arena, struct pst_sealed **out,
                                       size_t *count, struct pst_err *err)
 {
-    return list_sealed(conn, PST_STR(SEALED("secrets")), organization_pk, key_id, after_pk, limit,
-                       arena, out, count, err);
+    const struct pst_sealed_query query = {PST_STR(PST_SEALED_IN("endpoint", "secrets")),
+                                           "whk_",
+                                           organization_pk,
+                                           key_id,
+                                           after_pk,
+                                           limit};
+    return pst_sealed_list(conn, &query, arena, out, count, err);
 }
 
 pst_code pst_endpoints_sealed_headers(struct pst_db_conn *conn, int64_t organization_pk,
@@ -348,21 +322,21 @@ pst_code pst_endpoints_sealed_headers(struct pst_db_conn *conn, int64_t organiza
                                       struct pst_arena *arena, struct pst_sealed **out,
                                       size_t *count, struct pst_err *err)
 {
-    return list_sealed(conn, PST_STR(SEALED("headers")), organization_pk, key_id, after_pk, limit,
-                       arena, out, count, err);
+    const struct pst_sealed_query query = {PST_STR(PST_SEALED_IN("endpoint", "headers")),
+                                           "whk_",
+                                           organization_pk,
+                                           key_id,
+                                           after_pk,
+                                           limit};
+    return pst_sealed_list(conn, &query, arena, out, count, err);
 }
 
 static pst_code reseal(struct pst_db_conn *conn, pst_str sql, int64_t pk, pst_str before,
                        pst_str after, struct pst_err *err)
 {
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    int64_t changes = 0;
-    PST_TRY(pst_db_stmt(conn, sql, &st, err));
-    pst_stmt_bind_i64(st, 1, pk);
-    pst_stmt_bind_blob(st, 2, before.ptr, before.len);
-    pst_stmt_bind_blob(st, 3, after.ptr, after.len);
-    PST_TRY(pst_stmt_run(st, &changes, err));
-    return changes ? PST_OK
+    bool changed = false;
+    PST_TRY(pst_sealed_replace(conn, sql, pk, before, after, &changed, err));
+    return changed ? PST_OK
                    : PST_FAIL(err, PST_E_CONFLICT, "the webhook's secrets changed meanwhile");
 }
 

@@ -1,6 +1,7 @@
 /* web/draw_html.c: the status page as HTML: one file, no script, light and dark. */
 #include <stdio.h>
 
+#include "codec/html.h"
 #include "web/internal.h"
 
 /* clang-format off */
@@ -52,31 +53,9 @@ const char pst_web_style[] =
     "@media(max-width:30rem){main{padding-top:1.5rem}.now,.parts li,.incident{padding-left:1rem;padding-right:1rem}}";
 /* clang-format on */
 
-static void put_text(struct pst_buf *b, pst_str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        switch (text.ptr[i]) {
-        case '<':
-            pst_buf_add_lit(b, "&lt;");
-            break;
-        case '>':
-            pst_buf_add_lit(b, "&gt;");
-            break;
-        case '&':
-            pst_buf_add_lit(b, "&amp;");
-            break;
-        case '"':
-            pst_buf_add_lit(b, "&quot;");
-            break;
-        default:
-            pst_buf_add_char(b, text.ptr[i]);
-        }
-    }
-}
-
 static void put_z(struct pst_buf *b, const char *text)
 {
-    put_text(b, pst_str_from(text));
+    pst_html_add(b, pst_str_from(text));
 }
 
 static const char *month_name(int month)
@@ -174,7 +153,7 @@ static void put_incident(struct pst_buf *b, const struct pst_board *board,
     bool is_open = pst_wall_is_none(i->closed_at);
     pst_buf_addf(b, "<article class=\"card incident%s %s\" id=\"%s\"><h3>", is_open ? " open" : "",
                  pst_incident_impact_name(i->impact), i->id.text);
-    put_text(b, i->title);
+    pst_html_add(b, i->title);
     pst_buf_add_lit(b, "</h3><p class=\"meta\">");
     put_time(b, i->opened_at);
     if (!is_open) {
@@ -189,7 +168,7 @@ static void put_incident(struct pst_buf *b, const struct pst_board *board,
         pst_buf_add_lit(b, "<span class=\"meta\">");
         put_time(b, u->at);
         pst_buf_add_lit(b, "</span><p class=\"text\">");
-        put_text(b, u->text);
+        pst_html_add(b, u->text);
         pst_buf_add_lit(b, "</p></li>");
     }
     pst_buf_add_lit(b, "</ol></article>");

@@ -257,6 +257,9 @@ static void what_was_written_reads_back_the_same(void **state)
     pst_json_add_z(&w, "z", NULL);
     pst_json_add_str(&w, "e", (pst_str){NULL, 0});
     pst_json_add_z(&w, "c", "text");
+    pst_json_add_text(&w, "some", PST_STR("text"));
+    pst_json_add_text(&w, "none", PST_STR(""));
+    pst_json_add_error(&w, PST_STR("CODE"), PST_STR("why"));
     pst_json_add_i64(&w, "n", -12);
     pst_json_add_bool(&w, "t", true);
     pst_json_add_null(&w, "nil");
@@ -273,14 +276,16 @@ static void what_was_written_reads_back_the_same(void **state)
     pst_json_add_object(&w, "inner");
     pst_json_put_name(&w, PST_STR("k"));
     pst_json_put_null(&w);
+    pst_json_add_error(&w, PST_STR(""), PST_STR("never told"));
     pst_json_end_object(&w);
     pst_json_end_object(&w);
     assert_ok(pst_json_finish(&w, &err));
-    assert_str(
-        pst_buf_str(&b),
-        "{\"s\":\"x\\\"y\",\"z\":null,\"e\":\"\",\"c\":\"text\",\"n\":-12,\"t\":true,\"nil\":null,"
-        "\"raw\":[1.50],\"at\":\"1970-01-01T00:00:00Z\",\"never\":null,\"absent\":null,"
-        "\"list\":[1,false,{}],\"inner\":{\"k\":null}}");
+    assert_str(pst_buf_str(&b),
+               "{\"s\":\"x\\\"y\",\"z\":null,\"e\":\"\",\"c\":\"text\",\"some\":\"text\",\"none\":"
+               "null,\"error\":{\"code\":\"CODE\",\"message\":\"why\"},\"n\":-12,"
+               "\"t\":true,\"nil\":null,"
+               "\"raw\":[1.50],\"at\":\"1970-01-01T00:00:00Z\",\"never\":null,\"absent\":null,"
+               "\"list\":[1,false,{}],\"inner\":{\"k\":null,\"error\":null}}");
     assert_ok(pst_json_read(pst_buf_str(&b), NULL, a, &doc, &err));
     pst_json_init(&w, &copy);
     pst_json_put_val(&w, yyjson_doc_get_root(doc));

@@ -6,6 +6,7 @@
 #include <zstd_errors.h>
 
 #include "codec/base64.h"
+#include "codec/html.h"
 #include "codec/percent.h"
 #include "codec/yaml.h"
 #include "codec/zip.h"
@@ -435,6 +436,16 @@ static void compression_keeps_to_the_buffers_maximum(void **state)
     pst_alloc_fail_at(-1);
 }
 
+static void html_shows_text_as_it_is(void **state)
+{
+    (void)state;
+    PST_AUTO(buf) struct pst_buf b = {0};
+    pst_buf_init(&b, 200);
+    pst_html_add(&b, PST_STR("<a href=\"x\">R&D 'it'</a>"));
+    pst_html_add(&b, PST_STR(""));
+    assert_str(pst_buf_str(&b), "&lt;a href=&quot;x&quot;&gt;R&amp;D 'it'&lt;/a&gt;");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +458,7 @@ int main(void)
         cmocka_unit_test(compression_survives_every_allocation_fault),
         cmocka_unit_test(percent_encoding_round_trips),
         cmocka_unit_test(source_ids_join_and_split),
+        cmocka_unit_test(html_shows_text_as_it_is),
         cmocka_unit_test(base64_round_trips_and_is_strict),
         cmocka_unit_test(frames_round_trip_with_and_without_a_dictionary),
         cmocka_unit_test(compression_keeps_to_the_buffers_maximum),
