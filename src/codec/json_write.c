@@ -33,8 +33,8 @@ static size_t clean_length(pst_str s)
 static void add_escaped(struct pst_buf *buf, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
-    static const char named[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-                                 ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
+    static const char named[0x80] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+                                     ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
     char out[6] = {'\\', named[c], '0', '0', hex[c >> 4], hex[c & 15]};
     if (out[1] != 0) {
         pst_buf_add(buf, out, 2);
