@@ -19,6 +19,7 @@
 #include "connector/connector.h"
 #include "crypto/crypto.h"
 #include "db/db.h"
+#include "health/health.h"
 #include "http/http.h"
 #include "server/server.h"
 #include "sync/sync.h"
@@ -45,6 +46,16 @@ struct pst_api_journal {
     void *self;
 };
 
+/* What probes offline connections; any thread. */
+struct pst_api_prober {
+    /* Milliseconds until the next one, -1 = not known. */
+    int64_t (*in_ms)(void *self, int64_t connection_pk);
+    /* Its user changed the health of a connection, or deleted it (NULL). */
+    void (*changed)(void *self, int64_t connection_pk, pst_str connection_id,
+                    const struct pst_health *health);
+    void *self;
+};
+
 struct pst_api_options {
     struct pst_db *db;
     const struct pst_key *root; /* seals credentials */
@@ -65,10 +76,7 @@ struct pst_api_options {
     void *hook_allows_self;
     const struct pst_hooks *hooks; /* for their numbers in /metrics; NULL = none */
     pst_mono (*mono)(void); /* os/clock.h's pst_mono_now; NULL stands still (tests) */
-    /* Milliseconds until an offline connection is probed, -1 = not known; any thread. May be NULL.
-     */
-    int64_t (*probe_in_ms)(void *self, int64_t connection_pk);
-    void *probe_self;
+    struct pst_api_prober prober; /* all NULL: nothing is probed */
     int64_t request_ms; /* a WORK operation is answered 503 after this; 0 = 30,000 */
     int64_t call_ms; /* the same for CALL; 0 = 120,000 */
     struct pst_api_journal journal; /* all NULL: nothing is logged */

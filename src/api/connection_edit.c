@@ -30,6 +30,7 @@ struct edit {
     struct pst_api_streams streams; /* what a first sync reads */
     struct pst_connection result; /* the row after the change */
     struct pst_health health; /* of it, then */
+    bool has_new_health;
     struct pst_api_credits cost; /* of a create */
     bool moves; /* to another address: stored credentials count nothing there */
     bool rereads; /* the next sync has to read everything again */
@@ -304,11 +305,21 @@ static pst_code create_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
     return read_result(conn, e, c.pk, err);
 }
 
+/* NULL: the connection is gone. */
+static void tell_prober(const struct pst_api_call *call, const struct pst_health *health)
+{
+    const struct pst_api_prober *p = &call->api->options.prober;
+    if (p->changed)
+        p->changed(p->self, call->connection.pk, pst_id_str(&call->connection.id), health);
+}
+
 static pst_code answer(struct edit *e, struct pst_err *err)
 {
     struct pst_json_writer w;
     struct pst_api_call *call = e->call;
     call->connection = e->result;
+    if (e->has_new_health)
+        tell_prober(call, &e->health);
     if (e->result.status == PST_CONNECTION_INACTIVE)
         pst_sync_cancel_connection(call->api->options.sync, e->result.pk);
     else
@@ -397,6 +408,7 @@ static pst_code change_status(struct pst_db_conn *conn, struct edit *e,
     PST_TRY(pst_health_load(&health, conn, c, &now, err));
     struct pst_health_actions actions =
         pst_health_step(&health, &pst_health_defaults, &now, &event);
+    e->has_new_health = actions.must_save;
     if (actions.must_save)
         PST_TRY(pst_health_save(conn, &health, &actions, c->pk, pst_id_str(&e->call->req->id), &now,
                                 err));
@@ -515,6 +527,7 @@ pst_code pst_api_delete_connection(struct pst_api_call *call, struct pst_err *er
         return PST_FAIL(err, PST_E_NOT_FOUND, "there is no connection '%s'",
                         call->connection.id.text);
     PST_TRY(pst_db_write(call->api->options.db, delete_in_job, call, err));
+    tell_prober(call, NULL);
     pst_sync_cancel_connection(call->api->options.sync, call->connection.pk);
     call->res->status = 204;
     return PST_OK;

@@ -11,8 +11,8 @@ struct pst_health_time pst_api_health_time(const struct pst_api_call *call)
 
 static int64_t probe_in_ms(const struct pst_api_call *call, int64_t connection_pk)
 {
-    const struct pst_api_options *o = &call->api->options;
-    return o->probe_in_ms ? o->probe_in_ms(o->probe_self, connection_pk) : -1;
+    const struct pst_api_prober *p = &call->api->options.prober;
+    return p->in_ms ? p->in_ms(p->self, connection_pk) : -1;
 }
 
 pst_code pst_api_load_health(struct pst_db_conn *conn, const struct pst_api_call *call,

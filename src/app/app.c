@@ -97,14 +97,15 @@ static pst_code build_watch(struct pst_app *app, struct pst_err *err)
     return pst_watch_new(&app->watch, &watch, err);
 }
 
-/* Every call of a connected system is noted, then weighed. */
+/* Every call of a connected system is noted, then weighed; one that was not made, where it speaks
+ * of its origin. */
 static void observe(void *self, const struct pst_contact *contact)
 {
     struct pst_app *app = self;
-    if (contact->is_denied)
-        pst_journal_denied(app->journal, contact);
-    else
+    if (!contact->is_denied)
         pst_journal_contact(app->journal, contact);
+    else if (contact->klass == PST_CONTACT_UNREACHABLE)
+        pst_journal_denied(app->journal, contact);
     pst_contacts_observe(app->contacts, contact);
 }
 
@@ -255,8 +256,7 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .call_self = app->calls,
         .new_id = pst_rand_id,
         .mono = pst_mono_now,
-        .probe_in_ms = pst_prober_in_ms,
-        .probe_self = app->prober,
+        .prober = {pst_prober_in_ms, pst_prober_changed, app->prober},
         .loops = (unsigned)pst_config_int(c, PST_OPT_SERVER_THREADS),
         .operator_uid = geteuid(),
         .dev = pst_config_bool(c, PST_OPT_DEV),

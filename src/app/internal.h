@@ -119,8 +119,10 @@ void pst_prober_put(struct pst_prober *p, int64_t connection_pk, pst_str connect
                     const struct pst_health *state);
 /* The origin answered after it was away, whoever called. */
 void pst_prober_returned(struct pst_prober *p, const char *origin);
-/* struct pst_api_options.probe_in_ms */
+/* struct pst_api_prober */
 int64_t pst_prober_in_ms(void *self, int64_t connection_pk);
+void pst_prober_changed(void *self, int64_t connection_pk, pst_str connection_id,
+                        const struct pst_health *health);
 
 /* ---- pool.c: work that API requests cause ---- */
 

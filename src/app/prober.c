@@ -98,13 +98,18 @@ static void put(struct pst_prober *p, int64_t pk, pst_str id, const struct pst_h
         .probe = not_before(p, state, now, is_start),
         .tell = state->tell,
     };
-    if (is_start && is_offline)
-        pst_gate_restore(p->options.gate, id, state->is_origin ? state->origin : "", state->reason);
-    else
-        pst_gate_set_offline(p->options.gate, id, is_offline, state->reason);
     (void)pthread_mutex_lock(&p->mutex);
+    pst_code rc = PST_OK;
+    /* Who stored it may come here after who stored the next one. */
+    if (!pst_probes_knows_newer(p->probes, pk, state->version)) {
+        if (is_start && is_offline)
+            pst_gate_restore(p->options.gate, id, state->is_origin ? state->origin : "",
+                             state->reason);
+        else
+            pst_gate_set_offline(p->options.gate, id, is_offline, state->reason);
+        rc = pst_probes_put(p->probes, now, &item, &err);
+    }
     bool is_away = state->origin[0] && pst_gate_is_away(p->options.gate, state->origin);
-    pst_code rc = pst_probes_put(p->probes, now, &item, &err);
     pst_probes_origin(p->probes, now, pst_rand_u64(), state->origin, is_away);
     wake(p);
     (void)pthread_mutex_unlock(&p->mutex);
@@ -117,6 +122,20 @@ void pst_prober_put(struct pst_prober *p, int64_t connection_pk, pst_str connect
                     const struct pst_health *state)
 {
     put(p, connection_pk, connection_id, state, false);
+}
+
+void pst_prober_changed(void *self, int64_t connection_pk, pst_str connection_id,
+                        const struct pst_health *health)
+{
+    struct pst_prober *p = self;
+    if (health) {
+        put(p, connection_pk, connection_id, health, false);
+        return;
+    }
+    (void)pthread_mutex_lock(&p->mutex);
+    pst_gate_set_offline(p->options.gate, connection_id, false, "");
+    pst_probes_remove(p->probes, connection_pk);
+    (void)pthread_mutex_unlock(&p->mutex);
 }
 
 void pst_prober_returned(struct pst_prober *p, const char *origin)

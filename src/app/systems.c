@@ -226,9 +226,6 @@ static pst_code open_for(struct pst_systems *s, const struct caller *caller,
         .http = kit->http,
         .cancel = caller->cancel ? caller->cancel : s->options.stopping,
     };
-    /* As the row has it: the breaker may not have heard of a change that no contact made. */
-    pst_gate_set_offline(s->options.gate, pst_id_str(&c->id), c->status == PST_CONNECTION_OFFLINE,
-                         c->status_reason.ptr);
     PST_TRY(pst_gate_begin(&o->run, s->options.gate, &run, err));
     kit->is_traced = false;
     system.ops = entry->ops;

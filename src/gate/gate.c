@@ -268,6 +268,19 @@ static pst_code deny(const struct pst_gate_run *run, struct pst_contact *contact
     return contact->code;
 }
 
+/* Told once more: whoever stores it may have failed to, when it was refused. */
+static pst_code deny_refused(const struct pst_gate_run *run, struct pst_contact *contact,
+                             struct pst_err *err)
+{
+    contact->code =
+        PST_FAIL(err, PST_E_REAUTH,
+                 "the system refused the credentials; nothing is tried until they change");
+    contact->err = err;
+    contact->is_denied = true;
+    observe(run, contact);
+    return contact->code;
+}
+
 static struct pst_refusal refusal_of(const struct pst_gate_run *run)
 {
     return (struct pst_refusal){.connection_id = run->connection_id,
@@ -291,8 +304,7 @@ static pst_code admit(const struct pst_gate_run *run, struct pst_breaker_call *c
         code = pst_breakers_admit(gate->breakers, call->began, call, &admission, err);
     (void)pthread_mutex_unlock(&gate->mutex);
     if (is_refused)
-        return PST_FAIL(err, PST_E_REAUTH,
-                        "the system refused the credentials; nothing is tried until they change");
+        return deny_refused(run, contact, err);
     PST_TRY(code);
     return admission == PST_ADMIT ? PST_OK : deny(run, contact, admission, err);
 }

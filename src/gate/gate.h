@@ -44,8 +44,8 @@ struct pst_contact {
     pst_mono began; /* when it was admitted */
     enum pst_trial trial; /* of the run */
     bool is_private; /* a failure that the connection's own settings may have made */
-    bool is_denied; /* no call was made, since the origin is away: request and response say nothing
-                     */
+    bool is_denied; /* no call was made: the origin is away, or the credentials were refused before
+                       (code); request and response say nothing */
     const struct pst_http_request *request; /* never show password or body */
     const struct pst_http_response *response;
     bool is_confirmed; /* it failed in the way in which its origin was known to fail */

@@ -9,7 +9,7 @@
 enum {
     CONFIRM_FIRST_MS = 2000, /* after the first failure, */
     CONFIRM_NEXT_MS = 3000, /* and after each further one */
-    CONFIRM_OTHERS_MS = 15000, /* when whoever called was to confirm it, and did not */
+    CONFIRM_OTHERS_MS = 15000, /* when somebody else was to find it out, and did not */
     DETECT_MS = 45000, /* that all confirming probes may take together */
     PROBE_MAX_MS = 10000,
 };
@@ -156,14 +156,12 @@ static void note_failure(struct pst_health *state, const struct pst_health_time 
     (void)pst_str_copy(state->origin, sizeof(state->origin), pst_str_from(event->origin));
 }
 
-static int64_t confirm_ms(const struct pst_health *state, const struct pst_health_time *now,
-                          const struct pst_health_event *event)
+/* In about that time: a fifth more or less. */
+static pst_mono in_about(const struct pst_health_time *now, int64_t ms)
 {
-    int64_t ms = event->will_retry      ? CONFIRM_OTHERS_MS
-                 : state->failures == 1 ? CONFIRM_FIRST_MS
-                                        : CONFIRM_NEXT_MS;
     int64_t fifth = ms / 5;
-    return ms - fifth + (int64_t)(now->random % (uint64_t)(2 * fifth + 1));
+    ms += (int64_t)(now->random % (uint64_t)(2 * fifth + 1)) - fifth;
+    return pst_mono_after_ms(now->mono, ms);
 }
 
 static void step_failure(struct pst_health *state, const struct pst_health_options *o,
@@ -186,7 +184,9 @@ static void step_failure(struct pst_health *state, const struct pst_health_optio
         state->probe = pst_mono_after_ms(now->mono, pst_backoff_ms(&o->backoff, 0, now->random));
         move_to(state, o, now, PST_CONN_OFFLINE, event->reason, actions);
     } else {
-        state->probe = pst_mono_after_ms(now->mono, confirm_ms(state, now, event));
+        state->probe = in_about(now, event->will_retry      ? CONFIRM_OTHERS_MS
+                                     : state->failures == 1 ? CONFIRM_FIRST_MS
+                                                            : CONFIRM_NEXT_MS);
     }
 }
 
@@ -223,7 +223,8 @@ static void step_contact(struct pst_health *state, const struct pst_health_optio
 /* ---- the step ---- */
 
 /* Tried also where it was pending before: what made it so was tried with other credentials. What
- * comes of it is told, whatever was told before. */
+ * comes of it is told, whatever was told before. The run that the caller queues may find another
+ * try under way, of the old ones, and is not made then. */
 static void restart(struct pst_health *state, const struct pst_health_options *o,
                     const struct pst_health_time *now, const char *reason,
                     struct pst_health_actions *actions)
@@ -231,6 +232,7 @@ static void restart(struct pst_health *state, const struct pst_health_options *o
     forget_failures(state);
     state->told = PST_CONN_PENDING;
     move_to(state, o, now, PST_CONN_PENDING, reason, actions);
+    state->probe = in_about(now, CONFIRM_OTHERS_MS);
     actions->must_save = true;
     actions->must_probe = true;
 }

@@ -17,8 +17,9 @@
  *   - `offline_after` connectivity failures in a row make a connection offline, one good contact
  *     online. Calls that were under way together fail together: a failure counts only when its
  *     call began after the last one that counted.
- *   - Refused credentials end all tries until they change. A 403 is such only when a probe gets it,
- *     too: after one, a probe is due.
+ *   - Refused credentials end all tries until they change. New ones are to be tried at once by a
+ *     run; where that does not come to a call, a probe tries them. A 403 is a refusal only when a
+ *     probe gets it, too: after one, a probe is due.
  *   - Busy systems (429) and our own troubles change nothing.
  *   - While offline, probes are due with exponential backoff and full jitter.
  *   - A change of status is told at once when nothing was told for hold_first; else when it has
@@ -277,6 +278,8 @@ void pst_probes_free(struct pst_probes *p); /* NULL is a no-op */
 /* Errors: NO_MEMORY. */
 pst_code pst_probes_put(struct pst_probes *p, pst_mono now, const struct pst_probe_item *item,
                         struct pst_err *err);
+/* Whether a state was put that is newer than that version. */
+bool pst_probes_knows_newer(const struct pst_probes *p, int64_t connection_pk, int64_t version);
 void pst_probes_remove(struct pst_probes *p, int64_t connection_pk);
 /* Whether the origin is away, told whenever that may have changed. */
 void pst_probes_origin(struct pst_probes *p, pst_mono now, uint64_t random, const char *origin,

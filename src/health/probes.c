@@ -23,19 +23,19 @@ struct member {
     struct node node; /* first */
     int64_t pk, version;
     struct origin *origin; /* NULL: not known */
+    struct origin *asked; /* whose probe is under way; it may have moved since. NULL: none */
     struct member *next, *prev; /* in the origin's ring of those it probes; NULL: not in it */
     pst_mono probe, tell;
     int64_t step;
     bool is_offline;
-    bool is_busy; /* a task of it is being done, */
-    bool is_counted; /* which its origin counts */
+    bool is_busy; /* a task of it is being done */
     bool is_gone; /* to be forgotten when that is done */
 };
 
 struct origin {
     struct node node; /* first */
     pst_str name;
-    uint32_t members; /* that name it */
+    uint32_t members; /* that name it, or ask it */
     uint32_t busy; /* probes under way */
     uint32_t
         answered; /* well, since it is back; else since one of those that are offline did not */
@@ -195,6 +195,14 @@ static pst_code ensure_origin(struct pst_probes *p, const char *name, struct ori
     return PST_OK;
 }
 
+static void drop_origin(struct pst_probes *p, struct origin *o)
+{
+    if (--o->members > 0)
+        return;
+    leave(p, &o->node);
+    pst_free(pst_map_remove(&p->origins, o->name));
+}
+
 static void leave_origin(struct pst_probes *p, struct member *m)
 {
     struct origin *o = m->origin;
@@ -202,10 +210,7 @@ static void leave_origin(struct pst_probes *p, struct member *m)
         return;
     ring_remove(m);
     m->origin = NULL;
-    if (--o->members > 0)
-        return;
-    leave(p, &o->node);
-    pst_free(pst_map_remove(&p->origins, o->name));
+    drop_origin(p, o);
 }
 
 static pst_code ensure_member(struct pst_probes *p, int64_t pk, struct member **out,
@@ -282,12 +287,18 @@ static void join(struct pst_probes *p, struct member *m, bool is_origin, pst_mon
         plan_origin(p, o, m->probe.ns > now.ns ? m->probe : now);
 }
 
+bool pst_probes_knows_newer(const struct pst_probes *p, int64_t connection_pk, int64_t version)
+{
+    const struct member *m = find(p, connection_pk);
+    return m && version < m->version;
+}
+
 pst_code pst_probes_put(struct pst_probes *p, pst_mono now, const struct pst_probe_item *item,
                         struct pst_err *err)
 {
     bool is_calm = item->probe.ns == PST_MONO_NEVER.ns && item->tell.ns == PST_MONO_NEVER.ns;
     struct member *m = find(p, item->connection_pk);
-    if (m && item->version < m->version)
+    if (pst_probes_knows_newer(p, item->connection_pk, item->version))
         return PST_OK;
     if (is_calm) {
         if (m) {
@@ -298,7 +309,7 @@ pst_code pst_probes_put(struct pst_probes *p, pst_mono now, const struct pst_pro
     }
     struct origin *o = NULL;
     PST_TRY(ensure_member(p, item->connection_pk, &m, err));
-    if (m->origin && !m->is_busy && !pst_str_is(m->origin->name, item->origin))
+    if (m->origin && !pst_str_is(m->origin->name, item->origin))
         leave_origin(p, m);
     if (!m->origin && item->origin[0]) {
         PST_TRY(ensure_origin(p, item->origin, &o, err));
@@ -310,6 +321,9 @@ pst_code pst_probes_put(struct pst_probes *p, pst_mono now, const struct pst_pro
     m->probe = item->probe;
     m->tell = item->tell;
     m->step = item->step;
+    /* One outage more: what answered before it says nothing any more. */
+    if (m->origin && item->is_offline && !m->is_offline)
+        m->origin->answered = 0;
     m->is_offline = item->is_offline;
     join(p, m, item->is_origin, now);
     plan_member(p, m);
@@ -371,9 +385,11 @@ static struct member *take_turn(struct origin *o)
 static struct pst_probe_task begin_probe(struct pst_probes *p, struct member *m)
 {
     m->is_busy = true;
-    m->is_counted = m->origin != NULL;
-    if (m->is_counted)
-        m->origin->busy++;
+    m->asked = m->origin;
+    if (m->asked) {
+        m->asked->busy++;
+        m->asked->members++;
+    }
     plan_member(p, m);
     return (struct pst_probe_task){PST_PROBE_CONTACT, m->pk};
 }
@@ -426,28 +442,31 @@ struct pst_probe_task pst_probes_next(struct pst_probes *p, pst_mono now, pst_mo
     return task;
 }
 
-/* The member's probe, which its origin counts, is over. While the origin is away a failed one
- * doubles the wait; its success came as pst_probes_origin() before. A member that wants no probe
- * (any more) has not asked: its turn goes to the next. */
+/* The member's probe of that origin is over. While the origin is away a failed one doubles the
+ * wait; its success came as pst_probes_origin() before. A member that wants no probe (any more) has
+ * not asked: its turn goes to the next. What came of it for a member that moved is not known. */
 static void end_of_origin(struct pst_probes *p, struct member *m, pst_mono now, uint64_t random,
                           int64_t again_ms)
 {
-    struct origin *o = m->origin;
-    bool is_good = m->probe.ns == PST_MONO_NEVER.ns;
+    struct origin *o = m->asked;
+    bool is_known = m->origin == o && again_ms == 0;
+    bool is_good = m->origin == o && m->probe.ns == PST_MONO_NEVER.ns;
     pst_mono due = now;
+    m->asked = NULL;
     o->busy--;
     if (o->state == AWAY && !is_good) {
-        o->step += again_ms == 0;
+        o->step += is_known;
         int64_t ms = pst_backoff_ms(&p->backoff, o->step, random);
         due = pst_mono_after_ms(now, ms > again_ms ? ms : again_ms);
     } else if (o->state != AWAY && is_good) {
         o->answered++;
-    } else if (m->is_offline && again_ms == 0) {
+    } else if (m->is_offline && is_known) {
         o->answered = 0;
     }
     if (o->state == RETURNING && !o->turn && o->busy == 0)
         o->state = SEPARATE;
     plan_origin(p, o, due);
+    drop_origin(p, o);
 }
 
 void pst_probes_done(struct pst_probes *p, pst_mono now, uint64_t random,
@@ -461,9 +480,8 @@ void pst_probes_done(struct pst_probes *p, pst_mono now, uint64_t random,
         m->probe = pst_mono_after_ms(now, again_ms);
     if (again_ms > 0 && task->kind == PST_PROBE_TELL && m->tell.ns != PST_MONO_NEVER.ns)
         m->tell = pst_mono_after_ms(now, again_ms);
-    if (m->is_counted)
+    if (m->asked)
         end_of_origin(p, m, now, random, again_ms);
-    m->is_counted = false;
     if (m->is_gone)
         forget(p, m);
     else

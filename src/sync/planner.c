@@ -118,10 +118,36 @@ static pst_code load_all(struct planner *p, struct pst_err *err)
     return PST_OK;
 }
 
+/* Whether a run that nobody asked for by hand is open: the API queues the first one, and one
+ * after new credentials. Streams it has already read are free again, yet the connection is not
+ * to be read by two such runs at once. */
+static pst_code has_own_run(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
+                            struct pst_err *err)
+{
+    PST_AUTO(arena) struct pst_arena *arena = NULL;
+    struct pst_sync *open = NULL;
+    size_t count = 0;
+    bool more = false;
+    PST_TRY(pst_arena_new(&arena, OPEN_RUNS_ARENA, err));
+    PST_TRY(pst_syncs_list(conn, connection_pk, 0, 1U << PST_SYNC_QUEUED | 1U << PST_SYNC_RUNNING,
+                           PST_ENTITIES_MAX, arena, &open, &count, &more, err));
+    for (size_t i = 0; i < count; i++)
+        *out = *out || open[i].trigger != PST_SYNC_MANUAL;
+    return PST_OK;
+}
+
+struct settle_job {
+    int64_t pk;
+    bool is_settled; /* out */
+};
+
+/* A run that waited for the system, or goes on, is what catches up; one that is over, though its
+ * end was not heard of yet, is not. */
 static pst_code settle(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
-    const int64_t *pk = arg;
-    return pst_outages_settle(conn, *pk, err);
+    struct settle_job *job = arg;
+    PST_TRY(has_own_run(conn, job->pk, &job->is_settled, err));
+    return job->is_settled ? pst_outages_settle(conn, job->pk, err) : PST_OK;
 }
 
 static pst_code load_one(struct planner *p, int64_t pk, struct pst_err *err)
@@ -149,33 +175,15 @@ static pst_code load_one(struct planner *p, int64_t pk, struct pst_err *err)
     };
     struct pst_sched_event event;
     PST_TRY(describe(p, &plan, &event, err));
-    /* A run that waited for the system, or goes on, is what catches up. */
     if (event.owed && pst_sched_is_running(p->sched, pk)) {
-        event.owed = false;
-        PST_TRY(pst_db_write(p->e->options.db, settle, &pk, err));
+        struct settle_job job = {.pk = pk};
+        PST_TRY(pst_db_write(p->e->options.db, settle, &job, err));
+        event.owed = !job.is_settled;
     }
     return step(p, &event, err);
 }
 
 /* ---- carrying runs out ---- */
-
-/* Whether a run that nobody asked for by hand is open: the API queues the first one, and one
- * after new credentials. Streams it has already read are free again, yet the connection is not
- * to be read by two such runs at once. */
-static pst_code has_own_run(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
-                            struct pst_err *err)
-{
-    PST_AUTO(arena) struct pst_arena *arena = NULL;
-    struct pst_sync *open = NULL;
-    size_t count = 0;
-    bool more = false;
-    PST_TRY(pst_arena_new(&arena, OPEN_RUNS_ARENA, err));
-    PST_TRY(pst_syncs_list(conn, connection_pk, 0, 1U << PST_SYNC_QUEUED | 1U << PST_SYNC_RUNNING,
-                           PST_ENTITIES_MAX, arena, &open, &count, &more, err));
-    for (size_t i = 0; i < count; i++)
-        *out = *out || open[i].trigger != PST_SYNC_MANUAL;
-    return PST_OK;
-}
 
 static pst_code queue_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {

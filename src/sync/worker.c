@@ -103,6 +103,7 @@ struct end_job {
     bool must_pause; /* the status of the connection changed */
     bool has_successor; /* another run was queued in its place */
     bool is_withdrawn; /* it is as if it had not been queued */
+    bool is_put_back; /* it is queued as it was */
 };
 
 static bool has_new_credentials(const struct pst_run *run, const struct pst_connection *now)
@@ -196,20 +197,38 @@ static bool was_denied(const struct end_job *job)
            sync->trigger == PST_SYNC_SCHEDULED && !has_begun;
 }
 
+/* As if it had not been queued; one whose system came back since is put back into the queue: it is
+ * the run that catches up. */
+static pst_code undo(struct pst_db_conn *conn, struct end_job *job, struct pst_err *err)
+{
+    const struct pst_sync *sync = job->run->sync;
+    struct pst_connection now = {0};
+    pst_code rc =
+        pst_connections_get_pk(conn, sync->connection_pk, job->run->w->scratch, &now, err);
+    if (rc != PST_OK && rc != PST_E_NOT_FOUND)
+        return rc;
+    job->is_put_back = rc == PST_OK && now.status == PST_CONNECTION_ONLINE &&
+                       now.status_since.us != job->run->connection.status_since.us;
+    job->is_withdrawn = !job->is_put_back;
+    return job->is_put_back ? pst_syncs_release(conn, sync->pk, err)
+                            : pst_syncs_withdraw(conn, sync->pk, err);
+}
+
 static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct end_job *job = arg;
-    job->is_withdrawn = was_denied(job);
     pst_arena_reset(job->run->w->scratch);
     if (job->outcome.status == PST_SYNC_FAILED && job->outcome.failure->code == PST_E_REAUTH &&
         job->run->is_open)
         PST_TRY(note_refusal(conn, job, err));
-    if (job->is_withdrawn)
-        PST_TRY(pst_syncs_withdraw(conn, job->run->sync->pk, err));
+    if (was_denied(job))
+        PST_TRY(undo(conn, job, err));
     else
         PST_TRY(pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all,
                               job->now, &job->status, err));
     PST_TRY(pst_event_tell_syncs(conn, job->run->sync->connection_pk, job->now, err));
+    if (job->is_put_back)
+        return PST_OK;
     return queue_successor(conn, job, err);
 }
 
@@ -276,16 +295,16 @@ static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
     /* CONFLICT: it was ended from outside (its connection is gone). */
     if (ended != PST_OK && ended != PST_E_CONFLICT)
         report(run, PST_SYNC_FAILED, &err);
-    else if (!job.is_withdrawn)
+    else if (!job.is_withdrawn && !job.is_put_back)
         report(run, job.status,
                job.outcome.status == PST_SYNC_FAILED                      ? failure
                : job.status == PST_SYNC_FAILED && run->has_stream_failure ? &run->stream_failure
                                                                           : NULL);
-    if (job.has_successor)
+    if (job.has_successor || job.is_put_back)
         pst_sync_work_added(e);
     if (job.must_pause)
         pst_sync_note(e, PST_NOTE_CHANGED, run->sync->connection_pk);
-    if (run->sync->trigger != PST_SYNC_MANUAL)
+    if (run->sync->trigger != PST_SYNC_MANUAL && !job.is_put_back)
         pst_sync_note(e, PST_NOTE_FINISHED, run->sync->connection_pk);
 }
 

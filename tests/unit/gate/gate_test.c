@@ -354,7 +354,11 @@ static void refused_credentials_are_tried_once(void **state)
     take_credentials(&f, 7, 0, PST_TRIAL_PROBE);
     assert_code(call(&f, &err), PST_E_REAUTH);
     assert_int_equal(f.peer.requests, 1);
-    assert_int_equal(f.seen.count, 1);
+    /* Each time it is told, for who could not store it. */
+    assert_int_equal(f.seen.count, 4);
+    assert_int_equal(f.seen.klass, PST_CONTACT_REFUSED);
+    assert_int_equal(f.seen.trial, PST_TRIAL_PROBE);
+    assert_true(f.seen.is_denied && f.seen.has_err);
     take_credentials(&f, 9, 0, PST_TRIAL_PROBE);
     assert_ok(call(&f, &err));
     pst_gate_set_offline(f.gate, PST_STR("conn_1"), false, "");

@@ -140,6 +140,23 @@ static void every_event_in_every_state_leads_to_its_status(void **state)
     }
 }
 
+static void what_is_to_be_tried_at_once_and_is_not_is_probed(void **state)
+{
+    (void)state;
+    static const enum pst_health_event_kind KINDS[] = {PST_HEALTH_CREDENTIALS, PST_HEALTH_ENABLED};
+    for (size_t i = 0; i < PST_COUNT(KINDS); i++) {
+        struct pst_health h = in_state(i ? PST_CONN_INACTIVE : PST_CONN_OFFLINE, "");
+        (void)step(&h, 1, (struct pst_health_event){.kind = KINDS[i]});
+        assert_in_range(h.probe.ns - moment(1).mono.ns, 12 * PST_NS_PER_S, 18 * PST_NS_PER_S);
+        (void)step(&h, 5, contact(PST_OK, 200, NULL));
+        assert_int_equal(h.probe.ns, PST_MONO_NEVER.ns);
+    }
+    struct pst_health h = in_state(PST_CONN_OFFLINE, "");
+    (void)step(&h, 1, (struct pst_health_event){.kind = PST_HEALTH_CREDENTIALS});
+    (void)step(&h, 2, (struct pst_health_event){.kind = PST_HEALTH_DISABLED});
+    assert_int_equal(h.probe.ns, PST_MONO_NEVER.ns);
+}
+
 static void a_new_reason_is_saved_without_a_new_history_row(void **state)
 {
     (void)state;
@@ -375,6 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_event_in_every_state_leads_to_its_status),
+        cmocka_unit_test(what_is_to_be_tried_at_once_and_is_not_is_probed),
         cmocka_unit_test(a_new_reason_is_saved_without_a_new_history_row),
         cmocka_unit_test(as_many_failures_as_the_option_says_make_it_offline),
         cmocka_unit_test(calls_that_fail_together_count_once),

@@ -202,6 +202,70 @@ static void what_is_offline_by_itself_is_asked_one_at_a_time_until_one_answers(v
     pst_probes_free(p);
 }
 
+static void the_next_outage_begins_with_one_at_a_time_again(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    struct pst_probe_item told = offline_alone(9, 1, -1); /* keeps the host in mind */
+    told.is_offline = false;
+    told.tell = at_ms(10000000);
+    put(p, 0, told);
+    for (int64_t pk = 1; pk <= 4; pk++) {
+        put(p, 0, offline_alone(pk, 1, 0));
+        int64_t asked = next_at(p, 0);
+        assert_int_equal(asked, pk);
+        probed(p, 0, pk, -1);
+    }
+    for (int64_t pk = 1; pk <= 4; pk++)
+        put(p, 600000, offline_alone(pk, 3, 600000));
+    assert_true(next_at(p, 600000) != 0);
+    assert_int_equal(next_at(p, 600000), 0);
+    pst_probes_free(p);
+}
+
+static void who_moves_while_it_is_probed_belongs_to_where_it_is(void **state)
+{
+    (void)state;
+    static const char OTHER[] = "http://b.example:80";
+    struct pst_err err;
+    pst_mono wake;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    put(p, 0, item(1, 1, 0));
+    put(p, 0, item(2, 1, 0));
+    pst_probes_origin(p, at_ms(0), 0, HOST, true);
+    struct pst_probe_task task = pst_probes_next(p, at_ms(60000), &wake);
+    assert_int_equal(task.kind, PST_PROBE_CONTACT);
+    struct pst_probe_item moved = item(task.connection_pk, 2, 61000);
+    moved.origin = OTHER;
+    put(p, 60000, moved);
+    /* While its host is away one is asked at a time, also when that one has moved. */
+    assert_int_equal(pst_probes_next(p, at_ms(60500), &wake).kind, PST_PROBE_NONE);
+    pst_probes_done(p, at_ms(60500), 0, &task, 0);
+    /* It no longer waits for the one that is away. */
+    struct pst_probe_task own = pst_probes_next(p, at_ms(61000), &wake);
+    assert_int_equal(own.connection_pk, task.connection_pk);
+    pst_probes_done(p, at_ms(61000), 0, &own, 5000);
+    struct pst_probe_task other = pst_probes_next(p, at_ms(1900000), &wake);
+    assert_int_equal(other.kind, PST_PROBE_CONTACT);
+    pst_probes_free(p);
+}
+
+static void what_is_known_newer_is_told(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_probes *p = NULL;
+    assert_ok(pst_probes_new(&p, &BACKOFF, &err));
+    assert_false(pst_probes_knows_newer(p, 1, 1));
+    put(p, 0, item(1, 2, 0));
+    assert_true(pst_probes_knows_newer(p, 1, 1));
+    assert_false(pst_probes_knows_newer(p, 1, 2));
+    pst_probes_free(p);
+}
+
 struct host {
     struct pst_probes *p;
     int64_t version[MANY + 1];
@@ -494,6 +558,9 @@ int main(void)
         cmocka_unit_test(many_connections_of_a_dead_host_share_one_probe_and_come_back_in_turns),
         cmocka_unit_test(a_host_that_dies_again_while_it_comes_back_is_left_alone),
         cmocka_unit_test(the_only_one_that_is_left_is_not_probed_twice_at_once),
+        cmocka_unit_test(the_next_outage_begins_with_one_at_a_time_again),
+        cmocka_unit_test(who_moves_while_it_is_probed_belongs_to_where_it_is),
+        cmocka_unit_test(what_is_known_newer_is_told),
         cmocka_unit_test(running_out_of_memory_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,6 +284,43 @@ static void a_tick_that_makes_no_call_leaves_no_run(void **state)
     assert_int_equal(toy_sync(w, PST_SYNC_INCREMENTAL, BOTH).status, PST_SYNC_FAILED);
 }
 
+static pst_code set_status(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct toy_world *w = &world;
+    return pst_connections_set_status(conn, w->connection_pk, *(enum pst_connection_status *)arg,
+                                      PST_STR("because"), (pst_str){0}, w->wall, NULL, err);
+}
+
+static void become(struct toy_world *w, enum pst_connection_status status)
+{
+    struct pst_err err;
+    w->wall.us += PST_US_PER_S;
+    assert_ok(pst_db_write(w->db, set_status, &status, &err));
+}
+
+static void go_and_come_back(struct toy_world *w, unsigned call)
+{
+    if (call > 0)
+        return;
+    become(w, PST_CONNECTION_OFFLINE);
+    become(w, PST_CONNECTION_ONLINE);
+}
+
+static void a_tick_that_was_denied_while_the_system_came_back_is_made(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 5, w->toy.now_s - 1000);
+    become(w, PST_CONNECTION_ONLINE);
+    w->trigger = PST_SYNC_SCHEDULED;
+    w->toy.fail[0] = PST_E_AWAY;
+    w->toy.hook = go_and_come_back;
+    int64_t pk = toy_queue(w, PST_SYNC_INCREMENTAL, BOTH);
+    toy_work(w);
+    assert_int_equal(toy_get(w, pk).status, PST_SYNC_COMPLETED);
+    assert_int_equal(w->reports, 1);
+    toy_check_equal(w, TOY_SUPPLIERS);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -296,6 +333,7 @@ int main(void)
         T(a_read_is_begun_anew_when_its_place_means_nothing),
         T(keys_out_of_order_are_not_gone_on_with),
         T(a_tick_that_makes_no_call_leaves_no_run),
+        T(a_tick_that_was_denied_while_the_system_came_back_is_made),
     };
     (void)signal(SIGXFSZ, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

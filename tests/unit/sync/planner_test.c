@@ -9,6 +9,9 @@ enum { HOUR_S = 3600 };
 static struct toy_world world;
 static int64_t ends_at_us;
 static bool leaves_open; /* queued runs are not ended */
+static bool is_denied; /* the run that is open when the system goes makes no call, ... */
+static int64_t taken_pk; /* of it */
+static int waits; /* ... and its end is heard of so many turns after the system is back */
 
 static pst_code end_all(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
@@ -57,10 +60,40 @@ static void live_through_outage(struct toy_world *w)
     pst_sync_connection_changed(w->engine, w->connection_pk);
 }
 
+static pst_code take_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct toy_world *w = arg;
+    struct pst_sync sync = {0};
+    bool found = false;
+    PST_TRY(pst_syncs_claim(conn, w->wall, w->arena, &sync, &found, err));
+    taken_pk = sync.pk;
+    return PST_OK;
+}
+
+static pst_code withdraw(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)arg;
+    return pst_syncs_withdraw(conn, taken_pk, err);
+}
+
+static void deny(struct toy_world *w)
+{
+    struct pst_err err;
+    if (back_from_us == 0 && --waits == 0)
+        pst_sync_note(w->engine, PST_NOTE_FINISHED, w->connection_pk);
+    if (is_denied && taken_pk == 0)
+        assert_ok(pst_db_write(w->db, take_run, w, &err));
+    if (is_denied && away_from_us == 0) {
+        assert_ok(pst_db_write(w->db, withdraw, w, &err));
+        is_denied = false;
+    }
+}
+
 static void idle(struct toy_world *w)
 {
     struct pst_err err;
     live_through_outage(w);
+    deny(w);
     if (!leaves_open && toy_number(w, "SELECT count(*) FROM sync WHERE ended_at IS NULL") > 0)
         assert_ok(pst_db_write(w->db, end_all, w, &err));
     if (w->wall.us >= ends_at_us)
@@ -111,7 +144,8 @@ static int setup(void **state)
     toy_world_make(&world);
     toy_world_open(&world);
     world.idle = idle;
-    leaves_open = false;
+    leaves_open = is_denied = false;
+    taken_pk = waits = 0;
     away_from_us = back_from_us = 0;
     *state = &world;
     return 0;
@@ -218,6 +252,20 @@ static void a_run_that_waited_for_the_system_is_what_catches_up(void **state)
     back_from_us = begin.us + HOUR_S * PST_US_PER_S;
     schedule_for(w, HOUR_S + 60);
     assert_int_equal(toy_number(w, "SELECT count(*) FROM sync"), 1);
+    assert_int_equal(toy_number(w, "SELECT sum(owed) FROM outage"), 0);
+}
+
+static void a_run_that_is_over_is_not_what_catches_up(void **state)
+{
+    struct toy_world *w = *state;
+    pst_wall begin = w->wall;
+    give_schedule(w, "7d");
+    leaves_open = is_denied = true;
+    waits = 3;
+    away_from_us = begin.us + 60 * PST_US_PER_S;
+    back_from_us = begin.us + HOUR_S * PST_US_PER_S;
+    schedule_for(w, HOUR_S + 60);
+    assert_int_equal(asked_between(w, begin, HOUR_S, HOUR_S + 60), 1);
     assert_int_equal(toy_number(w, "SELECT sum(owed) FROM outage"), 0);
 }
 
@@ -352,6 +400,7 @@ int main(void)
         T(who_syncs_by_hand_catches_up_by_hand),
         T(a_restart_still_owes_the_sync_that_catches_up),
         T(a_run_that_waited_for_the_system_is_what_catches_up),
+        T(a_run_that_is_over_is_not_what_catches_up),
         T(a_restart_goes_on_with_the_same_grid),
         T(busy_streams_are_left_out_and_a_busy_connection_is_left_alone),
         T(a_run_that_the_api_queued_is_not_overlapped),
