@@ -107,6 +107,7 @@ void pst_api_put_sync(struct pst_json_writer *w, const struct pst_api_call *call
     pst_json_add_wall(w, "requested_at", sync->requested_at);
     pst_json_add_wall(w, "started_at", sync->started_at);
     pst_json_add_wall(w, "ended_at", sync->ended_at);
+    pst_json_add_wall(w, "resumes_at", sync->resume_at);
     pst_json_add_error(w, sync->error_code, sync->error_message);
     pst_json_add_text(w, "request_id", sync->request_id);
     put_counts(w, &sync->counts);

@@ -157,12 +157,13 @@ const struct pst_api_schema pst_api_schemas[] = {
      "'properties':{'from':" TIME_OR_NULL ",'to':" TIME_OR_NULL "}},'started_at':" TIME_OR_NULL
      ",'ended_at':" TIME_OR_NULL ",'error':" ERROR_OR_NULL ",'counts':" COUNTS "}}"},
     {"Sync", "{'type':'object','required':['id','connection_id','status','mode','trigger',"
-     "'cancel_requested','requested_at','started_at','ended_at','error','request_id','counts',"
-     "'progress','entities'],'properties':{'id':" ID ",'connection_id':" ID ",'status':"
+     "'cancel_requested','requested_at','started_at','ended_at','resumes_at','error','request_id',"
+     "'counts','progress','entities'],'properties':{'id':" ID ",'connection_id':" ID ",'status':"
      SYNC_STATUS ",'mode':{'type':'string','enum':['incremental','full']},'trigger':{'type':"
      "'string','enum':['scheduled','manual','initial']},'cancel_requested':" FLAG
-     ",'requested_at':" TIME ",'started_at':" TIME_OR_NULL ",'ended_at':" TIME_OR_NULL ",'error':"
-     ERROR_OR_NULL ",'request_id':" TEXT_OR_NULL ",'counts':" COUNTS ",'progress':{'type':["
+     ",'requested_at':" TIME ",'started_at':" TIME_OR_NULL ",'ended_at':" TIME_OR_NULL
+     ",'resumes_at':" TIME_OR_NULL ",'error':" ERROR_OR_NULL ",'request_id':" TEXT_OR_NULL
+     ",'counts':" COUNTS ",'progress':{'type':["
      "'object','null'],'properties':{'entity':" TEXT_OR_NULL ",'entity_number':" COUNT
      ",'entity_count':" COUNT ",'records':" COUNT ",'rows':" COUNT ",'deleting':" COUNT
      ",'elapsed_ms':" COUNT ",'rows_per_second':" COUNT ",'records_per_second':" COUNT "}},"

@@ -179,10 +179,11 @@ static void report_sync(void *self, const struct pst_sync_report *report)
         PST_F_INT("work_ms", c->work_us / 1000),
         {0},
     };
+    const char *what = report->status == PST_SYNC_QUEUED ? "sync goes on later" : "sync ended";
     if (report->err)
-        pst_log_err(PST_LOG_WARN, "sync ended", report->err, fields);
+        pst_log_err(PST_LOG_WARN, what, report->err, fields);
     else
-        pst_log_write(PST_LOG_INFO, "sync ended", fields);
+        pst_log_write(PST_LOG_INFO, what, fields);
 }
 
 static pst_code build_sync(struct pst_app *app, struct pst_err *err)

@@ -459,6 +459,13 @@ static const char outages[] =
     "  CASE WHEN status = 'offline' THEN 0 ELSE 9223372036854775807 END, '', ''"
     " FROM connection WHERE status IN ('online', 'offline', 'authentication_required')"
     "  AND deleted_at IS NULL;";
+
+static const char waiting_runs[] =
+    /* A run that waits for a busy system: not before resume_at; how often it did so since it last
+     * committed a page, and how many pages there were then. */
+    "ALTER TABLE sync ADD COLUMN resume_at INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sync ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE sync ADD COLUMN waited_pages INTEGER NOT NULL DEFAULT 0;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -468,6 +475,7 @@ static const struct pst_migration migrations[] = {
     {4, "credits", {credits, sizeof(credits) - 1}},
     {5, "requests, upstream calls, incidents", {requests, sizeof(requests) - 1}},
     {6, "outages", {outages, sizeof(outages) - 1}},
+    {7, "runs that wait", {waiting_runs, sizeof(waiting_runs) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

@@ -140,10 +140,12 @@ pst_code pst_syncs_create(struct pst_db_conn *conn, const struct pst_sync_reques
 }
 
 /* Which run is next. What nobody asked for by hand waits while its connection is offline: it is
- * taken up when the system is back. */
+ * taken up when the system is back. One that waits for a busy system is not looked at before its
+ * time; a time that lies further away than any wait was written before the clock was set back. */
 #define NEXT_OF(status)                                                                            \
     PST_STR_INIT("SELECT s.pk FROM sync s WHERE s.ended_at IS NULL AND s.claimed = 0"              \
-                 " AND s.status = '" status "' AND (s.cause = 'manual' OR NOT EXISTS"              \
+                 " AND s.status = '" status "' AND (s.resume_at <= ?1 OR s.resume_at > ?2)"        \
+                 " AND (s.cause = 'manual' OR NOT EXISTS"                                          \
                  " (SELECT 1 FROM connection c WHERE c.pk = s.connection_pk"                       \
                  " AND c.status = 'offline')) ORDER BY s.pk LIMIT 1")
 static const pst_str waiting[] = {NEXT_OF("running"), NEXT_OF("queued")};
@@ -152,14 +154,15 @@ pst_code pst_syncs_claim(struct pst_db_conn *conn, pst_wall now, struct pst_aren
                          struct pst_sync *out, bool *found, struct pst_err *err)
 {
     int64_t pk = 0;
+    const int64_t times[] = {now.us, now.us + PST_SYNC_WAIT_MAX_S * PST_US_PER_S};
     for (size_t i = 0; i < PST_COUNT(waiting) && pk == 0; i++)
-        PST_TRY(pst_row_int(conn, waiting[i], NULL, 0, &pk, err));
+        PST_TRY(pst_row_int(conn, waiting[i], times, PST_COUNT(times), &pk, err));
     *found = pk != 0;
     if (!*found)
         return PST_OK;
     const int64_t values[] = {pk, now.us};
     PST_TRY(pst_row_run(conn,
-                        PST_STR("UPDATE sync SET status = 'running', claimed = 1,"
+                        PST_STR("UPDATE sync SET status = 'running', claimed = 1, resume_at = 0,"
                                 " started_at = coalesce(started_at, ?2) WHERE pk = ?1"),
                         values, 2, NULL, err));
     pst_db_notify(conn, PST_TOPIC_SYNCS);
@@ -177,8 +180,38 @@ pst_code pst_syncs_recover(struct pst_db_conn *conn, int64_t *count, struct pst_
 pst_code pst_syncs_release(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err)
 {
     return pst_row_run(conn,
-                       PST_STR("UPDATE sync SET claimed = 0 WHERE pk = ?1 AND ended_at IS NULL"),
+                       PST_STR("UPDATE sync SET claimed = 0,"
+                               " resume_at = CASE cancel_requested WHEN 1 THEN 0 ELSE resume_at END"
+                               " WHERE pk = ?1 AND ended_at IS NULL"),
                        &sync_pk, 1, NULL, err);
+}
+
+pst_code pst_syncs_put_off(struct pst_db_conn *conn, int64_t sync_pk, pst_wall until,
+                           unsigned waits_max, bool *is_put_off, struct pst_err *err)
+{
+    static const pst_str sql = PST_STR_INIT(
+        "UPDATE sync SET resume_at = ?2, waits = CASE waited_pages WHEN p.pages THEN waits + 1"
+        " ELSE 1 END, waited_pages = p.pages FROM (SELECT coalesce(sum(pages), 0) AS pages"
+        " FROM sync_stream WHERE sync_pk = ?1) p WHERE pk = ?1 AND status = 'running'"
+        " AND (waits < ?3 OR waited_pages <> p.pages)");
+    const int64_t values[] = {sync_pk, until.us, waits_max};
+    int64_t changed = 0;
+    PST_TRY(pst_row_run(conn, sql, values, PST_COUNT(values), &changed, err));
+    *is_put_off = changed > 0;
+    pst_db_notify(conn, PST_TOPIC_SYNCS);
+    return PST_OK;
+}
+
+pst_code pst_syncs_next_resume(struct pst_db_conn *conn, pst_wall now, pst_wall *out,
+                               struct pst_err *err)
+{
+    int64_t us = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT min(resume_at) FROM sync WHERE ended_at IS NULL"
+                                " AND claimed = 0 AND resume_at > ?1"),
+                        &now.us, 1, &us, err));
+    *out = us ? (pst_wall){us} : PST_WALL_NONE;
+    return PST_OK;
 }
 
 static pst_code check_open(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err)
@@ -436,10 +469,11 @@ static pst_code close_sync(struct pst_db_conn *conn, int64_t sync_pk,
     *status = o->status;
     if (row && o->status == PST_SYNC_COMPLETED)
         *status = PST_SYNC_FAILED;
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("UPDATE sync SET status = ?2, ended_at = ?3, claimed = 0,"
-                                " error_code = ?4, error_message = ?5 WHERE pk = ?1"),
-                        &st, err));
+    PST_TRY(pst_db_stmt(
+        conn,
+        PST_STR("UPDATE sync SET status = ?2, ended_at = ?3, claimed = 0, resume_at = 0,"
+                " error_code = ?4, error_message = ?5 WHERE pk = ?1"),
+        &st, err));
     pst_stmt_bind_i64(st, 1, sync_pk);
     pst_stmt_bind_str(st, 2, pst_str_from(pst_sync_status_name(*status)));
     pst_stmt_bind_wall(st, 3, now);

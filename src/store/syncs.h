@@ -71,6 +71,7 @@ struct pst_sync {
     enum pst_sync_status status;
     bool cancel_requested;
     pst_wall requested_at, started_at, ended_at;
+    pst_wall resume_at; /* it waits for a busy system; none = it does not */
     pst_str error_code, error_message;
     pst_str request_id; /* that asked for it, or "" */
     struct pst_sync_counts counts; /* sum over the streams */
@@ -111,8 +112,18 @@ pst_code pst_syncs_recover(struct pst_db_conn *conn, int64_t *count, struct pst_
 /* A claimed run that has begun nothing is as if it had not been queued. Errors: CONFLICT. */
 pst_code pst_syncs_withdraw(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err);
 
-/* Hand a run back unfinished (graceful stop): it is claimed again at the next start. */
+/* Hand a run back unfinished: it is claimed again, with what it has committed; one that was put off
+ * not before that time. */
 pst_code pst_syncs_release(struct pst_db_conn *conn, int64_t sync_pk, struct pst_err *err);
+
+/* A claimed run is to wait, PST_SYNC_WAIT_MAX_S at most, and will be released. *is_put_off false:
+ * it did so waits_max times without getting a page further. */
+enum { PST_SYNC_WAIT_MAX_S = 400 };
+pst_code pst_syncs_put_off(struct pst_db_conn *conn, int64_t sync_pk, pst_wall until,
+                           unsigned waits_max, bool *is_put_off, struct pst_err *err);
+/* When the first of the runs that were put off is to be claimed; none. */
+pst_code pst_syncs_next_resume(struct pst_db_conn *conn, pst_wall now, pst_wall *out,
+                               struct pst_err *err);
 
 /* A queued run is cancelled at once; a running one is asked to stop, and its next page commit
  * fails with CANCELLED. Ended ones stay as they are. Errors: NOT_FOUND. */

@@ -5,7 +5,7 @@
 /* clang-format off */
 #define COLUMNS                                                                                    \
     "SELECT pk, id, connection_pk, cause, mode, status, cancel_requested, requested_at,"           \
-    " started_at, ended_at, error_code, error_message, request_id FROM sync "
+    " started_at, ended_at, error_code, error_message, request_id, resume_at FROM sync "
 /* clang-format on */
 
 static const char *const trigger_names[] = {
@@ -149,6 +149,8 @@ static pst_code read_sync(struct pst_db_conn *conn, struct pst_stmt *st, struct 
         .ended_at = pst_stmt_wall(st, 9),
     };
     pst_str *const texts[] = {&out->error_code, &out->error_message, &out->request_id};
+    int64_t resume_us = pst_stmt_i64(st, 13);
+    out->resume_at = resume_us ? (pst_wall){resume_us} : PST_WALL_NONE;
     int trigger = pst_row_find_name(trigger_names, PST_COUNT(trigger_names), pst_stmt_str(st, 3));
     if (trigger < 0 || !pst_sync_mode_parse(&out->mode, pst_stmt_str(st, 4)) ||
         !pst_sync_status_parse(&out->status, pst_stmt_str(st, 5)))

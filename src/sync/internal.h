@@ -123,6 +123,7 @@ struct pst_run {
     bool is_open;
     bool covers_all; /* it reads every entity of the connection */
     struct pst_sync_counts counts; /* what this process did */
+    bool is_put_off; /* it waits for a busy system, without a worker */
     struct pst_err stream_failure; /* of the first stream that failed by itself */
     bool has_stream_failure;
 };
@@ -132,8 +133,10 @@ pst_code pst_run_check(struct pst_run *run, struct pst_err *err);
 /* Wait. Errors: CANCELLED, at once when the run shall not go on. */
 pst_code pst_run_sleep(struct pst_run *run, int64_t ms, struct pst_err *err);
 /* What follows a call of the run that failed, as *err says: PST_OK when it is to be made again, now
- * that it was waited for; else the failure that counts. A call that met with silence is not
- * repeated: probes find out whether the system is there; if it is, the failure is SYSTEM. */
+ * that it was waited for; else the failure that counts. CANCELLED, with is_put_off: the system is
+ * busy for so long that the run goes on later, from what it has committed. A call that met with
+ * silence is not repeated: probes find out whether the system is there; if it is, the failure is
+ * SYSTEM. */
 struct pst_run_tries { /* of one call; all zero begins */
     unsigned failures;
     int64_t waited_us;

@@ -40,6 +40,8 @@ static inline bool pst_window_is_full(pst_wall to)
 /* ---- failures ---- */
 
 enum { PST_PLAN_TRIES = 3, PST_PLAN_BUSY_MAX_S = 300, PST_PLAN_BUSY_DEFAULT_S = 30 };
+/* Whoever has to wait longer gives its worker to others meanwhile. */
+enum { PST_PLAN_HOLD_MS = 5000 };
 
 /* Milliseconds to wait before the operation is tried again, after `failures` failures of it in
  * a row (1, 2, ...); -1: give up. Connectivity failures are tried at 0, +2 and +5 s, a system

@@ -137,6 +137,33 @@ static pst_code listen_to(struct pst_run *run, struct pst_err *err)
     return silence.code;
 }
 
+struct put_off_job {
+    int64_t sync_pk;
+    pst_wall until;
+    bool is_put_off;
+};
+
+static pst_code store_put_off(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct put_off_job *job = arg;
+    return pst_syncs_put_off(conn, job->sync_pk, job->until, PST_PLAN_TRIES - 1, &job->is_put_off,
+                             err);
+}
+
+/* Pages that wait for the writer are committed before it is asked how far the run came. */
+static pst_code put_off(struct pst_run *run, int64_t ms, struct pst_err *err)
+{
+    struct pst_err busy = *err;
+    struct put_off_job job = {.sync_pk = run->sync->pk,
+                              .until = {pst_sync_wall(run->w->e).us + ms * 1000}};
+    PST_TRY(pst_run_write(run, store_put_off, &job, err));
+    run->is_put_off = job.is_put_off;
+    if (run->is_put_off)
+        return PST_FAIL(err, PST_E_CANCELLED, "the run waits, since the system is busy");
+    *err = busy;
+    return busy.code;
+}
+
 pst_code pst_run_try_again(struct pst_run *run, struct pst_run_tries *tries, struct pst_err *err)
 {
     /* Broken off for a run that is no longer the one of this slot: not a failure. */
@@ -153,6 +180,8 @@ pst_code pst_run_try_again(struct pst_run *run, struct pst_run_tries *tries, str
         may_retry(run) ? pst_plan_retry_ms(err, ++tries->failures, pst_run_random(run)) : -1;
     if (ms < 0)
         return err->code;
+    if (err->code == PST_E_SYSTEM_BUSY && ms > PST_PLAN_HOLD_MS)
+        return put_off(run, ms, err);
     tries->last = *err;
     tries->waited_us += ms * 1000;
     return pst_run_sleep(run, ms, err);

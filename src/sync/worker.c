@@ -58,12 +58,14 @@ struct claim_job {
     struct pst_sync *sync;
     pst_wall now;
     bool found;
+    pst_wall next; /* when there may be one, if none was found */
 };
 
 static pst_code claim(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct claim_job *job = arg;
-    return pst_syncs_claim(conn, job->now, job->arena, job->sync, &job->found, err);
+    PST_TRY(pst_syncs_claim(conn, job->now, job->arena, job->sync, &job->found, err));
+    return job->found ? PST_OK : pst_syncs_next_resume(conn, job->now, &job->next, err);
 }
 
 static void open_slot(struct pst_sync_worker *w, const struct pst_sync *sync)
@@ -282,9 +284,10 @@ static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
     struct pst_err err;
     struct end_job job = {.run = run, .now = pst_sync_wall(e), .status = PST_SYNC_FAILED};
     bool is_over = pst_plan_after_failure(rc) == PST_NEXT_CANCELLED && rc != PST_OK;
-    if (is_over && atomic_load(&e->stopping)) {
+    if (is_over && (run->is_put_off || atomic_load(&e->stopping))) {
         rc = pst_run_write(run, release_run, &job, &err);
         report(run, PST_SYNC_QUEUED, rc == PST_OK ? NULL : &err);
+        pst_sync_work_added(e); /* others look when it is due */
         return;
     }
     job.outcome.status = rc == PST_OK ? PST_SYNC_COMPLETED
@@ -327,16 +330,18 @@ static void carry_through(struct pst_sync_worker *w, struct pst_sync *sync)
     close_slot(w);
 }
 
-/* *found: there was a run to do. */
-static pst_code work_once(struct pst_sync_worker *w, bool *found, struct pst_err *err)
+/* *idle_ms: how long there is nothing to do; 0: there was a run. */
+static pst_code work_once(struct pst_sync_worker *w, int64_t *idle_ms, struct pst_err *err)
 {
     struct pst_sync sync = {0};
     pst_arena_reset(w->arena);
     struct claim_job job = {.arena = w->arena, .sync = &sync, .now = pst_sync_wall(w->e)};
     PST_TRY(pst_db_write(w->e->options.db, claim, &job, err));
-    *found = job.found;
+    *idle_ms = job.found ? 0 : LOOK_MS;
     if (job.found)
         carry_through(w, &sync);
+    else if (!pst_wall_is_none(job.next) && job.next.us - job.now.us < LOOK_MS * 1000LL)
+        *idle_ms = (job.next.us - job.now.us) / 1000 + 1;
     return PST_OK;
 }
 
@@ -348,11 +353,13 @@ pst_code pst_sync_worker_run(struct pst_sync_engine *e, unsigned worker,
     struct pst_sync_worker w = {.e = e, .index = worker, .lane = lane, .slot = &e->slots[worker]};
     pst_code rc = worker_init(&w, err);
     while (rc == PST_OK && !atomic_load(&e->stopping)) {
-        bool found = false;
+        int64_t idle_ms = LOOK_MS;
         struct pst_err late;
         /* A store that refuses (full disk, no memory) is asked again later. */
-        if (work_once(&w, &found, &late) != PST_OK || !found)
-            e->options.host.await(e->options.host.self, PST_SYNC_BELL_WORK, LOOK_MS);
+        if (work_once(&w, &idle_ms, &late) != PST_OK)
+            idle_ms = LOOK_MS;
+        if (idle_ms > 0)
+            e->options.host.await(e->options.host.self, PST_SYNC_BELL_WORK, idle_ms);
     }
     worker_fini(&w);
     return rc;

@@ -452,6 +452,23 @@ def test_a_busy_system_is_waited_for(connected, server, sim):
     assert time.monotonic() - begun >= 2, "it asked twice to come back after a second"
 
 
+def test_busy_systems_hold_up_nobody_else(programs, place, sim):
+    """Their runs wait without a worker, and can be cancelled."""
+    server = programs(Server(place, sync_workers=2))
+    api, other = (server.api(new_organization(server, name)) for name in ("Busy", "Other"))
+    with Mute(first=b"HTTP/1.1 429 Busy\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n") as busy:
+        waiting = [connect_to(api, sim, schedule="manual", entities=["items"], config={
+            "base_url": f"http://127.0.0.1:{busy.port}"}) for _ in range(2)]
+        for connection in waiting:
+            wait_until(lambda c=connection: [s for s in syncs_of(api, c) if s["resumes_at"]], "a run that waits", 30 * slowness())
+        assert wait_sync(other, connect_to(other, sim, schedule="manual", entities=["items"]))["status"] == "completed"
+        runs = [syncs_of(api, connection)[0] for connection in waiting]
+        assert [(r["status"], r["resumes_at"] > r["started_at"], r["ended_at"]) for r in runs] == [("running", True, None)] * 2
+        api.post(f"/v1/connections/{waiting[0]}/syncs/{runs[0]['id']}/cancel", status=200)
+        ended = wait_sync(api, waiting[0])
+        assert (ended["status"], ended["resumes_at"]) == ("cancelled", None)
+
+
 def test_a_busy_system_is_not_offline(connected, server, sim):
     """Not after any number of 429s: each is an answer."""
     api, connection = connected

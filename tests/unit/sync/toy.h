@@ -56,7 +56,8 @@ struct toy_world {
     struct pst_sync_options options;
     int64_t mono_ms;
     pst_wall wall;
-    int64_t slept_ms;
+    int64_t slept_ms; /* by runs */
+    int64_t idle_ms; /* by threads that had nothing to do */
     uint64_t random;
     int64_t connection_pk;
     struct pst_id connection_id;
@@ -70,7 +71,8 @@ struct toy_world {
     bool has_lane_thread;
     long fail_alloc_at; /* n-th allocation of the worker's thread that fails; -1: none */
     bool alloc_failed; /* the last run of a worker met it */
-    /* What the scheduler's thread does when nobody rings: time passes, and this is called. */
+    /* What happens when nobody rings the scheduler, and when no worker has anything to do: time
+     * passes (for a worker only when a run waits for its time), and this is called. */
     void (*idle)(struct toy_world *w);
     unsigned scheduler_rings;
     pthread_mutex_t mutex; /* guards scheduler_rings */
