@@ -459,6 +459,9 @@ static const char outages[] =
     "  CASE WHEN status = 'offline' THEN 0 ELSE 9223372036854775807 END, '', ''"
     " FROM connection WHERE status IN ('online', 'offline', 'authentication_required')"
     "  AND deleted_at IS NULL;";
+
+/* Of a run: its calls that no entity counts (the clock, columns, probes). */
+static const char calls_of_runs[] = "ALTER TABLE sync ADD COLUMN own_calls INTEGER NOT NULL DEFAULT 0;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -468,6 +471,7 @@ static const struct pst_migration migrations[] = {
     {4, "credits", {credits, sizeof(credits) - 1}},
     {5, "requests, upstream calls, incidents", {requests, sizeof(requests) - 1}},
     {6, "outages", {outages, sizeof(outages) - 1}},
+    {7, "calls of runs", {calls_of_runs, sizeof(calls_of_runs) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

@@ -5,7 +5,7 @@
 /* clang-format off */
 #define COLUMNS                                                                                    \
     "SELECT pk, id, connection_pk, cause, mode, status, cancel_requested, requested_at,"           \
-    " started_at, ended_at, error_code, error_message, request_id FROM sync "
+    " started_at, ended_at, error_code, error_message, request_id, own_calls FROM sync "
 /* clang-format on */
 
 static const char *const trigger_names[] = {
@@ -147,6 +147,7 @@ static pst_code read_sync(struct pst_db_conn *conn, struct pst_stmt *st, struct 
         .requested_at = pst_stmt_wall(st, 7),
         .started_at = pst_stmt_wall(st, 8),
         .ended_at = pst_stmt_wall(st, 9),
+        .counts.calls = pst_stmt_i64(st, 13),
     };
     pst_str *const texts[] = {&out->error_code, &out->error_message, &out->request_id};
     int trigger = pst_row_find_name(trigger_names, PST_COUNT(trigger_names), pst_stmt_str(st, 3));
