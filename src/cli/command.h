@@ -25,7 +25,9 @@ struct pst_cli {
     const char *const *env;
     struct pst_arena *arena;
     bool json; /* --json */
-    bool accepts_stale; /* of a system that is away, the stored copy, however old */
+    pst_str cache_control; /* header to send along, or "" */
+    bool is_stale; /* an answer was the stored copy, since the system is away; the oldest one is */
+    int64_t age_s; /* that old */
     struct pst_client *client; /* opened by the first call of the API */
 };
 

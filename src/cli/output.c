@@ -259,6 +259,12 @@ void pst_print_json(pst_str text)
 
 pst_code pst_print_items(yyjson_val *const *items, size_t count, struct pst_err *err)
 {
+    return pst_print_items_with(items, count, "", PST_STR(""), err);
+}
+
+pst_code pst_print_items_with(yyjson_val *const *items, size_t count, const char *name,
+                              pst_str json, struct pst_err *err)
+{
     PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 512 << 20);
@@ -268,6 +274,8 @@ pst_code pst_print_items(yyjson_val *const *items, size_t count, struct pst_err 
     for (size_t i = 0; i < count; i++)
         pst_json_put_val(&w, items[i]);
     pst_json_end_array(&w);
+    if (json.len > 0)
+        pst_json_add_raw(&w, name, json);
     pst_json_end_object(&w);
     PST_TRY(pst_json_finish(&w, err));
     pst_print_json(pst_buf_str(&b));

@@ -50,6 +50,9 @@ void pst_print_json(pst_str text);
 
 /* All items of a list, as {"data":[...]}. Errors: NO_MEMORY, LIMIT. */
 pst_code pst_print_items(yyjson_val *const *items, size_t count, struct pst_err *err);
+/* And a member more, unless its JSON is "". */
+pst_code pst_print_items_with(yyjson_val *const *items, size_t count, const char *name,
+                              pst_str json, struct pst_err *err);
 
 /* Indented, for values that have no columns of their own. */
 void pst_print_pretty(yyjson_val *v);

@@ -48,7 +48,9 @@ static void add_usage(struct pst_buf *out, const struct pst_config_table *table,
     if (o->letter)
         pst_buf_addf(out, "-%c, ", o->letter);
     pst_buf_addf(out, "--%s", name);
-    if (o->type != PST_CONFIG_BOOL)
+    if (o->bare)
+        pst_buf_addf(out, "[=%s]", o->arg);
+    else if (o->type != PST_CONFIG_BOOL)
         pst_buf_addf(out, " %s", o->arg ? o->arg : "VALUE");
     else if (o->value && strcmp(o->value, "true") == 0)
         pst_buf_addf(out, ", --no-%s", name);
