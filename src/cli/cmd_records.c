@@ -45,7 +45,7 @@ PST_CLI_TABLE(table,
                .max = 64,
                .flags = PST_CONFIG_FLAG_ONLY,
                .arg = "FIELD,...",
-               .help = "Only these fields (with --json)."},
+               .help = "Only these fields; of a list only with --json."},
               {.name = "source",
                .type = PST_CONFIG_BOOL,
                .flags = PST_CONFIG_FLAG_ONLY,
@@ -118,7 +118,8 @@ static pst_code build_target(struct pst_cli *cli, pst_str connection_id, struct 
     if (cli->word_count > 2)
         pst_target_add(target, cli->words[2]);
     PST_TRY(join(cli, FIELDS, &fields, err));
-    pst_target_query(target, "fields", fields);
+    if (cli->json || cli->word_count > 2) /* a table has columns of its own */
+        pst_target_query(target, "fields", fields);
     if (pst_config_bool(cli->options, SOURCE))
         pst_target_query(target, "include", PST_STR("source"));
     if (cli->word_count > 2)

@@ -19,7 +19,7 @@ enum pst_column_kind {
     PST_COLUMN_YES, /* boolean -> "yes", "no" */
     PST_COLUMN_SCHEDULE, /* {"interval":"15m"} -> "every 15m"; "0 6 * * * Europe/Berlin"; "manual"
                           */
-    PST_COLUMN_LIMIT, /* as NUMBER; null, which is no limit, is shown among fields, too */
+    PST_COLUMN_LIMIT, /* as NUMBER; null is "unlimited", and shown among fields, too */
     PST_COLUMN_CHOICE, /* a list of which an empty one means all of them */
 };
 
