@@ -27,7 +27,6 @@ struct inquiry {
     struct pst_connection connection; /* pk 0: there is none */
     pst_wall at; /* of the failure; now for a connection */
     bool is_now;
-    bool was_silent; /* a test that made no call */
     enum pst_cause cause;
     pst_str error; /* in the words of who failed, or "" */
     const struct pst_call_row *failed; /* the call that shows it, or NULL */
@@ -128,8 +127,6 @@ static pst_code look_at_outage(struct inquiry *q, struct pst_err *err)
     PST_TRY(pst_outages_get(q->call->reader, q->connection.pk, o, err));
     if (o->failures == 0 || o->failing_since.us > q->at.us + AFTER_US)
         return PST_OK;
-    if (q->was_silent && q->cause == PST_CAUSE_WORKED)
-        q->cause = PST_CAUSE_AWAY;
     if (o->kind != PST_OUTAGE_ORIGIN_DOWN)
         return PST_OK; /* its own trouble, which has calls */
     q->evidence.is_failing_now = true;
@@ -476,12 +473,7 @@ pst_code pst_api_put_diagnosis(struct pst_json_writer *w, struct pst_api_call *c
         (void)pst_cause_find(&q.cause, pst_str_from(row->cause));
     q.error = pst_str_from(row->detail);
     PST_TRY(load_connection(&q, row->connection_pk, err));
-    q.was_silent = count == 0 && strcmp(row->operation, "testConnection") == 0;
     pick_call(&q, calls, count);
-    /* Refused a moment before, by a run: the test did not try them again. */
-    if (q.was_silent && q.cause == PST_CAUSE_WORKED &&
-        q.connection.status == PST_CONNECTION_AUTHENTICATION_REQUIRED)
-        q.cause = PST_CAUSE_CREDENTIALS;
     if (row->status < 400)
         PST_TRY(follow_sync(&q, row, err));
     pst_json_add_object(w, "diagnosis");

@@ -236,6 +236,8 @@ struct pst_api_call {
     struct pst_id sync_id; /* that a success is about, where the path does not say so */
     pst_code failure; /* of the answer; written by the loop alone, as is the text */
     char failure_text[256];
+    pst_code finding; /* that a success tells of: a test that failed. Its text lives in the arena */
+    pst_str finding_text;
 };
 
 /* dispatch.c: struct pst_route.handler; self is a struct pst_api_bound */

@@ -96,6 +96,16 @@ static void copy_text(char *out, size_t size, pst_str text)
     (void)pst_str_copy(out, size, pst_str_sub(text, 0, size - 1));
 }
 
+/* What a success tells of; read of a success only, like the sync, for the same reason. */
+static void copy_finding(struct pst_request_row *row, const struct pst_api_call *call)
+{
+    if (call->finding == PST_OK)
+        return;
+    copy_text(row->detail, sizeof(row->detail), call->finding_text);
+    copy_text(row->cause, sizeof(row->cause),
+              pst_str_from(pst_cause_name(pst_cause_of(call->finding, 0, NULL))));
+}
+
 /* The sync that the path names, else the one that was started; of a success, since then it is there
  * and its caller's, and a thread of a pool has let go of the call. */
 static void copy_sync(struct pst_request_row *row, const struct pst_api_call *call,
@@ -122,6 +132,8 @@ static void copy_call(struct pst_request_row *row, const struct pst_api_call *ca
     copy_sync(row, call, outcome);
     if (outcome->status >= 400)
         copy_text(row->detail, sizeof(row->detail), pst_str_from(call->failure_text));
+    else
+        copy_finding(row, call);
 }
 
 void pst_api_log_request(struct pst_api *api, const struct pst_request *req,

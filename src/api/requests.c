@@ -113,18 +113,19 @@ static pst_code find_request(struct pst_api_call *call, struct pst_request_row *
     return is_visible(call, row) ? PST_OK : no_such_request(call, err);
 }
 
-/* Stored ones, and those that are not stored yet behind them. */
+/* Stored ones, and those that are not stored yet behind them. These are looked for first: what is
+ * stored in between is then found in both places, and not in none. */
 pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_call_row **out,
                             size_t *count, struct pst_err *err)
 {
     const struct pst_api_journal *j = &call->api->options.journal;
     struct pst_call_row *all = NULL;
     struct pst_call_row *fresh = NULL;
-    PST_TRY(pst_calls_of(call->reader, id, CALLS_MAX, call->arena, out, count, err));
-    if (!j->calls)
-        return PST_OK;
+    size_t n = 0;
     PST_TRY(pst_arena_array(call->arena, &fresh, CALLS_MAX, sizeof(*fresh), err));
-    size_t n = j->calls(j->self, id, fresh, CALLS_MAX);
+    if (j->calls)
+        n = j->calls(j->self, id, fresh, CALLS_MAX);
+    PST_TRY(pst_calls_of(call->reader, id, CALLS_MAX, call->arena, out, count, err));
     PST_TRY(pst_arena_array(call->arena, &all, *count + n, sizeof(*all), err));
     size_t stored = *count;
     if (stored)

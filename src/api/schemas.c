@@ -45,8 +45,10 @@
     "{'type':'object','required':['read','created','updated','deleted','unchanged','rejected'],"   \
     "'properties':{'read':" COUNT ",'created':" COUNT ",'updated':" COUNT ",'deleted':" COUNT      \
     ",'unchanged':" COUNT ",'rejected':" COUNT ",'pages':" COUNT ",'rows':" COUNT                  \
-    ",'bytes':" COUNT ",'upstream_calls':" COUNT ",'waiting_ms':" COUNT ",'working_ms':" COUNT     \
-    "}}"
+    ",'bytes':" COUNT                                                                              \
+    ",'upstream_calls':{'type':'integer','minimum':0,'description':'Of an entity"                  \
+    " those that read its pages; of the sync all, the clock, the columns and probes included'}"    \
+    ",'waiting_ms':" COUNT ",'working_ms':" COUNT "}}"
 
 #define IMPACT "{'enum':['degraded','down','maintenance']}"
 #define INCIDENT_STATE "{'enum':['investigating','identified','monitoring','resolved']}"

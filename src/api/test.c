@@ -2,6 +2,17 @@
 #include "api/internal.h"
 #include "base/log.h"
 
+/* The first one that failed is what the test is diagnosed by, if no call of it shows more. */
+static void note_finding(struct pst_api_call *call, const struct pst_checks *checks)
+{
+    for (size_t i = 0; i < checks->count && call->finding == PST_OK; i++) {
+        if (checks->items[i].ok)
+            continue;
+        call->finding = checks->items[i].code;
+        call->finding_text = checks->items[i].detail;
+    }
+}
+
 static void put_checks(struct pst_json_writer *w, const struct pst_checks *checks)
 {
     bool all_ok = true;
@@ -69,6 +80,7 @@ pst_code pst_api_test_connection(struct pst_api_call *call, struct pst_err *err)
         systems->close(systems->self, &system);
         PST_TRY(code);
     }
+    note_finding(call, &checks);
     pst_api_begin(call, &w);
     put_checks(&w, &checks);
     pst_json_end_object(&w);

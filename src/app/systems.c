@@ -271,6 +271,13 @@ static void close_system(void *self, struct pst_sync_system *system)
     system->self = NULL;
 }
 
+static int64_t count_calls(void *self, const struct pst_sync_system *system)
+{
+    const struct opened *o = system->self;
+    (void)self;
+    return pst_gate_counters(o->run).calls;
+}
+
 static void set_trace(void *self, unsigned worker, const struct pst_trace *trace)
 {
     struct pst_systems *s = self;
@@ -289,5 +296,10 @@ void pst_systems_close(struct pst_systems *s, struct pst_sync_system *system)
 struct pst_sync_systems pst_systems_table(struct pst_systems *s)
 {
     return (struct pst_sync_systems){
-        .open = open_system, .close = close_system, .set_trace = set_trace, .self = s};
+        .open = open_system,
+        .close = close_system,
+        .calls = count_calls,
+        .set_trace = set_trace,
+        .self = s,
+    };
 }

@@ -95,6 +95,10 @@ static pst_code run_command(struct pst_cli *cli, struct pst_err *err)
 
 static int unknown_command(const char *name)
 {
+    if (name[0] == '-') {
+        pst_notef("penstock: flags stand behind the command: penstock COMMAND %.60s\n", name);
+        return pst_code_exit(PST_E_INVALID);
+    }
     pst_notef("penstock: there is no command '%.60s'; penstock --help lists them\n", name);
     return pst_code_exit(PST_E_INVALID);
 }

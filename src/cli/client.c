@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/num.h"
 #include "cli/output.h"
 #include "cli/retry.h"
 #include "codec/percent.h"
@@ -204,10 +205,19 @@ static size_t fill_headers(const struct pst_cli *cli, struct pst_http_header *he
     if (client->organization.len > 0)
         headers[n++] =
             (struct pst_http_header){PST_STR("Penstock-Organization"), client->organization};
-    if (cli->accepts_stale)
-        headers[n++] =
-            (struct pst_http_header){PST_STR("Cache-Control"), PST_STR("stale-if-error")};
+    if (cli->cache_control.len > 0)
+        headers[n++] = (struct pst_http_header){PST_STR("Cache-Control"), cli->cache_control};
     return n;
+}
+
+static void note_age(struct pst_cli *cli, const struct pst_http_response *response)
+{
+    int64_t age_s = 0;
+    if (!pst_str_is(response->penstock_stale, "true") ||
+        !pst_parse_i64(&age_s, response->age, 0, INT64_MAX / 1000))
+        return;
+    cli->is_stale = true;
+    cli->age_s = age_s > cli->age_s ? age_s : cli->age_s;
 }
 
 static pst_code read_reply(struct pst_cli *cli, const struct pst_http_response *response,
@@ -248,6 +258,7 @@ static pst_code call_once(struct pst_cli *cli, const char *method, const struct 
     };
     if (pst_http_call(client->http, &request, cli->arena, &response, err) != PST_OK)
         return explain_silence(client, err);
+    note_age(cli, &response);
     pst_code code = read_reply(cli, &response, out, err);
     int seconds = pst_http_retry_after_s(response.retry_after, pst_wall_now());
     *answer = (struct pst_retry_answer){

@@ -64,8 +64,9 @@ static const struct pst_example examples[] = {
     {"penstock connect peoplesoft --name acme --base-url https://ps.example.com:8443 --username "
      "PSAPI",
      "asks for the password"},
-    {"penstock connect peoplesoft --name acme --base-url https://ps.example.com "
-     "--username PSAPI --password-file ps.password --time-zone America/New_York --schedule 5m",
+    {"penstock connect peoplesoft --name acme --base-url https://ps.example.com --username PSAPI "
+     "\\\n"
+     "      --password-file ps.password --time-zone America/New_York --schedule 5m",
      NULL},
     {"penstock connect peoplesoft --name acme ... --set 'business_units:=[\"US001\",\"US002\"]'",
      "options of the connector"},
@@ -80,8 +81,8 @@ const struct pst_command pst_command_connect = {
     .summary = "connect a system, test the connection and begin its first sync",
     .details =
         "CONNECTOR is peoplesoft. The test says in words what the system's administrator has "
-        "to do:\nwhich user, permission or query is missing. The connection exists also "
-        "when it fails.",
+        "to do:\nwhich user, permission or query is missing. The connection is made also "
+        "when the test fails.",
     .table = &table,
     .examples = examples,
     .run = run,

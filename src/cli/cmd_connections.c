@@ -158,6 +158,9 @@ static pst_code update(struct pst_cli *cli, struct pst_err *err)
     pst_target_init(&target);
     pst_buf_init(&body, PST_BODY_BYTES);
     PST_TRY(write_update(cli, &body, err));
+    if (body.len <= strlen("{}"))
+        return PST_FAIL(err, PST_E_INVALID,
+                        "say what to change (see penstock connections update --help)");
     PST_TRY(pst_client_connection_target(cli, cli->words[0], &target, err));
     pst_code rc = pst_client_call(cli, "PATCH", &target, pst_buf_str(&body), CALL_MS, &reply, err);
     pst_wipe(body.ptr, body.len);

@@ -15,7 +15,7 @@ static const struct pst_column sums[] = {
     {"Used", "used", PST_COLUMN_NUMBER, 0},
     {"Free", "free", PST_COLUMN_LIMIT, 0},
     {"Overage", "overage", PST_COLUMN_NUMBER, 0},
-    {"Allowed", "overage_allowed", PST_COLUMN_YES, 0},
+    {"Overage allowed", "overage_allowed", PST_COLUMN_YES, 0},
 };
 
 static const struct pst_column holders[] = {
@@ -82,8 +82,7 @@ const struct pst_command pst_command_credits = {
     .summary = "show the credits of an organization and who holds them",
     .details =
         "A connection takes its connector's credits from creation to deletion, twice as many "
-        "with deployment on_premises. A pool of - is without end.\nThe operator sets the "
-        "pool: penstock organizations update.",
+        "with deployment on_premises. The operator sets the pool: penstock organizations update.",
     .table = &table,
     .examples = examples,
     .run = show,

@@ -335,7 +335,7 @@ const struct pst_command pst_command_webhooks_attempts = {
     .words = "WEBHOOK DELIVERY",
     .min_words = 2,
     .max_words = 2,
-    .summary = "show one delivery: its event, and every attempt with status, time and answer",
+    .summary = "show one delivery: its event and every attempt",
     .table = &plain_table,
     .examples = attempts_examples,
     .run = attempts,
@@ -416,8 +416,8 @@ static pst_code resend(struct pst_cli *cli, struct pst_err *err)
 static const struct pst_example resend_examples[] = {
     {"penstock webhooks resend whk_01jd... dlv_01jd...", "one delivery"},
     {"penstock webhooks resend whk_01jd... --since 24h", "all that failed in a day"},
-    {"penstock webhooks resend whk_01jd... --since 2026-11-24T06:00:00Z --until "
-     "2026-11-24T07:00:00Z --all",
+    {"penstock webhooks resend whk_01jd... --all \\\n"
+     "      --since 2026-11-24T06:00:00Z --until 2026-11-24T07:00:00Z",
      "everything that was told in that hour"},
     {0},
 };

@@ -68,7 +68,7 @@ static pst_code send(struct pst_cli *cli, const struct pst_target *target,
     else
         pst_printf("%.*s\n", PST_STR_ARG(pst_value_str(reply.root, "id")));
     if (!cli->json)
-        pst_notef("%.*s\n", PST_STR_ARG(pst_value_str(reply.root, "state")));
+        pst_notef("state: %.*s\n", PST_STR_ARG(pst_value_str(reply.root, "state")));
     return PST_OK;
 }
 
@@ -93,6 +93,7 @@ PST_CLI_TABLE(open_table,
                .letter = 't',
                .type = PST_CONFIG_STRING,
                .max = 4000,
+               .flags = PST_CONFIG_FLAG_ONLY,
                .arg = "TEXT",
                .help = "What the page says about it. It is public: nothing about any customer."},
               {.name = "impact",
@@ -100,12 +101,14 @@ PST_CLI_TABLE(open_table,
                .type = PST_CONFIG_ENUM,
                .value = "degraded",
                .choices = "degraded|down|maintenance",
+               .flags = PST_CONFIG_FLAG_ONLY,
                .arg = "IMPACT",
                .help = "How the components are meanwhile."},
               {.name = "components",
                .letter = 'c',
                .type = PST_CONFIG_LIST,
                .max = 32,
+               .flags = PST_CONFIG_FLAG_ONLY,
                .arg = "NAME,...",
                .help = "api, sync, webhooks, connector:NAME."});
 
@@ -154,6 +157,7 @@ PST_CLI_TABLE(update_table, {.name = "state",
                              .type = PST_CONFIG_ENUM,
                              .value = "identified",
                              .choices = "investigating|identified|monitoring|resolved",
+                             .flags = PST_CONFIG_FLAG_ONLY,
                              .arg = "STATE",
                              .help = "Where the work on it stands."});
 

@@ -6,17 +6,23 @@
 enum { LIST_MAX = 10000, CALL_MS = 60000 };
 enum { CONNECTION = PST_CLI_OWN, NAME, ROLE };
 
-#define CONNECTION_OPTION                                                                          \
+#define CONNECTION_OPTION(help_)                                                                   \
     {.name = "connection",                                                                         \
      .letter = 'c',                                                                                \
      .type = PST_CONFIG_STRING,                                                                    \
      .max = 200,                                                                                   \
      .flags = PST_CONFIG_FLAG_ONLY,                                                                \
      .arg = "CONNECTION",                                                                          \
-     .help = "The tokens of this connection instead of the organization's API keys."}
+     .help = help_}
 
-PST_CLI_TABLE(list_table, CONNECTION_OPTION);
-PST_CLI_TABLE(create_table, CONNECTION_OPTION,
+PST_CLI_TABLE(list_table, CONNECTION_OPTION("The tokens of this connection, instead of the "
+                                            "organization's API keys."));
+PST_CLI_TABLE(revoke_table,
+              CONNECTION_OPTION("The connection whose token it is. Without it: an API "
+                                "key of the organization."));
+PST_CLI_TABLE(create_table,
+              CONNECTION_OPTION("Make a token for this connection, instead of an API key of the "
+                                "organization."),
               {.name = "name",
                .letter = 'n',
                .type = PST_CONFIG_STRING,
@@ -164,7 +170,7 @@ const struct pst_command pst_command_keys_revoke = {
     .min_words = 1,
     .max_words = 1,
     .summary = "make a key or token useless at once",
-    .table = &list_table,
+    .table = &revoke_table,
     .examples = revoke_examples,
     .run = revoke,
 };

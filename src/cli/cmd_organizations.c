@@ -9,12 +9,9 @@ enum { LIST_MAX = 10000, CALL_MS = 60000 };
 PST_CLI_TABLE(table);
 
 static const struct pst_column columns[] = {
-    {"ID", "id", PST_COLUMN_TEXT, 40},
-    {"NAME", "name", PST_COLUMN_TEXT, 40},
-    {"CREDITS", "credits", PST_COLUMN_NUMBER, 0},
-    {"USED", "credits_used", PST_COLUMN_NUMBER, 0},
-    {"OVERAGE", "overage", PST_COLUMN_YES, 0},
-    {"CREATED", "created_at", PST_COLUMN_TIME, 0},
+    {"ID", "id", PST_COLUMN_TEXT, 40},           {"NAME", "name", PST_COLUMN_TEXT, 40},
+    {"CREDITS", "credits", PST_COLUMN_LIMIT, 0}, {"USED", "credits_used", PST_COLUMN_NUMBER, 0},
+    {"OVERAGE", "overage", PST_COLUMN_YES, 0},   {"CREATED", "created_at", PST_COLUMN_TIME, 0},
 };
 
 static pst_code list(struct pst_cli *cli, struct pst_err *err)
@@ -52,15 +49,17 @@ const struct pst_command pst_command_organizations = {
 enum { CREDITS = PST_CLI_OWN, OVERAGE };
 
 /* clang-format off */
-#define CREDIT_OPTIONS                                                                             \
+#define CREDIT_OPTIONS(credits_, overage_, choices_)                                               \
     {.name = "credits", .type = PST_CONFIG_STRING, .max = 20, .flags = PST_CONFIG_FLAG_ONLY,       \
-     .arg = "N", .help = "The pool that its connections share; unlimited: without end."},          \
-    {.name = "overage", .type = PST_CONFIG_ENUM, .value = "unchanged",                             \
-     .choices = "unchanged|yes|no", .flags = PST_CONFIG_FLAG_ONLY, .arg = "YES",                   \
+     .arg = "N", .help = "The pool that its connections share; unlimited: without end." credits_}, \
+    {.name = "overage", .type = PST_CONFIG_ENUM, .value = overage_, .choices = choices_,           \
+     .flags = PST_CONFIG_FLAG_ONLY, .arg = "YES",                                                  \
      .help = "Whether connections may take more than there is."}
 /* clang-format on */
 
-PST_CLI_TABLE(credit_table, CREDIT_OPTIONS);
+/* Both with yes in the second place, and first what needs no word. */
+PST_CLI_TABLE(create_table, CREDIT_OPTIONS(" Default: unlimited.", "no", "no|yes"));
+PST_CLI_TABLE(update_table, CREDIT_OPTIONS("", "unchanged", "unchanged|yes|no"));
 
 /* Members "credits" and "overage", where they are given. */
 static pst_code put_credits(struct pst_cli *cli, struct pst_json_writer *w, struct pst_err *err)
@@ -116,7 +115,7 @@ const struct pst_command pst_command_organizations_create = {
     .min_words = 1,
     .max_words = 1,
     .summary = "create an organization and print its id",
-    .table = &credit_table,
+    .table = &create_table,
     .examples = create_examples,
     .run = create,
 };
@@ -183,7 +182,7 @@ const struct pst_command pst_command_organizations_update = {
     .summary = "set the credits of an organization",
     .details = "A smaller pool switches nothing off; a larger one switches nothing on: that is for "
                "whoever owns the connection.",
-    .table = &credit_table,
+    .table = &update_table,
     .examples = update_examples,
     .run = update,
 };

@@ -6,7 +6,8 @@ static const struct pst_example examples[] = {
     {"penstock serve", "with /etc/penstock/penstock.yaml, where there is one"},
     {"penstock serve --listen 127.0.0.1:8400 --data-dir ./data", NULL},
     {"penstock serve --dev", "allow systems on this machine, for trying things out"},
-    {"systemctl reload penstock", "take over changed options that can be (SIGHUP)"},
+    {"systemctl reload penstock",
+     "take over changed options, those that need no new start (SIGHUP)"},
     {0},
 };
 

@@ -246,11 +246,11 @@ static pst_code create(struct pst_cli *cli, struct pst_err *err)
 static const struct pst_example create_examples[] = {
     {"penstock webhooks create https://app.example.com/penstock > secret",
      "every event of the organization"},
-    {"penstock webhooks create https://app.example.com/acme --connection acme --events "
-     "sync.completed,sync.failed",
+    {"penstock webhooks create https://app.example.com/acme --connection acme \\\n"
+     "      --events sync.completed,sync.failed",
      NULL},
-    {"penstock webhooks create https://app.example.com/x -H Authorization=@token.txt --ordered no "
-     "--rate-limit 50",
+    {"penstock webhooks create https://app.example.com/x -H Authorization=@token.txt \\\n"
+     "      --ordered no --rate-limit 50",
      NULL},
     {0},
 };

@@ -25,7 +25,9 @@ struct pst_cli {
     const char *const *env;
     struct pst_arena *arena;
     bool json; /* --json */
-    bool accepts_stale; /* of a system that is away, the stored copy, however old */
+    pst_str cache_control; /* header to send along, or "" */
+    bool is_stale; /* an answer was the stored copy, since the system is away; the oldest one is */
+    int64_t age_s; /* that old */
     struct pst_client *client; /* opened by the first call of the API */
 };
 
@@ -39,7 +41,7 @@ struct pst_command {
     const char *words; /* "CONNECTION [RECORD]", "" where there are none */
     size_t min_words, max_words;
     const char *summary; /* one line, no full stop */
-    const char *details; /* paragraphs, separated by a newline; or NULL */
+    const char *details; /* a paragraph, filled where it is shown; or NULL */
     const struct pst_config_table *table;
     const struct pst_example *examples; /* the last one has line NULL */
     pst_code (*run)(struct pst_cli *cli, struct pst_err *err);
@@ -69,7 +71,7 @@ enum {
      .help = "Talk to a server at this address (https://penstock.example.com) instead of the "     \
              "local socket; needs PENSTOCK_KEY."},                                                 \
     {.name = "key", .type = PST_CONFIG_STRING, .max = 200, .flags = PST_CONFIG_SECRET,             \
-     .arg = "KEY", .group = "Common", .help = "The API key to use with --url."},                   \
+     .arg = "KEY", .group = "Common", .help = "The API key, or connection token, to use with --url."},                   \
     {.name = "organization", .type = PST_CONFIG_STRING, .max = 200, .arg = "ORG",                  \
      .group = "Common",                                                                            \
      .help = "Id or name of the organization, where the server has more than one."},               \

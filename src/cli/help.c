@@ -1,11 +1,13 @@
 /* cli/help.c: help, manual page and docs/cli.md from the command rows. */
 #include "cli/command.h"
 
-#define LONGEST_NAME 24
+enum { LONGEST_NAME = 24, WIDTH = 88 };
 
 static const char overview_tail[] =
     "\n"
-    "penstock COMMAND --help shows a command's flags and examples.\n"
+    "penstock COMMAND --help shows a command's actions, flags and examples; penstock --version "
+    "the\n"
+    "version.\n"
     "\n"
     "Commands talk to the server on this machine through its local socket. With --url and an\n"
     "API key in PENSTOCK_KEY they talk to any server.\n";
@@ -46,6 +48,31 @@ void pst_help_group(const char *group, struct pst_buf *out)
     }
 }
 
+/* Filled to the width, wherever its own lines end. */
+static void add_filled(struct pst_buf *out, const char *text)
+{
+    size_t column = 0;
+    for (const char *p = text; *p; p += strspn(p, " \n")) {
+        size_t n = strcspn(p, " \n");
+        bool fits = column > 0 && column + 1 + n <= WIDTH;
+        if (column > 0)
+            pst_buf_add_char(out, fits ? ' ' : '\n');
+        pst_buf_add(out, p, n);
+        column = fits ? column + 1 + n : n;
+        p += n;
+    }
+    pst_buf_add_char(out, '\n');
+}
+
+/* What the command is about, where the summary does not say it all. */
+static void add_details(const struct pst_command *c, struct pst_buf *out)
+{
+    if (!c->details)
+        return;
+    pst_buf_add_char(out, '\n');
+    add_filled(out, c->details);
+}
+
 static void add_usage(const struct pst_command *c, struct pst_buf *out)
 {
     pst_buf_addf(out, "penstock %s%s%s [FLAGS]", c->name, *c->words ? " " : "", c->words);
@@ -83,8 +110,7 @@ void pst_help_command(const struct pst_command *c, struct pst_buf *out)
     pst_buf_addf(out, "penstock %s: %s\n\nUsage: ", c->name, c->summary);
     add_usage(c, out);
     pst_buf_add_char(out, '\n');
-    if (c->details)
-        pst_buf_addf(out, "\n%s\n", c->details);
+    add_details(c, out);
     pst_help_group(c->name, out);
     if (c->examples)
         pst_buf_add_lit(out, "\nExamples:\n");
@@ -117,7 +143,7 @@ static void add_roff(struct pst_buf *out, const char *text)
 static void add_man_command(const struct pst_command *c, struct pst_buf *out)
 {
     struct pst_config_table own = own_options(c);
-    pst_buf_addf(out, ".SS penstock %s %s\n", c->name, c->words);
+    pst_buf_addf(out, ".SS penstock %s%s%s\n", c->name, *c->words ? " " : "", c->words);
     add_roff(out, c->summary);
     pst_buf_add_lit(out, ".\n");
     if (c->details) {
@@ -125,8 +151,6 @@ static void add_man_command(const struct pst_command *c, struct pst_buf *out)
         add_roff(out, c->details);
         pst_buf_add_char(out, '\n');
     }
-    if (c != &pst_command_serve)
-        pst_config_man(&own, out);
     for (const struct pst_example *e = c->examples; e && e->line; e++) {
         pst_buf_add_lit(out, ".PP\n");
         add_roff(out, e->note ? e->note : "Example");
@@ -134,24 +158,37 @@ static void add_man_command(const struct pst_command *c, struct pst_buf *out)
         add_roff(out, e->line);
         pst_buf_add_lit(out, "\n.EE\n.RE\n");
     }
+    if (c == &pst_command_serve || own.count == 0)
+        return;
+    pst_buf_add_lit(out, ".PP\nFlags:\n");
+    pst_config_man(&own, out);
+}
+
+/* Several codes have one title. */
+static bool is_said(int code)
+{
+    for (int before = 1; before < code; before++) {
+        if (pst_code_exit((pst_code)before) == pst_code_exit((pst_code)code) &&
+            strcmp(pst_code_title((pst_code)before), pst_code_title((pst_code)code)) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void add_exit_statuses(struct pst_buf *out)
 {
-    bool shown[256] = {[0] = true};
-    for (int code = 1; code < PST_CODE_COUNT; code++) {
-        int status = pst_code_exit((pst_code)code);
-        if (status < 0 || status > 255 || shown[status])
-            continue;
-        shown[status] = true;
-        pst_buf_addf(out, ".TP\n.B %d\n%s", status, pst_code_title((pst_code)code));
-        /* Several codes share a status; all their titles belong to it. */
-        for (int other = code + 1; other < PST_CODE_COUNT; other++) {
-            if (pst_code_exit((pst_code)other) == status &&
-                strcmp(pst_code_title((pst_code)other), pst_code_title((pst_code)code)) != 0)
-                pst_buf_addf(out, "; %s", pst_code_title((pst_code)other));
+    for (int status = 1; status < 256; status++) {
+        bool is_first = true;
+        for (int code = 1; code < PST_CODE_COUNT; code++) {
+            if (pst_code_exit((pst_code)code) != status || is_said(code))
+                continue;
+            if (is_first)
+                pst_buf_addf(out, ".TP\n.B %d\n", status);
+            pst_buf_addf(out, "%s%s", is_first ? "" : "; ", pst_code_title((pst_code)code));
+            is_first = false;
         }
-        pst_buf_add_lit(out, ".\n");
+        if (!is_first)
+            pst_buf_add_lit(out, ".\n");
     }
 }
 
@@ -164,7 +201,7 @@ void pst_help_man(struct pst_buf *out)
                          ".SH COMMANDS\n");
     for (size_t i = 0; pst_commands[i]; i++)
         add_man_command(pst_commands[i], out);
-    pst_buf_add_lit(out, ".SH COMMON FLAGS\nEvery command but serve takes these.\n");
+    pst_buf_add_lit(out, ".SH COMMON FLAGS\nEvery command but serve and help takes these.\n");
     static const struct pst_config_option common[] = {PST_CLI_COMMON_OPTIONS};
     const struct pst_config_table table = {.program = "penstock",
                                            .env_prefix = "PENSTOCK_",
@@ -179,8 +216,12 @@ void pst_help_man(struct pst_buf *out)
     pst_config_man(&pst_options, out);
     pst_buf_add_lit(out, ".SH EXIT STATUS\n.TP\n.B 0\nSuccess.\n");
     add_exit_statuses(out);
-    pst_buf_add_lit(out, ".SH FILES\n.TP\n.I /etc/penstock/penstock.yaml\nConfiguration.\n.TP\n.I "
-                         "/var/lib/penstock\nThe store, the root key and the local socket.\n");
+    pst_buf_add_lit(out,
+                    ".SH FILES\n.TP\n.I /etc/penstock/penstock.yaml\nConfiguration.\n.TP\n.I "
+                    "/var/lib/penstock\nThe store, the root key and the local socket.\n.PP\n"
+                    "Of a user other than root: ~/.config/penstock/penstock.yaml (or under "
+                    "XDG_CONFIG_HOME), where it is there, and ~/.local/state/penstock (or under "
+                    "XDG_STATE_HOME).\n");
 }
 
 /* ---- docs/cli.md ---- */
@@ -192,8 +233,7 @@ static void add_markdown_command(const struct pst_command *c, struct pst_buf *ou
     pst_buf_addf(out, "%s.\n\n```\n", c->summary);
     add_usage(c, out);
     pst_buf_add_lit(out, "\n```\n");
-    if (c->details)
-        pst_buf_addf(out, "\n%s\n", c->details);
+    add_details(c, out);
     if (c->examples)
         pst_buf_add_lit(out, "\n```sh\n");
     for (const struct pst_example *e = c->examples; e && e->line; e++)

@@ -149,6 +149,8 @@ void pst_value_text(struct pst_buf *out, yyjson_val *v, enum pst_column_kind kin
         add_schedule(out, v);
     } else if (yyjson_is_obj(v)) {
         add_json(out, v);
+    } else if (kind == PST_COLUMN_LIMIT) {
+        pst_buf_add_lit(out, "unlimited");
     } else {
         pst_buf_add_char(out, '-');
     }
@@ -196,6 +198,11 @@ static void add_padded(struct pst_buf *out, pst_str text, size_t width, bool rig
         pst_buf_addf(out, "%*s", (int)(right ? 0 : pad) + GAP, "");
 }
 
+static bool is_number(const struct pst_column *c)
+{
+    return c->kind == PST_COLUMN_NUMBER || c->kind == PST_COLUMN_LIMIT;
+}
+
 void pst_print_table(yyjson_val *const *items, size_t count, const struct pst_column *columns,
                      size_t column_count, const char *when_empty)
 {
@@ -207,8 +214,8 @@ void pst_print_table(yyjson_val *const *items, size_t count, const struct pst_co
     }
     for (size_t c = 0; c < column_count; c++) {
         widths[c] = widest(items, count, &columns[c]);
-        add_padded(&out, pst_str_from(columns[c].title), widths[c],
-                   columns[c].kind == PST_COLUMN_NUMBER, c + 1 == column_count);
+        add_padded(&out, pst_str_from(columns[c].title), widths[c], is_number(&columns[c]),
+                   c + 1 == column_count);
     }
     pst_buf_add_char(&out, '\n');
     for (size_t i = 0; i < count; i++) {
@@ -216,7 +223,7 @@ void pst_print_table(yyjson_val *const *items, size_t count, const struct pst_co
             PST_AUTO(buf) struct pst_buf cell = {0};
             pst_buf_init(&cell, 4096);
             add_cell(&cell, items[i], &columns[c]);
-            add_padded(&out, pst_buf_str(&cell), widths[c], columns[c].kind == PST_COLUMN_NUMBER,
+            add_padded(&out, pst_buf_str(&cell), widths[c], is_number(&columns[c]),
                        c + 1 == column_count);
         }
         pst_buf_add_char(&out, '\n');
@@ -259,6 +266,12 @@ void pst_print_json(pst_str text)
 
 pst_code pst_print_items(yyjson_val *const *items, size_t count, struct pst_err *err)
 {
+    return pst_print_items_with(items, count, "", PST_STR(""), err);
+}
+
+pst_code pst_print_items_with(yyjson_val *const *items, size_t count, const char *name,
+                              pst_str json, struct pst_err *err)
+{
     PST_AUTO(buf) struct pst_buf b = {0};
     struct pst_json_writer w;
     pst_buf_init(&b, 512 << 20);
@@ -268,6 +281,8 @@ pst_code pst_print_items(yyjson_val *const *items, size_t count, struct pst_err 
     for (size_t i = 0; i < count; i++)
         pst_json_put_val(&w, items[i]);
     pst_json_end_array(&w);
+    if (json.len > 0)
+        pst_json_add_raw(&w, name, json);
     pst_json_end_object(&w);
     PST_TRY(pst_json_finish(&w, err));
     pst_print_json(pst_buf_str(&b));

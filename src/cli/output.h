@@ -19,7 +19,7 @@ enum pst_column_kind {
     PST_COLUMN_YES, /* boolean -> "yes", "no" */
     PST_COLUMN_SCHEDULE, /* {"interval":"15m"} -> "every 15m"; "0 6 * * * Europe/Berlin"; "manual"
                           */
-    PST_COLUMN_LIMIT, /* as NUMBER; null, which is no limit, is shown among fields, too */
+    PST_COLUMN_LIMIT, /* as NUMBER; null is "unlimited", and shown among fields, too */
     PST_COLUMN_CHOICE, /* a list of which an empty one means all of them */
 };
 
@@ -50,6 +50,9 @@ void pst_print_json(pst_str text);
 
 /* All items of a list, as {"data":[...]}. Errors: NO_MEMORY, LIMIT. */
 pst_code pst_print_items(yyjson_val *const *items, size_t count, struct pst_err *err);
+/* And a member more, unless its JSON is "". */
+pst_code pst_print_items_with(yyjson_val *const *items, size_t count, const char *name,
+                              pst_str json, struct pst_err *err);
 
 /* Indented, for values that have no columns of their own. */
 void pst_print_pretty(yyjson_val *v);

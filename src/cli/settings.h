@@ -37,9 +37,9 @@ enum {
 #define PST_SETTINGS_OPTIONS                                                                       \
     PST_SETTINGS_FLAG("name", 'n', PST_CONFIG_STRING, 200, "NAME", "What the connection is called."), \
     PST_SETTINGS_FLAG("base_url", 0, PST_CONFIG_STRING, 2000, "URL",                               \
-                      "Address of the system, as its connector describes it."),                    \
+                      "Address of the system: https://ps.example.com:8443."),                      \
     PST_SETTINGS_FLAG("time_zone", 0, PST_CONFIG_STRING, 64, "ZONE",                               \
-                      "Time zone of the system's times (America/New_York). At first: UTC."),      \
+                      "Time zone of the system's times (America/New_York). Default when new: UTC."), \
     PST_SETTINGS_PAIRS("set", 0, 256,                                                              \
                        "A further option of the connector; KEY:=JSON for numbers, lists and "      \
                        "objects. May be repeated."),                                               \
@@ -50,12 +50,13 @@ enum {
      .arg = "PASSWORD", .group = "Connection", .help = "The password, where no file and no terminal are at hand."}, \
     PST_SETTINGS_FLAG("ask_password", 0, PST_CONFIG_BOOL, 0, NULL, "Ask for the password."),       \
     PST_SETTINGS_FLAG("schedule", 's', PST_CONFIG_STRING, 200, "SCHEDULE",                         \
-                      "How often to sync: an interval, a cron expression with a zone, or "           \
-                      "manual. At first: 15m."),                                           \
+                      "How often to sync: an interval (5m), a cron expression with a zone "        \
+                      "('0 6 * * * Europe/Berlin'), or manual. Default when new: 15m."),           \
     PST_SETTINGS_FLAG("history_days", 0, PST_CONFIG_STRING, 8, "DAYS",                             \
-                      "How far back transactions are read; 0 is everything. At first: 90."),       \
+                      "How many days back transactions are read; 0 is everything. Default when "   \
+                      "new: 90."),                                                                 \
     PST_SETTINGS_FLAG("entities", 'e', PST_CONFIG_LIST, 64, "ENTITY,...",                          \
-                      "Which entities to sync; all of them when absent."),                         \
+                      "Which entities to sync. Default when new: all of them."),                   \
     PST_SETTINGS_PAIRS("metadata", 'm', 64,                                                        \
                        "A text of your own to keep with the connection. May be repeated.")
 /* clang-format on */

@@ -65,9 +65,10 @@ enum {
     PST_WEBHOOK_FLAG("rate_limit", 0, PST_CONFIG_STRING, 8, "N",                                   \
                      "At most so many deliveries a second; `none` lifts the limit."),              \
     PST_WEBHOOK_FLAG("timeout", 0, PST_CONFIG_STRING, 16, "TIME",                                  \
-                     "How long the receiver may take for its answer: 1s to 30s. At first: 10s."),  \
+                     "How long the receiver may take for its answer: 1s to 30s. Default when "     \
+                     "new: 10s."),                                                                 \
     PST_WEBHOOK_FLAG("retry_for", 0, PST_CONFIG_STRING, 16, "TIME",                                \
-                     "How long an event is tried: 1h to 7d. At first: 24h."),                      \
+                     "How long an event is tried: 1h to 7d. Default when new: 24h."),              \
     {.name = "header", .letter = 'H', .type = PST_CONFIG_LIST, .max = 20, .arg = "NAME=VALUE",     \
      .flags = PST_CONFIG_FLAG_ONLY | PST_CONFIG_WHOLE, .group = "Webhook",                         \
      .help = "A header to send along; NAME=@FILE takes the first line of a file, so that nobody "  \

@@ -54,7 +54,8 @@ static pst_code store_value(struct args *in, size_t index, pst_str text, const c
     return pst_config_parse(c->arena, o, joined, PST_FROM_FLAG, where, v, err);
 }
 
-/* has_value: text was joined to the flag. Else the next argument is the value, but for BOOL. */
+/* has_value: text was joined to the flag. Else the next argument is the value, but for BOOL and
+ * where it may be left out. */
 static pst_code take_flag(struct args *in, size_t index, const char *where, bool has_value,
                           pst_str text, struct pst_err *err)
 {
@@ -68,6 +69,8 @@ static pst_code take_flag(struct args *in, size_t index, const char *where, bool
     }
     if (!has_value && o->type == PST_CONFIG_BOOL)
         return store_value(in, index, PST_STR("true"), where, err);
+    if (!has_value && o->bare)
+        return store_value(in, index, pst_str_from(o->bare), where, err);
     if (!has_value) {
         if (in->next >= in->count || strncmp(in->argv[in->next], "--", 2) == 0)
             return PST_FAIL_AT(err, PST_E_INVALID, o->name, "%s needs a value (%s)", where,

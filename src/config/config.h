@@ -57,6 +57,8 @@ struct pst_config_option {
     const char *unit; /* "milliseconds", "rows", "percent"; NULL where there is none */
     const char *group; /* heading in help and manual; NULL: "Options" */
     const char *help; /* one or two sentences: what it does, when to change it */
+    const char *bare; /* the value of the flag alone, which takes another one only joined to it
+                         (--stale=1h); NULL: a value has to be given */
 };
 
 /* A table. All strings static. Options are addressed by their index in it. */

@@ -48,7 +48,9 @@ static void add_usage(struct pst_buf *out, const struct pst_config_table *table,
     if (o->letter)
         pst_buf_addf(out, "-%c, ", o->letter);
     pst_buf_addf(out, "--%s", name);
-    if (o->type != PST_CONFIG_BOOL)
+    if (o->bare)
+        pst_buf_addf(out, "[=%s]", o->arg);
+    else if (o->type != PST_CONFIG_BOOL)
         pst_buf_addf(out, " %s", o->arg ? o->arg : "VALUE");
     else if (o->value && strcmp(o->value, "true") == 0)
         pst_buf_addf(out, ", --no-%s", name);
@@ -111,14 +113,28 @@ static void add_roff(struct pst_buf *out, pst_str text)
     }
 }
 
+/* One group needs no heading of its own. */
+static bool has_groups(const struct pst_config_table *table)
+{
+    const char *first = NULL;
+    for (size_t i = 0; i < table->count; i++) {
+        const char *group = table->options[i].group;
+        if (group && first && strcmp(group, first) != 0)
+            return true;
+        first = group ? group : first;
+    }
+    return false;
+}
+
 void pst_config_man(const struct pst_config_table *table, struct pst_buf *out)
 {
+    bool has_headings = has_groups(table);
     for (size_t i = 0; i < table->count; i++) {
         const struct pst_config_option *o = &table->options[i];
         PST_AUTO(buf) struct pst_buf text = {0};
         char env[PST_CONFIG_NAME_MAX];
         pst_buf_init(&text, 4096);
-        if (starts_group(table, i) && o->group)
+        if (has_headings && starts_group(table, i) && o->group)
             pst_buf_addf(out, ".SS %s\n", o->group);
         add_usage(&text, table, o);
         pst_buf_add_lit(out, ".TP\n.B ");

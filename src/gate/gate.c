@@ -350,7 +350,6 @@ static pst_code make_call(struct pst_gate_run *run, const struct pst_http_reques
                           struct pst_http_response *response, struct pst_err *err)
 {
     pst_code code = pst_http_call(run->options.http, full, arena, response, err);
-    run->counters.calls++;
     run->counters.bytes += response->body.len;
     run->counters.wire_bytes += response->wire_bytes;
     run->counters.wait_us += contact->waited_us + response->timing.total_us;
@@ -440,7 +439,9 @@ pst_code pst_gate_call(void *self, const struct pst_http_request *request, struc
     PST_TRY(add_trace(run, &full, arena, err));
 
     PST_TRY(admit(run, &admitted, &contact, err));
-    if (call_in_turn(run, &full, &admitted, &contact, arena, response, err))
+    if (call_in_turn(run, &full, &admitted, &contact, arena, response, err)) {
+        run->counters.calls++;
         observe(run, &contact);
+    }
     return contact.code;
 }

@@ -92,7 +92,7 @@ struct pst_gate_run_options {
 };
 
 struct pst_gate_counters {
-    uint32_t calls;
+    uint32_t calls; /* that were made: as many as the observer was told of, but for denied ones */
     uint64_t bytes; /* decoded bodies */
     uint64_t wire_bytes;
     int64_t wait_us; /* for a slot and for the answer, to its last byte */

@@ -169,6 +169,7 @@ struct pst_http_response {
     pst_str retry_after;
     pst_str location;
     pst_str www_authenticate;
+    pst_str age, penstock_stale; /* of a copy that a Penstock serves while its system is away */
     pst_str body; /* decoded; writable memory, PST_HTTP_PADDING zero bytes behind it */
     uint64_t wire_bytes; /* body bytes as received, before decoding */
     struct pst_http_timing timing;

@@ -34,21 +34,6 @@ static void read_length(struct pst_transfer *t, pst_str value)
     t->announced = length;
 }
 
-static void begin_block(struct pst_transfer *t, pst_str line)
-{
-    struct pst_http_response *r = t->response;
-    int64_t status = 0;
-    pst_str rest = line;
-    (void)pst_str_split(&rest, ' ');
-    if (!pst_parse_i64(&status, pst_str_sub(rest, 0, 3), 100, 999))
-        stop(t, PST_E_UNREACHABLE, PST_FAULT_PROTOCOL, "the answer's status line is not HTTP");
-    r->status = (int)status;
-    r->content_type = r->date = r->retry_after = r->location = r->www_authenticate = (pst_str){0};
-    t->announced = -1;
-    t->lengths = 0;
-    t->is_coded = false;
-}
-
 static const struct {
     pst_str name;
     size_t offset; /* of the pst_str in struct pst_http_response */
@@ -58,12 +43,35 @@ static const struct {
     {PST_STR_INIT("retry-after"), offsetof(struct pst_http_response, retry_after)},
     {PST_STR_INIT("location"), offsetof(struct pst_http_response, location)},
     {PST_STR_INIT("www-authenticate"), offsetof(struct pst_http_response, www_authenticate)},
+    {PST_STR_INIT("age"), offsetof(struct pst_http_response, age)},
+    {PST_STR_INIT("penstock-stale"), offsetof(struct pst_http_response, penstock_stale)},
 };
+
+static pst_str *kept_field(struct pst_http_response *r, size_t i)
+{
+    return (pst_str *)(void *)((char *)r + KEPT[i].offset);
+}
+
+static void begin_block(struct pst_transfer *t, pst_str line)
+{
+    struct pst_http_response *r = t->response;
+    int64_t status = 0;
+    pst_str rest = line;
+    (void)pst_str_split(&rest, ' ');
+    if (!pst_parse_i64(&status, pst_str_sub(rest, 0, 3), 100, 999))
+        stop(t, PST_E_UNREACHABLE, PST_FAULT_PROTOCOL, "the answer's status line is not HTTP");
+    r->status = (int)status;
+    for (size_t i = 0; i < PST_COUNT(KEPT); i++)
+        *kept_field(r, i) = (pst_str){0};
+    t->announced = -1;
+    t->lengths = 0;
+    t->is_coded = false;
+}
 
 static void read_field(struct pst_transfer *t, pst_str name, pst_str value)
 {
     for (size_t i = 0; i < PST_COUNT(KEPT); i++) {
-        pst_str *field = (pst_str *)(void *)((char *)t->response + KEPT[i].offset);
+        pst_str *field = kept_field(t->response, i);
         if (field->len == 0 && pst_str_eq_nocase(name, KEPT[i].name))
             keep_header(t, field, value);
     }

@@ -58,7 +58,6 @@ struct pst_page {
     bool end; /* nothing lies behind these documents (an empty page was seen) */
     uint64_t rows; /* source rows in the documents */
     uint64_t bytes; /* response bytes, decoded */
-    uint32_t calls; /* upstream calls it took */
     int64_t wait_us; /* time spent waiting for the system */
 };
 

@@ -36,7 +36,7 @@ struct pst_request_row {
     char method[8];
     char code[40]; /* of the problem document, "" = none */
     char cause[24]; /* health/diagnose.h, "" = none */
-    char detail[256]; /* of the problem document, cut */
+    char detail[256]; /* of the problem document, or what a test that failed found; cut */
 };
 
 /* What a call said about the system; as in health/health.h. */

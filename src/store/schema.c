@@ -466,6 +466,9 @@ static const char waiting_runs[] =
     "ALTER TABLE sync ADD COLUMN resume_at INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE sync ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE sync ADD COLUMN waited_pages INTEGER NOT NULL DEFAULT 0;";
+
+/* Of a run: its calls that no entity counts (the clock, columns, probes). */
+static const char calls_of_runs[] = "ALTER TABLE sync ADD COLUMN own_calls INTEGER NOT NULL DEFAULT 0;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -476,6 +479,7 @@ static const struct pst_migration migrations[] = {
     {5, "requests, upstream calls, incidents", {requests, sizeof(requests) - 1}},
     {6, "outages", {outages, sizeof(outages) - 1}},
     {7, "runs that wait", {waiting_runs, sizeof(waiting_runs) - 1}},
+    {8, "calls of runs", {calls_of_runs, sizeof(calls_of_runs) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

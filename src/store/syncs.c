@@ -372,6 +372,17 @@ pst_code pst_syncs_begin_delete(struct pst_db_conn *conn, int64_t sync_pk, int64
     return changes ? PST_OK : no_such_stream(err);
 }
 
+pst_code pst_syncs_set_calls(struct pst_db_conn *conn, int64_t sync_pk, int64_t calls,
+                             struct pst_err *err)
+{
+    const int64_t values[] = {sync_pk, calls};
+    return pst_row_run(conn,
+                       PST_STR("UPDATE sync SET own_calls = ?2 - coalesce("
+                               "(SELECT sum(calls) FROM sync_stream WHERE sync_pk = ?1), 0)"
+                               " WHERE pk = ?1"),
+                       values, 2, NULL, err);
+}
+
 /* ---- ending ---- */
 
 static pst_code close_sync_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,

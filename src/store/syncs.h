@@ -74,7 +74,7 @@ struct pst_sync {
     pst_wall resume_at; /* it waits for a busy system; none = it does not */
     pst_str error_code, error_message;
     pst_str request_id; /* that asked for it, or "" */
-    struct pst_sync_counts counts; /* sum over the streams */
+    struct pst_sync_counts counts; /* sum over the streams; calls: and those of no stream */
     struct pst_sync_stream *streams; /* in the order they are read */
     size_t stream_count;
 };
@@ -185,6 +185,11 @@ pst_code pst_syncs_end_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t
 pst_code pst_syncs_end(struct pst_db_conn *conn, int64_t sync_pk,
                        const struct pst_sync_outcome *outcome, bool covers_all, pst_wall now,
                        enum pst_sync_status *status, struct pst_err *err);
+
+/* How many calls the run has made so far, those that belong to none of its streams included (the
+ * clock, columns, probes). */
+pst_code pst_syncs_set_calls(struct pst_db_conn *conn, int64_t sync_pk, int64_t calls,
+                             struct pst_err *err);
 
 /* What a worker looks at between pages (reader or writer). */
 pst_code pst_syncs_is_wanted(struct pst_db_conn *conn, int64_t sync_pk, bool *wanted,

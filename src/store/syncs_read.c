@@ -5,7 +5,8 @@
 /* clang-format off */
 #define COLUMNS                                                                                    \
     "SELECT pk, id, connection_pk, cause, mode, status, cancel_requested, requested_at,"           \
-    " started_at, ended_at, error_code, error_message, request_id, resume_at FROM sync "
+    " started_at, ended_at, error_code, error_message, request_id, resume_at, own_calls"            \
+    " FROM sync "
 /* clang-format on */
 
 static const char *const trigger_names[] = {
@@ -147,6 +148,7 @@ static pst_code read_sync(struct pst_db_conn *conn, struct pst_stmt *st, struct 
         .requested_at = pst_stmt_wall(st, 7),
         .started_at = pst_stmt_wall(st, 8),
         .ended_at = pst_stmt_wall(st, 9),
+        .counts.calls = pst_stmt_i64(st, 14),
     };
     pst_str *const texts[] = {&out->error_code, &out->error_message, &out->request_id};
     int64_t resume_us = pst_stmt_i64(st, 13);

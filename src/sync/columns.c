@@ -115,7 +115,6 @@ static pst_code ask(struct pst_run *run, const struct pst_stream *def, struct ps
     struct pst_err why;
     ctx.deadline = pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.page_timeout_ms);
     pst_code rc = run->system.ops->describe(run->system.connector, &ctx, def, arena, out, &why);
-    run->counts.calls++;
     *told = rc == PST_OK;
     if (rc == PST_E_REAUTH || rc == PST_E_CANCELLED) {
         *err = why;

@@ -128,6 +128,8 @@ struct pst_run {
     bool has_stream_failure;
 };
 
+/* Bring counts.calls up to what the system, which nothing calls at this moment, was asked. */
+void pst_run_count_calls(struct pst_run *run);
 /* CANCELLED when the run shall not go on (cancelled, or the program stops). */
 pst_code pst_run_check(struct pst_run *run, struct pst_err *err);
 /* Wait. Errors: CANCELLED, at once when the run shall not go on. */
@@ -200,6 +202,7 @@ struct pst_lot {
     const struct pst_run *run;
     struct pst_fetch fetch;
     struct pst_page page;
+    int64_t calls; /* that it took */
     pst_code code;
     struct pst_err err;
     /* write stage, on the writer's thread */

@@ -42,12 +42,15 @@ void pst_lot_fetch(void *arg)
 {
     struct pst_lot *lot = arg;
     const struct pst_run *run = lot->run;
+    const struct pst_sync_systems *systems = &run->w->e->options.systems;
     struct pst_connector_ctx ctx = run->system.ctx;
     ctx.deadline = pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.page_timeout_ms);
     pst_arena_reset(lot->rows);
     lot->page = (struct pst_page){0};
+    lot->calls = -systems->calls(systems->self, &run->system);
     lot->code = run->system.ops->fetch(run->system.connector, &ctx, &lot->fetch, lot->rows,
                                        &lot->page, &lot->err);
+    lot->calls += systems->calls(systems->self, &run->system);
 }
 
 /* ---- what is stored ---- */
@@ -289,10 +292,10 @@ static void count_page(struct pst_lot *lot, const struct pst_merge *m)
     for (size_t i = 0; i < page->count; i++)
         if (page->documents[i].sort_key.len == 0)
             c->unchanged--;
-    c->pages = page->calls > 0 || page->count > 0 ? 1 : 0;
+    c->pages = lot->calls > 0 || page->count > 0 ? 1 : 0;
     c->rows = (int64_t)page->rows;
     c->bytes = (int64_t)page->bytes;
-    c->calls = page->calls;
+    c->calls = lot->calls;
     c->wait_us = page->wait_us;
 }
 

@@ -204,7 +204,7 @@ static pst_code take_page(struct pst_pull *p, struct pst_lot *lot, struct pst_er
             p->pending.wait_us += tries.waited_us;
             return check_page(lot, err);
         }
-        p->pending.calls++;
+        p->pending.calls += lot->calls;
         *err = lot->err;
         PST_TRY(pst_run_try_again(p->run, &tries, err));
         lane->fetch_start(lane->self, pst_lot_fetch, lot);

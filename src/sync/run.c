@@ -11,6 +11,13 @@ uint64_t pst_run_random(const struct pst_run *run)
     return run->w->e->options.host.random(run->w->e->options.host.self);
 }
 
+void pst_run_count_calls(struct pst_run *run)
+{
+    const struct pst_sync_systems *systems = &run->w->e->options.systems;
+    if (run->is_open)
+        run->counts.calls = systems->calls(systems->self, &run->system);
+}
+
 pst_code pst_run_write(struct pst_run *run, pst_db_write_fn fn, void *arg, struct pst_err *err)
 {
     return pst_db_write(run->w->e->options.db, fn, arg, err);
@@ -108,7 +115,6 @@ static pst_code ask_for_life(struct pst_run *run, struct pst_err *err)
     struct pst_connector_ctx ctx = run->system.ctx;
     ctx.deadline = pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.probe_ms);
     PST_TRY(pst_run_check(run, err));
-    run->counts.calls++;
     return run->system.ops->probe(run->system.connector, &ctx, err);
 }
 
@@ -197,7 +203,6 @@ static pst_code ask_source_now(struct pst_run *run, pst_wall *out, struct pst_er
         ctx.deadline = pst_mono_after_ms(pst_sync_mono(e), e->options.page_timeout_ms);
         PST_TRY(pst_run_check(run, err));
         pst_code rc = run->system.ops->source_now(run->system.connector, &ctx, out, err);
-        run->counts.calls++;
         if (rc == PST_OK) {
             atomic_store(&run->w->slot->contacted, true);
             return PST_OK;
@@ -217,6 +222,7 @@ static pst_code store_windows(struct pst_db_conn *conn, void *arg, struct pst_er
 {
     struct window_job *job = arg;
     struct pst_sync *sync = job->run->sync;
+    PST_TRY(pst_syncs_set_calls(conn, sync->pk, sync->counts.calls + job->run->counts.calls, err));
     for (size_t i = 0; i < sync->stream_count; i++) {
         const struct pst_sync_stream *s = &sync->streams[i];
         if (s->begun || s->status != PST_SYNC_RUNNING)
@@ -299,6 +305,7 @@ static pst_code begin_streams(struct pst_run *run, struct pst_err *err)
         PST_TRY(plan_stream(run, s, source_now, err));
         s->status = PST_SYNC_RUNNING;
     }
+    pst_run_count_calls(run);
     struct window_job job = {.run = run, .now = pst_sync_wall(run->w->e)};
     PST_TRY(pst_run_write(run, store_windows, &job, err));
     for (size_t i = 0; i < sync->stream_count; i++)

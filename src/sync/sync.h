@@ -78,6 +78,8 @@ struct pst_sync_systems {
                      pst_str sync_id, pst_str request_id, const atomic_bool *cancel,
                      struct pst_sync_system *out, struct pst_err *err);
     void (*close)(void *self, struct pst_sync_system *system);
+    /* How many upstream calls were made since it was opened, as the request log has them. */
+    int64_t (*calls)(void *self, const struct pst_sync_system *system);
     /* The trace that the calls of what this worker opens next belong to; copied. NULL (the function
      * or the trace): one of their own. */
     void (*set_trace)(void *self, unsigned worker, const struct pst_trace *trace);

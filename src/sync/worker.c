@@ -216,6 +216,14 @@ static pst_code undo(struct pst_db_conn *conn, struct end_job *job, struct pst_e
                             : pst_syncs_withdraw(conn, sync->pk, err);
 }
 
+/* Those of before it was handed back included. */
+static pst_code store_calls(struct pst_db_conn *conn, const struct pst_run *run,
+                            struct pst_err *err)
+{
+    return pst_syncs_set_calls(conn, run->sync->pk, run->sync->counts.calls + run->counts.calls,
+                               err);
+}
+
 static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct end_job *job = arg;
@@ -228,6 +236,7 @@ static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err
     else
         PST_TRY(pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all,
                               job->now, &job->status, err));
+    PST_TRY(store_calls(conn, job->run, err));
     PST_TRY(pst_event_tell_syncs(conn, job->run->sync->connection_pk, job->now, err));
     if (job->is_put_back)
         return PST_OK;
@@ -237,6 +246,7 @@ static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err
 static pst_code release_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     const struct end_job *job = arg;
+    PST_TRY(store_calls(conn, job->run, err));
     return pst_syncs_release(conn, job->run->sync->pk, err);
 }
 
@@ -323,6 +333,7 @@ static void carry_through(struct pst_sync_worker *w, struct pst_sync *sync)
         rc = make_lots(w, &err);
     if (rc == PST_OK)
         rc = pst_run_execute(&run, &err);
+    pst_run_count_calls(&run);
     if (run.is_open)
         w->e->options.systems.close(w->e->options.systems.self, &run.system);
     drop_lots(w, &run);

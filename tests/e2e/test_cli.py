@@ -145,6 +145,21 @@ def test_an_unknown_action_is_told_which_there_are(server):
     assert "there is no action 'nosuch'; there are: create, revoke, rotate-root, rotate-data" in done.stderr
 
 
+def test_what_is_typed_wrong_is_explained(acme):
+    early = acme.cli("--json", "status", check=False)
+    assert early.returncode == 64 and "behind the command: penstock COMMAND --json" in early.stderr, early.stderr
+    nothing = acme.cli("connections", "update", "acme", check=False)
+    assert nothing.returncode == 64 and "say what to change" in nothing.stderr, nothing.stderr
+    one = acme.cli("records", "acme", "suppliers", "--fields", "number", "--limit", "1").stdout
+    assert "rec_" in one and acme.cli("records", "acme", "suppliers", "--limit", "1").stdout == one
+
+
+def test_the_environment_says_nothing_of_an_incident(acme):
+    incident = acme.cli("incidents", "open", "Slow", PENSTOCK_IMPACT="down", PENSTOCK_TEXT="Not this").stdout.strip()
+    found = acme.cli("incidents", json_output=True)["data"][0]
+    assert (found["id"], found["impact"]) == (incident, "degraded") and "Not this" not in str(found), found
+
+
 def test_a_test_shows_every_entity(acme):
     answer = acme.cli("connections", "test", "acme", json_output=True)
     assert answer["ok"] is True

@@ -1,7 +1,9 @@
 """Outages of the connected system, whole: found, told once, probed, answered for, caught up."""
 import concurrent.futures
 import contextlib
+import json
 import pathlib
+import re
 import sqlite3
 import sys
 import time
@@ -235,6 +237,28 @@ def offline(connected, sim):
     return api, connection
 
 
+def told_how_old(server, api, connection):
+    """The command says of a stored copy that it is one, and takes none that is too old."""
+    since = connection_of(api, connection)["outage"]["since"]
+    wait_until(lambda: int(api.call("GET", f"/v1/connections/{connection}/items", headers={
+        "Cache-Control": "stale-if-error"}).headers["Age"]) >= 2, "the copy to be two seconds old", 10)
+    listed = server.cli("records", connection, "items", "--stale=1h")
+    assert re.fullmatch(rf"the system has been offline since {since[:10]} {since[11:19]}Z: this is the stored copy of "
+                        rf"\d+(\.\d)? s ago\n", listed.stderr), listed.stderr
+    plain = server.cli("records", connection, "items", "--stale", "--json")
+    stale = json.loads(plain.stdout)["stale"]
+    assert stale["age"] >= 2 and stale["offline_since"] == since and "stored copy" in plain.stderr
+    record = json.loads(plain.stdout)["data"][0]["id"]
+    one = server.cli("records", connection, "items", record, "--stale", "--json")
+    assert json.loads(one.stdout)["id"] == record and "stored copy" in one.stderr
+    assert server.cli("records", connection, "items", "--stale=1s", "--no-retry", check=False).returncode != 0
+    for age in ("soon", "0s", "-1h", "1.5h"):
+        refused = server.cli("records", connection, "items", f"--stale={age}", check=False)
+        assert refused.returncode == 64 and f"'{age}' is not a time from 1s to 36500d" in refused.stderr, refused
+    apart = server.cli("records", connection, "items", "--stale", "1h", check=False)
+    assert apart.returncode == 64 and "--stale=1h" in apart.stderr, apart
+
+
 def test_records_of_what_is_offline_are_503_or_stale(offline, server, sim):
     api, connection = offline
     path = f"/v1/connections/{connection}/items"
@@ -255,6 +279,7 @@ def test_records_of_what_is_offline_are_503_or_stale(offline, server, sim):
     assert "Away since" in shown and "Tries" in shown and "Next probe" in shown, shown
     assert server.cli("records", connection, "items", "--no-retry", check=False).returncode != 0
     assert server.cli("records", connection, "items", "--stale", json_output=True)["data"]
+    told_how_old(server, api, connection)
 
     for wish in ("stale-if-error", "stale-if-error=3600", "no-store, Stale-If-Error=\"3600\""):
         stale = api.call("GET", path, headers={"Cache-Control": wish})

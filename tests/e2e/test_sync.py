@@ -112,6 +112,20 @@ def test_an_incremental_sync_brings_what_changed(connected, sim):
     assert_told_once(changes(api, connection))
 
 
+def test_every_call_of_a_sync_is_counted(connected, sim):
+    """As many as the request log has, those that belong to no entity (the clock, the columns) included."""
+    api, connection = connected
+    first = api.get(f"/v1/connections/{connection}/syncs")["data"][0]
+    a_minute_later(sim)
+    before = calls(sim)
+    runs = [first, synced(api, connection), synced(api, connection, "full")]
+    for sync in runs:
+        logged = api.get(f"/v1/requests/{sync['request_id']}")["calls"]
+        of_entities = sum(e["counts"]["upstream_calls"] for e in sync["entities"])
+        assert sync["counts"]["upstream_calls"] == len(logged) > of_entities, sync
+    assert sum(sync["counts"]["upstream_calls"] for sync in runs[1:]) == calls(sim) - before
+
+
 def test_lines_that_change_without_the_header_are_found_by_a_full_sync(connected, sim):
     api, connection = connected
     sim.change("change", "purchase_orders", 4, level="record", stamp=False)

@@ -50,3 +50,17 @@ def test_setup_does_without_a_place_for_hooks(tree):
     git_init(tree)
     (tree / ".git/hooks").write_text("not a folder\n")
     assert run_setup(tree).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["release", "dev"])
+def test_sim_runs_what_its_sources_say_now(tree, kind):
+    (tree / "build" / kind).mkdir()
+    (tree / f"build/{kind}/build.ninja").write_text(
+        "rule copy\n  command = cp $in $out\n"
+        "build peoplesim/peoplesim: copy ../../peoplesim.sh\n")
+    source = tree / "peoplesim.sh"
+    for word in ("one", "two"):
+        source.write_text(f"#!/bin/sh\necho {word} \"$@\"\n")
+        source.chmod(0o755)
+        done = subprocess.run(["./dev", "sim", "--port", "1"], cwd=tree, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, f"{word} --port 1\n"), done

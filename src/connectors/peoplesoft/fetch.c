@@ -37,6 +37,7 @@ struct page_work {
     struct pst_ps_after after;
     struct pst_ps_key last; /* of the last answer's last row */
     uint32_t limit;
+    unsigned calls; /* that were answered */
     bool is_end; /* nothing lies behind these rows */
     bool is_whole; /* the last document is complete */
     ptrdiff_t spanning; /* first row of a document of more than one answer; NO_ROW = none */
@@ -69,7 +70,7 @@ static pst_code call(struct page_work *w, struct pst_ps_rows *rows,
                             &url, err));
     if (pst_ps_get(w->self, w->ctx, url, PST_EXPECT_JSON, rows->arena, &response, err) != PST_OK)
         return pst_err_wrap(err, "query '%.*s'", PST_STR_ARG(w->stream->query));
-    out->calls++;
+    w->calls++;
     out->bytes += response.body.len;
     out->wait_us += response.timing.total_us;
     if (pst_ps_rows_read(rows, response.body, added, err) != PST_OK)
@@ -159,7 +160,7 @@ static pst_code collect_rows(struct page_work *w, struct pst_page *out, struct p
         size_t documents = pst_ps_count_documents(&w->rows, &w->places, &last_rows);
         if (last_rows > PST_PS_DOCUMENT_ROWS)
             return cut_oversized(w, last_rows, err);
-        if (added < w->limit && out->calls < CALLS_PER_PAGE)
+        if (added < w->limit && w->calls < CALLS_PER_PAGE)
             continue;
         if (documents > (w->is_whole ? 0 : 1))
             return PST_OK;

@@ -34,6 +34,9 @@ static void options_of_a_command_have_help_and_do_not_clash(void **state)
             const struct pst_config_option *o = &t->options[a];
             assert_int_equal(o->help[strlen(o->help) - 1], '.');
             assert_string_not_equal(o->name, "help");
+            /* What the environment may say is the same for all commands, or a secret. */
+            if (a >= PST_CLI_OWN && pst_commands[i] != &pst_command_serve)
+                assert_int_not_equal(o->flags & (PST_CONFIG_FLAG_ONLY | PST_CONFIG_SECRET), 0);
             for (size_t b = 0; b < a; b++) {
                 assert_string_not_equal(o->name, t->options[b].name);
                 if (o->letter)
@@ -109,8 +112,31 @@ static void help_and_manual_name_everything(void **state)
         assert_non_null(b.ptr);
         assert_non_null(strstr(b.ptr, "Usage: penstock "));
         assert_non_null(strstr(b.ptr, pst_commands[i]->examples[0].line));
+        pst_str left = pst_buf_str(&b);
+        while (left.ptr) {
+            pst_str line = pst_str_split(&left, '\n');
+            if (line.len > 100)
+                fail_msg("%s: a line is too long: %.*s", pst_commands[i]->name, PST_STR_ARG(line));
+        }
         assert_non_null(strstr(b.ptr, "--"));
     }
+}
+
+static void the_manual_says_each_thing_once(void **state)
+{
+    (void)state;
+    static const char title[] = "The connected system is unreachable";
+    PST_AUTO(buf) struct pst_buf b = {.max = 1 << 20};
+    pst_help_man(&b);
+    pst_buf_add_char(&b, '\0');
+    assert_int_equal(b.fail, PST_OK);
+    const char *statuses = strstr(b.ptr, ".SH EXIT STATUS");
+    const char *first = strstr(statuses, title);
+    assert_non_null(first);
+    assert_null(strstr(first + 1, title));
+    assert_true(strstr(statuses, ".B 64\n") < strstr(statuses, ".B 65\n"));
+    assert_null(strstr(b.ptr, ".SS Connection\n")); /* as if it were a command */
+    assert_non_null(strstr(b.ptr, ".SS Webhooks\n")); /* of the configuration */
 }
 
 int main(void)
@@ -120,6 +146,7 @@ int main(void)
         cmocka_unit_test(options_of_a_command_have_help_and_do_not_clash),
         cmocka_unit_test(a_command_is_found_by_its_words),
         cmocka_unit_test(help_and_manual_name_everything),
+        cmocka_unit_test(the_manual_says_each_thing_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,43 @@ static void a_bool_needs_no_value(void **state)
     }
 }
 
+static void a_value_may_be_left_out_where_the_table_says_so(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args[3];
+        int64_t ms;
+    } cases[] = {
+        {{"--age"}, 9000}, {{"--age=3s"}, 3000}, {{"--age", "--fast"}, 9000}, {{"--fast"}, 0}};
+    static const struct pst_config_option options[] = {
+        {.name = "age",
+         .type = PST_CONFIG_DURATION,
+         .bare = "9s",
+         .arg = "AGE",
+         .help = "How old."},
+        {.name = "fast", .type = PST_CONFIG_BOOL, .help = "Be quick."},
+    };
+    static const struct pst_config_table ages = {
+        .program = "trial", .options = options, .count = PST_COUNT(options)};
+    struct pst_err err;
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        PST_AUTO(config) struct pst_config *c = NULL;
+        size_t count = cases[i].args[1] ? 2 : 1;
+        const struct pst_config_input in = {.args = cases[i].args, .arg_count = count};
+        assert_ok(pst_config_load(&c, &ages, &in, &err));
+        assert_int_equal(pst_config_int(c, 0), cases[i].ms);
+    }
+    struct pst_config *none = NULL;
+    const char *const apart[] = {"--age", "3s"};
+    assert_code(pst_config_load(&none, &ages,
+                                &(struct pst_config_input){.args = apart, .arg_count = 2}, &err),
+                PST_E_INVALID);
+    assert_string_equal(err.msg, "unexpected argument '3s'");
+    PST_AUTO(buf) struct pst_buf help = {.max = 4096};
+    pst_config_help(&ages, &help);
+    assert_non_null(memmem(help.ptr, help.len, "--age[=AGE]\n", 12));
+}
+
 static void a_repeated_list_flag_adds(void **state)
 {
     (void)state;
@@ -124,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flag_may_be_written_in_several_ways),
         cmocka_unit_test(a_bool_needs_no_value),
+        cmocka_unit_test(a_value_may_be_left_out_where_the_table_says_so),
         cmocka_unit_test(a_repeated_list_flag_adds),
         cmocka_unit_test(words_are_kept_in_order),
         cmocka_unit_test(what_is_wrong_on_the_command_line_is_said),

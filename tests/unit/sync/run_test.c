@@ -736,6 +736,7 @@ static void a_stopped_run_goes_on_where_it_was(void **state)
     assert_in_range(calls, 1 + 11 + 3, 1 + 11 + 3 + 2 * stops);
     struct pst_sync s = toy_get(w, pk);
     check_counts(&s, 1200, 1200, 0, 0, 0, 0);
+    assert_int_equal(s.counts.calls, calls); /* of all the processes that had it */
     toy_check_equal(w, TOY_SUPPLIERS);
     toy_check_equal(w, TOY_ITEMS);
     toy_check_feed(w);

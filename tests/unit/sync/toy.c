@@ -36,6 +36,7 @@ static const char *const names[] = {"suppliers", "items"};
 
 struct pst_connector {
     struct toy_world *world;
+    unsigned before; /* calls, when it was opened */
 };
 
 static pst_code answer(struct toy_world *w, struct pst_err *err)
@@ -151,7 +152,6 @@ static pst_code toy_fetch(struct pst_connector *self, const struct pst_connector
                              .end = n == 0,
                              .rows = n,
                              .bytes = 100 * n,
-                             .calls = 1,
                              .wait_us = 10};
     return n == 0 ? PST_OK : pst_arena_printf(arena, &out->next_key, err, "%u", last);
 }
@@ -216,6 +216,7 @@ static pst_code open_toy(void *self, unsigned worker, const struct pst_connectio
     (void)request_id;
     PST_TRY(pst_new((void **)&c, sizeof *c, err));
     c->world = w;
+    c->before = w->toy.calls;
     *out = (struct pst_sync_system){.ops = w->toy.described ? &toy_described_ops : &toy_ops,
                                     .manifest = w->entry.manifest,
                                     .connector = c,
@@ -224,6 +225,12 @@ static pst_code open_toy(void *self, unsigned worker, const struct pst_connectio
     w->toy.opened++;
     w->toy.cancel = cancel;
     return PST_OK;
+}
+
+static int64_t calls_of_toy(void *self, const struct pst_sync_system *system)
+{
+    const struct toy_world *w = self;
+    return (int64_t)w->toy.calls - system->connector->before;
 }
 
 static void close_toy(void *self, struct pst_sync_system *system)
@@ -478,7 +485,7 @@ void toy_world_open(struct toy_world *w)
                  .ring = host_ring,
                  .await = host_await,
                  .self = w},
-        .systems = {.open = open_toy, .close = close_toy, .self = w},
+        .systems = {.open = open_toy, .close = close_toy, .calls = calls_of_toy, .self = w},
         .report = keep_report,
         .report_self = w,
         .workers = 1,
@@ -604,9 +611,14 @@ struct pst_sync toy_get(struct toy_world *w, int64_t sync_pk)
 struct pst_sync toy_sync(struct toy_world *w, enum pst_sync_mode mode, unsigned streams)
 {
     int64_t pk = toy_queue(w, mode, streams);
+    unsigned opened = w->toy.opened;
     w->toy.calls = 0;
     toy_work(w);
-    return toy_get(w, pk);
+    struct pst_sync sync = toy_get(w, pk);
+    bool is_only = w->toy.opened <= opened + 1;
+    if (!pst_wall_is_none(sync.ended_at) && is_only && !w->alloc_failed)
+        assert_int_equal(sync.counts.calls, w->toy.calls);
+    return sync;
 }
 
 /* ---- looks ---- */

@@ -93,7 +93,7 @@ void toy_fill(struct toy_world *w, int stream, unsigned count, int64_t stamp_s);
 int64_t toy_queue(struct toy_world *w, enum pst_sync_mode mode, unsigned streams);
 /* A worker works until nothing waits (or it is stopped). */
 void toy_work(struct toy_world *w);
-/* Both; the run as it ended. Valid until the next one. */
+/* Both; the run as it ended, which has counted every call. Valid until the next one. */
 struct pst_sync toy_sync(struct toy_world *w, enum pst_sync_mode mode, unsigned streams);
 struct pst_sync toy_get(struct toy_world *w, int64_t sync_pk);
 

@@ -135,15 +135,14 @@ static void the_end_is_only_believed_after_an_empty_answer(void **state)
     begin(&f, CONFIG);
     assert_int_equal(fetch(&f, "", 1000, &page), PST_OK);
     assert_true(page.end);
-    assert_int_equal(page.calls, 2);
     assert_int_equal(page.rows, PST_COUNT(ROWS));
-    assert_int_equal(page.wait_us, 2000);
+    assert_int_equal(page.wait_us, 2000); /* two calls */
     assert_true(page.bytes > 1000);
     f.gateway.row_count = 0;
     assert_int_equal(fetch(&f, "", 1000, &page), PST_OK);
     assert_true(page.end);
     assert_int_equal(page.count, 0);
-    assert_int_equal(page.calls, 1);
+    assert_int_equal(page.wait_us, 1000);
     end(&f);
 }
 
