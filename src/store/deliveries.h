@@ -159,7 +159,7 @@ pst_code pst_deliveries_attempts(struct pst_db_conn *conn, int64_t delivery_pk, 
                                  struct pst_err *err);
 
 /* Make a delivery wait again as if it were new (attempts go on counting), due at once. Notifies
- * PST_TOPIC_ENDPOINTS. Errors: NOT_FOUND (also where its event is not kept any more). */
+ * pst_topic_endpoint. Errors: NOT_FOUND (also where its event is not kept any more). */
 pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                                struct pst_err *err);
 

@@ -246,16 +246,17 @@ pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall no
                                struct pst_err *err)
 {
     const int64_t values[] = {pk, now.us};
-    int64_t changes = 0;
-    PST_TRY(pst_row_run(conn,
+    int64_t endpoint_pk = 0;
+    PST_TRY(pst_row_int(conn,
                         PST_STR("UPDATE delivery SET due_at = ?2, tries = 0, first_try_at = NULL,"
                                 " open_before_us = 0, refused_status = 0, refused_count = 0,"
                                 " refused_since = NULL, status = 0, ended_at = NULL WHERE pk = ?1"
-                                " AND EXISTS (SELECT 1 FROM event e WHERE e.pk = event_pk)"),
-                        values, 2, &changes, err));
-    if (changes == 0)
+                                " AND EXISTS (SELECT 1 FROM event e WHERE e.pk = event_pk)"
+                                " RETURNING endpoint_pk"),
+                        values, 2, &endpoint_pk, err));
+    if (endpoint_pk == 0)
         return PST_FAIL(err, PST_E_NOT_FOUND, "no delivery %lld", (long long)pk);
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
+    pst_db_notify(conn, pst_topic_endpoint(endpoint_pk));
     return PST_OK;
 }
 
@@ -371,6 +372,6 @@ pst_code pst_deliveries_resend_range(struct pst_db_conn *conn,
     }
     if (seen < limit)
         *cursor = -1;
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
+    pst_db_notify(conn, pst_topic_endpoint(range->endpoint_pk));
     return PST_OK;
 }

@@ -220,10 +220,17 @@ static bool is_busy(const struct pst_hook_lane *lane)
            (lane->must_commit && lane->uncommitted > 0);
 }
 
+/* What is under way of a loose lane is left out one by one; of another, only its end tells where
+ * the beginning is. */
+static bool may_look(const struct pst_hook_lane *lane)
+{
+    return is_loose(lane) || is_quiet(lane);
+}
+
 void pst_hook_lane_settle(struct pst_hooks *h, struct pst_hook_lane *lane)
 {
     struct pst_hook_endpoint *e = lane->endpoint;
-    if (lane->is_ready || (lane->must_look && !is_quiet(lane)))
+    if (lane->is_ready || (lane->must_look && !may_look(lane)))
         return;
     if (lane->must_look)
         look_again(h, lane);

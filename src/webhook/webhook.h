@@ -78,7 +78,7 @@ pst_code pst_hooks_run(struct pst_hooks *h, struct pst_err *err);
 void pst_hooks_stop(struct pst_hooks *h, int64_t grace_ms);
 
 /* Any thread; never waits. struct pst_db_options.on_commit: topic PST_TOPIC_EVENTS (something new)
- * or PST_TOPIC_ENDPOINTS (endpoints changed, deliveries re-sent). */
+ * or pst_topic_endpoint (one changed, deliveries re-sent: its lanes are looked at again). */
 void pst_hooks_on_commit(struct pst_hooks *h, int64_t topic);
 
 /* For /metrics; any thread. */

@@ -143,6 +143,7 @@ static void a_commit_names_the_organization(void **state)
     assert_int_equal(w->topics[1], pst_topic_events_of(w->org.pk));
     assert_true(pst_topic_events_of(1) != pst_topic_events_of(2));
     assert_true(pst_topic_events_of(1) < PST_TOPIC_ORGANIZATIONS);
+    assert_int_equal(pst_topic_endpoint_of(pst_topic_events_of(INT32_MAX)), 0);
 }
 
 static void an_event_is_written_once(void **state)
@@ -372,13 +373,22 @@ static void deleted_endpoints_go_when_nothing_is_listed_of_them(void **state)
     assert_int_equal(number(w, "SELECT count(*) FROM lane"), 0);
 }
 
+static pst_code delete_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct world *w = arg;
+    return pst_connections_delete(conn, w->conn.pk, false, at(5), err);
+}
+
 static void a_deleted_connection_takes_its_endpoints_along(void **state)
 {
     struct world *w = *state;
     struct pst_endpoint own = add_endpoint(w, 1, w->conn.pk, "*", true);
     struct pst_endpoint all = add_endpoint(w, 2, 0, "*", true);
     struct pst_endpoint got;
-    assert_write(w, pst_connections_delete(w->writer, w->conn.pk, false, at(5), &w->err));
+    struct pst_err err;
+    w->topic_count = 0;
+    assert_ok(pst_db_write_direct(w->db, delete_in_job, w, &err));
+    assert_int_equal(pst_topic_endpoint_of(w->topics[0]), own.pk);
     assert_code(
         pst_endpoints_get(w->reader, w->org.pk, pst_id_str(&own.id), w->arena, &got, &w->err),
         PST_E_NOT_FOUND);
