@@ -359,37 +359,36 @@ static pst_code turn(struct pst_hooks *h, struct pst_err *err)
     return pst_fleet_run(h->fleet, wait_ms, err);
 }
 
-/* What is in flight gets its time, then what is known is written. */
-static pst_code stop(struct pst_hooks *h, struct pst_err *err)
+/* What is in flight gets its time. */
+static pst_code await_answers(struct pst_hooks *h, struct pst_err *err)
 {
     pst_mono end = pst_mono_after_ms(h->now, atomic_load(&h->grace_ms));
     while (h->in_flight > 0 && h->now.ns < end.ns) {
         h->news_at = end; /* bounds the wait */
         PST_TRY(turn(h, err));
     }
-    set_now(h);
-    pst_fleet_cancel(h->fleet);
-    bool was_refused = false;
-    while (!pst_hook_lots_are_empty(h) && !(was_refused && !h->is_with_writer)) {
-        h->news_at = pst_mono_after_ms(h->now, NEWS_MS);
-        PST_TRY(turn(h, err));
-        was_refused = h->sent_lot != NULL && !h->is_with_writer;
-    }
     return PST_OK;
+}
+
+static pst_code work(struct pst_hooks *h, struct pst_err *err)
+{
+    /* What was there before is found by the sweep. */
+    PST_TRY(pst_deliveries_newest(h->reader, &h->news_after, err));
+    begin_sweep(h);
+    while (!h->is_stopping)
+        PST_TRY(turn(h, err));
+    return await_answers(h, err);
 }
 
 pst_code pst_hooks_run(struct pst_hooks *h, struct pst_err *err)
 {
     set_now(h);
-    /* What was there before is found by the sweep. */
-    PST_TRY(pst_deliveries_newest(h->reader, &h->news_after, err));
-    begin_sweep(h);
-    pst_code code = PST_OK;
-    while (code == PST_OK && !h->is_stopping)
-        code = turn(h, err);
-    if (code == PST_OK)
-        return stop(h, err);
+    pst_code code = work(h, err);
+    /* However it ended: nothing is in flight behind this thread, and what is known is written. */
+    set_now(h);
     pst_fleet_cancel(h->fleet);
+    pst_hook_lots_flush(h);
+    show_stats(h);
     return code;
 }
 

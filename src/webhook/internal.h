@@ -330,7 +330,9 @@ void pst_hook_lots_submit(struct pst_hooks *h, bool all, int64_t *wait_ms);
 /* The writer is done with the sent lot. */
 void pst_hook_lots_written(struct pst_hooks *h);
 bool pst_hook_lots_are_full(const struct pst_hooks *h);
-bool pst_hook_lots_are_empty(const struct pst_hooks *h);
+/* All that is left, waiting for the writer; what the store refuses is sent again by the next start.
+ */
+void pst_hook_lots_flush(struct pst_hooks *h);
 void pst_hook_lots_free(struct pst_hooks *h);
 
 /* dispatch.c: from any thread. */
