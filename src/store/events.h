@@ -79,8 +79,8 @@ struct pst_outbox_loss {
 
 /* Remove the oldest events with their deliveries and attempts: those before `before`, and beyond it
  * as many as it takes to come down to max_bytes (a few more, see the source); at most `limit`
- * events and as many deliveries. Deliveries that were still waiting go as well. *left: more is
- * due. */
+ * events, as many deliveries and as many attempts. Deliveries that were still waiting go as well.
+ * *left: more is due. */
 pst_code pst_events_retain(struct pst_db_conn *conn, pst_wall before, int64_t max_bytes,
                            size_t limit, struct pst_outbox_loss *loss, bool *left,
                            struct pst_err *err);

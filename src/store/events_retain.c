@@ -44,7 +44,7 @@ static pst_code find_end(struct pst_db_conn *conn, struct retention *r, size_t l
 
 /* What may still be removed. */
 struct room {
-    size_t events, deliveries;
+    size_t events, deliveries, attempts;
 };
 
 /* The last of at most `limit` deliveries from the front whose event is gone; 0 = there is none. */
@@ -66,16 +66,24 @@ static pst_code find_gone(struct pst_db_conn *conn, int64_t oldest, size_t limit
     return PST_OK;
 }
 
-static pst_code remove_attempts(struct pst_db_conn *conn, int64_t end, struct pst_err *err)
+/* At most room->attempts of those at deliveries up to `end`. */
+static pst_code remove_attempts(struct pst_db_conn *conn, int64_t end, struct room *room,
+                                struct pst_err *err)
 {
-    const int64_t values[] = {end, PST_OUTBOX_ATTEMPT_BYTES};
+    const int64_t values[] = {end, (int64_t)room->attempts, PST_OUTBOX_ATTEMPT_BYTES};
     int64_t bytes = 0;
+    int64_t removed = 0;
     PST_TRY(pst_row_int(conn,
-                        PST_STR("SELECT sum(?2 + length(CAST(error AS BLOB)) + length(response))"
-                                " FROM attempt WHERE delivery_pk <= ?1"),
-                        values, 2, &bytes, err));
-    PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM attempt WHERE delivery_pk <= ?1"), &end, 1, NULL,
-                        err));
+                        PST_STR("SELECT sum(?3 + length(CAST(error AS BLOB)) + length(response))"
+                                " FROM (SELECT error, response FROM attempt WHERE delivery_pk <= ?1"
+                                " ORDER BY delivery_pk, number LIMIT ?2)"),
+                        values, 3, &bytes, err));
+    PST_TRY(pst_row_run(conn,
+                        PST_STR("DELETE FROM attempt WHERE (delivery_pk, number) IN"
+                                " (SELECT delivery_pk, number FROM attempt WHERE delivery_pk <= ?1"
+                                " ORDER BY delivery_pk, number LIMIT ?2)"),
+                        values, 2, &removed, err));
+    room->attempts -= (size_t)removed;
     return pst_outbox_count(conn, 0, -bytes, err);
 }
 
@@ -109,7 +117,7 @@ static pst_code count_loss(struct pst_db_conn *conn, int64_t end, struct pst_out
     return PST_OK;
 }
 
-/* From the front, those whose event is gone. */
+/* From the front, those whose event is gone, as far as their attempts went before them. */
 static pst_code remove_deliveries(struct pst_db_conn *conn, struct room *room,
                                   struct pst_outbox_loss *loss, struct pst_err *err)
 {
@@ -120,7 +128,11 @@ static pst_code remove_deliveries(struct pst_db_conn *conn, struct room *room,
     PST_TRY(find_gone(conn, oldest, room->deliveries, &end, err));
     if (end == 0)
         return PST_OK;
-    PST_TRY(remove_attempts(conn, end, err));
+    PST_TRY(remove_attempts(conn, end, room, err));
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT coalesce(min(delivery_pk) - 1, ?1) FROM attempt"
+                                " WHERE delivery_pk <= ?1"),
+                        &end, 1, &end, err));
     PST_TRY(count_loss(conn, end, loss, err));
     PST_TRY(
         pst_row_run(conn, PST_STR("DELETE FROM delivery WHERE pk <= ?1"), &end, 1, &removed, err));
@@ -152,13 +164,13 @@ pst_code pst_events_retain(struct pst_db_conn *conn, pst_wall before, int64_t ma
                            size_t limit, struct pst_outbox_loss *loss, bool *left,
                            struct pst_err *err)
 {
-    struct room room = {limit, limit};
+    struct room room = {limit, limit, limit};
     loss->count = 0;
     loss->organization_count = 0;
     for (;;) {
         struct pst_outbox_size size = {0};
         PST_TRY(remove_deliveries(conn, &room, loss, err));
-        *left = room.events == 0 || room.deliveries == 0;
+        *left = room.events == 0 || room.deliveries == 0 || room.attempts == 0;
         if (*left)
             break;
         PST_TRY(pst_events_size(conn, &size, err));

@@ -365,6 +365,39 @@ static void what_nobody_waits_for_is_no_loss(void **state)
     assert_int_equal(loss.organizations[0], w->org.pk);
 }
 
+static void attempts_go_in_batches(void **state)
+{
+    struct world *w = *state;
+    struct pst_outbox_loss loss;
+    bool left = false;
+    (void)add_endpoint(w, 1, 0, "*", true);
+    (void)add(w, 1, 0, "system.error");
+    (void)add(w, 2, 0, "system.error");
+    assert_write(
+        w, pst_db_exec_script(w->writer,
+                              PST_STR("INSERT INTO attempt WITH RECURSIVE"
+                                      " n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                                      " WHERE i < 25) SELECT 1, i, 0, 0, 500, 'no', x'00' FROM n"),
+                              &w->err));
+    assert_write(w, pst_db_exec_script(w->writer,
+                                       PST_STR("UPDATE outbox SET bytes = bytes"
+                                               " + 25 * 103"),
+                                       &w->err));
+    for (int kept = 15; kept > 0; kept -= 10) {
+        retain(w, at(2), INT64_MAX, 10, &loss, &left);
+        assert_true(left);
+        assert_int_equal(number(w, "SELECT count(*) FROM attempt"), kept);
+        assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 2);
+        assert_int_equal(loss.count, 0); /* it is counted when it goes */
+    }
+    retain(w, at(2), INT64_MAX, 10, &loss, &left);
+    assert_false(left);
+    assert_int_equal(loss.count, 1);
+    assert_int_equal(number(w, "SELECT count(*) FROM attempt"), 0);
+    assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 1);
+    assert_int_equal(number(w, "SELECT bytes FROM outbox"), DELIVERED_BYTES);
+}
+
 static void deliveries_of_what_is_gone_go_before_further_events(void **state)
 {
     struct world *w = *state;
@@ -454,6 +487,7 @@ int main(void)
         IN_WORLD(old_events_go_with_their_deliveries),
         IN_WORLD(the_size_counts_all_that_is_kept),
         IN_WORLD(what_nobody_waits_for_is_no_loss),
+        IN_WORLD(attempts_go_in_batches),
         IN_WORLD(deliveries_of_what_is_gone_go_before_further_events),
         IN_WORLD(deleted_endpoints_go_when_nothing_is_listed_of_them),
         IN_WORLD(a_deleted_connection_takes_its_endpoints_along),
