@@ -164,10 +164,11 @@ pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall no
                                struct pst_err *err);
 
 /* The same for a range of events: told from `since` to `until`; failed ones only, or all: then
- * also what was delivered, and events that were never queued for this endpoint but that it wants.
+ * also what was delivered, and events that were never queued for this endpoint but that it wants,
+ * unless their connection was purged.
  * What waits already is left as it is, and so are samples.
  * Works off at most `limit` events behind *cursor (0 = begin), which it moves on (-1 = done);
- * *count grows by what was queued. */
+ * *count grows by what was queued. Notifies pst_topic_endpoint. */
 struct pst_delivery_range {
     int64_t endpoint_pk, organization_pk;
     pst_wall since, until; /* until none = up to now */
