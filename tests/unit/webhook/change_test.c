@@ -120,16 +120,15 @@ static void describe(struct pst_endpoint *x)
     x->description = PST_STR("changed");
 }
 
-static void be_loose_and_patient(struct pst_endpoint *x)
+static void be_loose(struct pst_endpoint *x)
 {
     x->ordered = false;
-    x->timeout_ms = 600 * 1000;
 }
 
 static void what_waits_loose_does_not_wait_for_what_is_under_way(void **state)
 {
     struct stage *s = *state;
-    struct pst_endpoint e = stage_endpoint(s, 0, be_loose_and_patient);
+    struct pst_endpoint e = stage_endpoint(s, 0, be_loose);
     stage_run(s);
     (void)stage_event(s, 0, 1);
     stage_until(delivered(s) == 1); /* trusted with two at once from now on */

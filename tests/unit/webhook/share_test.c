@@ -82,17 +82,11 @@ static void samples_have_a_bound(void **state)
     assert_int_equal(count(s, 0), 2 * SAMPLES);
 }
 
-static void want_nothing_and_be_patient(struct pst_endpoint *e)
-{
-    want_nothing(e);
-    e->timeout_ms = 600 * 1000;
-}
-
 /* One more than wait for nothing. */
 static void samples_that_hang_hold_up_no_other_after_a_start(void **state)
 {
     struct stage *s = *state;
-    struct pst_endpoint e = stage_endpoint(s, 0, want_nothing_and_be_patient);
+    struct pst_endpoint e = stage_endpoint(s, 0, want_nothing);
     struct samples x = {s, e.pk, 5};
     assert_int_equal(stage_write(s, add_samples, &x), PST_OK);
     answer(s, 0, 0);

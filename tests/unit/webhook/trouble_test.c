@@ -128,14 +128,15 @@ static void a_stop_does_not_wait_for_a_store_that_refuses(void **state)
     assert_int_equal(count(s, 0), 2); /* at least once */
 }
 
-/* A job that is with the writer until it is let go, and so many that there is no room for more. */
-static atomic_bool is_held;
+/* A job that the writer is at until it is let go, and so many behind it that there is no room. */
+static atomic_bool is_held, is_holding;
 
 static pst_code hold(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     (void)conn;
     (void)arg;
     (void)err;
+    atomic_store(&is_holding, true);
     while (atomic_load(&is_held))
         pst_sleep_ms(1);
     return PST_OK;
@@ -153,9 +154,11 @@ static void fill_writer(struct stage *s)
     struct pst_err err;
     size_t i = 0;
     atomic_store(&is_held, true);
+    atomic_store(&is_holding, false);
     do {
         assert_true(i < MANY);
         jobs[i] = (struct pst_db_job){.fn = hold, .done = forget};
+        stage_until(i != 1 || atomic_load(&is_holding));
     } while (pst_db_write_async(s->db, &jobs[i++], &err) == PST_OK);
 }
 
