@@ -297,10 +297,17 @@ static void drop_ended_batch(struct pst_hooks *h, struct pst_hook_lane *lane)
     }
 }
 
+static bool must_wait(const struct pst_hooks *h, const struct pst_hook_lane *lane)
+{
+    return lane->batch->items[lane->at].tries.due_at.us > h->wall.us && !lane->is_due;
+}
+
 const struct pst_delivery *pst_hook_lane_next(struct pst_hooks *h, struct pst_hook_lane *lane)
 {
     struct pst_err err;
     drop_ended_batch(h, lane);
+    if (lane->batch && lane->at > 0 && must_wait(h, lane))
+        pst_hook_lane_drop_batch(h, lane); /* what came since it was read may be due before */
     if (!lane->batch && !lane->is_drained) {
         if (read_batch(h, lane, &err) != PST_OK) {
             pst_log_err(PST_LOG_ERROR, "deliveries of a webhook cannot be read", &err,
@@ -315,8 +322,8 @@ const struct pst_delivery *pst_hook_lane_next(struct pst_hooks *h, struct pst_ho
         return NULL;
     }
     const struct pst_delivery *d = &lane->batch->items[lane->at];
-    pst_wall due = d->tries.due_at;
-    if (due.us > h->wall.us && !lane->is_due) {
+    if (must_wait(h, lane)) {
+        pst_wall due = d->tries.due_at;
         pst_hook_lane_drop_batch(h, lane);
         pst_hook_lane_wait(h, lane, due);
         return NULL;

@@ -180,6 +180,26 @@ static void unordered_deliveries_do_not_wait_for_each_other(void **state)
                         "2");
 }
 
+/* The third comes when the second and the first, which waits, were read already. */
+static void what_comes_while_one_is_sent_does_not_wait_for_one_that_failed(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, be_unordered);
+    (void)stage_endpoint(s, 1, NULL);
+    answer(s, 0, 500);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(attempts(s) == 2);
+    answer(s, 0, 0);
+    (void)stage_event(s, 1, 2);
+    stage_until(count(s, 0) == 2);
+    (void)stage_event(s, 2, 3);
+    stage_until(count(s, 1) == 3); /* it is known */
+    answer(s, 0, 200);
+    stage_until(count(s, 0) == 3);
+    assert_int_equal(number(s, 0, 2), 3);
+}
+
 static void limit_rate(struct pst_endpoint *e)
 {
     e->rate_limit = 10;
@@ -490,6 +510,7 @@ int main(void)
         TEST(a_lane_is_delivered_in_order),
         TEST(a_failure_holds_its_lane_and_nothing_else),
         TEST(unordered_deliveries_do_not_wait_for_each_other),
+        TEST(what_comes_while_one_is_sent_does_not_wait_for_one_that_failed),
         TEST(a_rate_limit_is_kept),
         TEST(a_breaker_lets_one_through_and_its_end_lets_all_go_on),
         TEST(gone_disables_once_and_enabling_goes_on),
