@@ -161,8 +161,17 @@ void pst_threads_stop(struct pst_app *app);
 
 /* ---- care.c: what the main thread does beside waiting for signals ---- */
 
+/* Organizations that were told lately that events of theirs were dropped. */
+struct pst_care {
+    pst_wall told_since;
+    int64_t told[1000];
+    size_t told_count;
+};
+
 /* Remove one bounded batch of what is older than its retention, and of the data of deleted
- * connections; true when more is due, so that the caller may look at signals in between. */
+ * connections; true when more is due, so that the caller may look at signals in between. Of events
+ * that were dropped before they were delivered their organization is told, once a day. Of app it
+ * takes db, config and care. */
 bool pst_care_step(struct pst_app *app);
 
 /* ---- confine.c: the sandbox ---- */
@@ -236,6 +245,7 @@ struct pst_app {
     struct pst_server *server;
     struct pst_sandbox_state sandbox;
     struct pst_app_threads threads;
+    struct pst_care care; /* the main thread's */
 };
 
 struct pst_config *pst_app_config(struct pst_app *app); /* a reference; the caller's */

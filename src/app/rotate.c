@@ -59,36 +59,74 @@ static pst_code keep_old(char kept[PATH_MAX], const char *path, struct pst_err *
     return PST_FAIL(err, PST_E_CONFLICT, "too many old keys lie beside '%s'", path);
 }
 
-pst_code pst_rotate_finish(const char *path, char kept[PATH_MAX], struct pst_err *err)
+static pst_code put_in_place(const char *path, const char *new_path, char kept[PATH_MAX],
+                             struct pst_err *err)
 {
-    char new_path[PATH_MAX];
-    PST_TRY(path_beside(new_path, path, ".new", err));
     PST_TRY(keep_old(kept, path, err));
     if (rename(new_path, path) != 0)
         return PST_FAIL_OS(err, PST_E_IO, "cannot put '%s' in its place", new_path);
     return pst_file_sync_dir(path, err);
 }
 
-static pst_code rotate(struct pst_db *db, const char *path, struct pst_key *fresh,
-                       char kept[PATH_MAX], int64_t *count, struct pst_err *err)
+static pst_code take_over(struct pst_db *db, const char *path, const char *new_path,
+                          struct pst_key **out, char kept[PATH_MAX], struct pst_err *err)
 {
-    PST_AUTO(key) struct pst_key *old = NULL;
+    PST_AUTO(key) struct pst_key *key = NULL;
+    PST_TRY(pst_key_load(&key, new_path, err));
+    PST_TRY(pst_vault_open(db, key, err));
+    PST_TRY(put_in_place(path, new_path, kept, err));
+    *out = PST_TAKE(key);
+    return PST_OK;
+}
+
+pst_code pst_rotate_finish(struct pst_db *db, const char *path, struct pst_key **out,
+                           char kept[PATH_MAX], struct pst_err *err)
+{
+    char new_path[PATH_MAX];
+    struct pst_err why;
+    PST_TRY(path_beside(new_path, path, ".new", err));
+    if (!pst_file_exists(new_path))
+        return err->code;
+    pst_code code = take_over(db, path, new_path, out, kept, &why);
+    if (code == PST_E_INVALID)
+        return PST_FAIL(err, code,
+                        "the store's root key is neither in '%s' nor in '%s', which a rotation of "
+                        "the root key left there: bring the key back, or name its file with "
+                        "--key-file (%s)",
+                        path, new_path, why.msg);
+    if (code != PST_OK)
+        return PST_FAIL(err, code,
+                        "a rotation of the root key was broken off, and cannot be finished: '%s' "
+                        "has to take the place of '%s': %s",
+                        new_path, path, why.msg);
+    return PST_OK;
+}
+
+static pst_code rotate(struct pst_db *db, const char *path, const struct pst_key *old,
+                       struct pst_key *fresh, struct pst_root_rotation *out, struct pst_err *err)
+{
     char new_path[PATH_MAX];
     PST_TRY(path_beside(new_path, path, ".new", err));
-    PST_TRY(pst_key_load(&old, path, err));
-    PST_TRY(pst_vault_open(db, old, err)); /* else new_path may be the only key there is */
     PST_TRY(drop_leftover(new_path, err));
     PST_TRY(pst_key_save(fresh, new_path, err));
-    PST_TRY(pst_vault_rotate_root(db, old, fresh, pst_wall_now(), count, err));
-    return pst_rotate_finish(path, kept, err);
+    PST_TRY(pst_vault_rotate_root(db, old, fresh, pst_wall_now(), &out->count, err));
+    return put_in_place(path, new_path, out->kept, err);
 }
 
 pst_code pst_rotate_root_key(struct pst_db *db, const char *path, struct pst_key **fresh,
-                             char kept[PATH_MAX], int64_t *count, struct pst_err *err)
+                             struct pst_root_rotation *out, struct pst_err *err)
 {
+    PST_AUTO(key) struct pst_key *old = NULL;
     PST_AUTO(key) struct pst_key *key = NULL;
+    out->count = 0;
+    PST_TRY(pst_key_load(&old, path, err));
+    pst_code code = pst_vault_open(db, old, err); /* else <path>.new may be the only key there is */
+    out->was_resumed = code == PST_E_INVALID;
+    if (out->was_resumed)
+        return pst_rotate_finish(db, path, fresh, out->kept, err);
+    PST_TRY(code);
     PST_TRY(pst_key_generate(&key, err));
-    PST_TRY(rotate(db, path, key, kept, count, err));
+    PST_TRY(rotate(db, path, old, key, out, err));
     *fresh = PST_TAKE(key);
     return PST_OK;
 }

@@ -41,36 +41,20 @@ pst_code pst_start_root_key(struct pst_key **out, const struct pst_config *confi
     return PST_OK;
 }
 
-/* A rotation writes the new key beside the old one, moves the store to it in one transaction,
- * and renames last. When it was broken off between the last two, the store opens only with the
- * new key, which is then taken over here. */
-static pst_code take_new_key(struct pst_db *db, struct pst_key **root,
-                             const struct pst_paths *paths, const char *new_path,
-                             struct pst_err *err)
-{
-    PST_AUTO(key) struct pst_key *key = NULL;
-    char kept[PATH_MAX];
-    PST_TRY(pst_key_load(&key, new_path, err));
-    PST_TRY(pst_vault_open(db, key, err));
-    PST_TRY(pst_rotate_finish(paths->key_file.ptr, kept, err));
-    pst_key_free(*root);
-    *root = PST_TAKE(key);
-    PST_LOG(PST_LOG_INFO, "finished the rotation of the root key that was broken off",
-            PST_F_Z("old_key_file", kept));
-    return PST_OK;
-}
-
 pst_code pst_start_vault(struct pst_db *db, struct pst_key **root, const struct pst_paths *paths,
                          struct pst_err *err)
 {
-    char new_path[PATH_MAX];
-    struct pst_err ignored;
+    struct pst_key *key = NULL;
+    char kept[PATH_MAX];
     pst_code rc = pst_vault_open(db, *root, err);
-    int n = snprintf(new_path, sizeof(new_path), "%.*s.new", PST_STR_ARG(paths->key_file));
-    if (rc == PST_E_INVALID && n > 0 && (size_t)n < sizeof(new_path) && pst_file_exists(new_path) &&
-        take_new_key(db, root, paths, new_path, &ignored) == PST_OK)
-        return PST_OK;
-    return rc;
+    if (rc != PST_E_INVALID)
+        return rc;
+    PST_TRY(pst_rotate_finish(db, paths->key_file.ptr, &key, kept, err));
+    pst_key_free(*root);
+    *root = key;
+    PST_LOG(PST_LOG_INFO, "finished the rotation of the root key that was broken off",
+            PST_F_Z("old_key_file", kept));
+    return PST_OK;
 }
 
 static pst_code read_ranges(struct pst_egress *out, enum pst_zone zone,

@@ -8,15 +8,32 @@
 
 PST_CLI_TABLE(table);
 
-static void print_result(const struct pst_cli *cli, const struct pst_key *fresh, int64_t count,
-                         const char *kept)
+static pst_code print_json(const struct pst_key *fresh, const struct pst_root_rotation *done,
+                           struct pst_err *err)
 {
-    if (cli->json)
-        pst_printf("{\"key_id\":\"%s\",\"data_keys\":%lld}\n", pst_key_id(fresh), (long long)count);
+    PST_AUTO(buf) struct pst_buf text = {.max = 8 * PATH_MAX};
+    struct pst_json_writer w;
+    pst_json_init(&w, &text);
+    pst_json_begin_object(&w);
+    pst_json_add_z(&w, "key_id", pst_key_id(fresh));
+    pst_json_add_i64(&w, "data_keys", done->count);
+    pst_json_add_z(&w, "old_key_file", done->kept);
+    pst_json_add_bool(&w, "resumed", done->was_resumed);
+    pst_json_end_object(&w);
+    PST_TRY(pst_json_finish(&w, err));
+    pst_print_json(pst_buf_str(&text));
+    return PST_OK;
+}
+
+static void print_text(const struct pst_key *fresh, const struct pst_root_rotation *done)
+{
+    if (done->was_resumed)
+        pst_printf("finished a rotation that was broken off: root key %s is in force\n",
+                   pst_key_id(fresh));
     else
-        pst_printf("root key %s is in force; %lld data keys were wrapped anew\n"
-                   "the old key is kept as '%s': backups made before now need it\n",
-                   pst_key_id(fresh), (long long)count, kept);
+        pst_printf("root key %s is in force; %lld data keys were wrapped anew\n", pst_key_id(fresh),
+                   (long long)done->count);
+    pst_printf("the old key is kept as '%s': backups made before now need it\n", done->kept);
 }
 
 static pst_code run(struct pst_cli *cli, struct pst_err *err)
@@ -24,13 +41,14 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
     PST_AUTO(db) struct pst_db *db = NULL;
     PST_AUTO(key) struct pst_key *fresh = NULL;
     struct pst_paths paths;
-    char kept[PATH_MAX];
-    int64_t count = 0;
+    struct pst_root_rotation done;
     PST_TRY(pst_client_paths(cli, &paths, err));
     struct pst_db_options options = {.path = paths.store.ptr};
     PST_TRY(pst_store_open(&db, &options, err));
-    PST_TRY(pst_rotate_root_key(db, paths.key_file.ptr, &fresh, kept, &count, err));
-    print_result(cli, fresh, count, kept);
+    PST_TRY(pst_rotate_root_key(db, paths.key_file.ptr, &fresh, &done, err));
+    if (cli->json)
+        return print_json(fresh, &done, err);
+    print_text(fresh, &done);
     return PST_OK;
 }
 
@@ -47,7 +65,8 @@ const struct pst_command pst_command_keys_rotate_root = {
                "and puts it in\nthe place of the key file. Stored credentials stay as they are. "
                "The old key is kept "
                "beside it as\n<key file>.old, or under a number behind that; no old key is "
-               "replaced, for backups made under it need it.",
+               "replaced, for backups made under it\nneed it. Broken off at any moment, the same "
+               "command, or a start of the server, finishes it.",
     .table = &table,
     .examples = examples,
     .run = run,

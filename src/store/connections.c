@@ -4,6 +4,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "store/endpoints.h"
 #include "store/rows.h"
 #include "store/store.h"
 #include "store/syncs_private.h"
@@ -455,6 +456,22 @@ pst_code pst_connections_reseal(struct pst_db_conn *conn, int64_t pk, pst_str be
                    : PST_FAIL(err, PST_E_CONFLICT, "the credentials were changed meanwhile");
 }
 
+/* Those that hear nothing but this connection. */
+static pst_code delete_endpoints(struct pst_db_conn *conn, int64_t connection_pk, pst_wall now,
+                                 struct pst_err *err)
+{
+    for (;;) {
+        int64_t pk = 0;
+        PST_TRY(pst_row_int(conn,
+                            PST_STR("SELECT pk FROM endpoint WHERE connection_pk = ?1"
+                                    " AND connection_pk > 0 AND deleted_at IS NULL LIMIT 1"),
+                            &connection_pk, 1, &pk, err));
+        if (pk == 0)
+            return PST_OK;
+        PST_TRY(pst_endpoints_delete(conn, pk, now, err));
+    }
+}
+
 pst_code pst_connections_delete(struct pst_db_conn *conn, int64_t pk, bool purge, pst_wall now,
                                 struct pst_err *err)
 {
@@ -468,14 +485,9 @@ pst_code pst_connections_delete(struct pst_db_conn *conn, int64_t pk, bool purge
                         values, PST_COUNT(values), &changes, err));
     if (changes == 0)
         return PST_FAIL(err, PST_E_NOT_FOUND, "no connection %lld", (long long)pk);
-    PST_TRY(pst_row_run(conn,
-                        PST_STR("UPDATE endpoint SET deleted_at = ?2, headers = x'', secrets = x''"
-                                " WHERE connection_pk = ?1 AND connection_pk > 0"
-                                " AND deleted_at IS NULL"),
-                        values, 2, NULL, err));
+    PST_TRY(delete_endpoints(conn, pk, now, err));
     PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM outage WHERE connection_pk = ?1"), values, 1,
                         NULL, err));
     pst_db_notify(conn, PST_TOPIC_CONNECTIONS);
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
     return pst_syncs_cancel_all(conn, pk, now, err);
 }

@@ -159,15 +159,16 @@ pst_code pst_deliveries_attempts(struct pst_db_conn *conn, int64_t delivery_pk, 
                                  struct pst_err *err);
 
 /* Make a delivery wait again as if it were new (attempts go on counting), due at once. Notifies
- * PST_TOPIC_ENDPOINTS. Errors: NOT_FOUND (also where its event is not kept any more). */
+ * pst_topic_endpoint. Errors: NOT_FOUND (also where its event is not kept any more). */
 pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                                struct pst_err *err);
 
 /* The same for a range of events: told from `since` to `until`; failed ones only, or all: then
- * also what was delivered, and events that were never queued for this endpoint but that it wants.
+ * also what was delivered, and events that were never queued for this endpoint but that it wants,
+ * unless their connection was purged.
  * What waits already is left as it is, and so are samples.
  * Works off at most `limit` events behind *cursor (0 = begin), which it moves on (-1 = done);
- * *count grows by what was queued. */
+ * *count grows by what was queued. Notifies pst_topic_endpoint. */
 struct pst_delivery_range {
     int64_t endpoint_pk, organization_pk;
     pst_wall since, until; /* until none = up to now */

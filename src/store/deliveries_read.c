@@ -246,16 +246,17 @@ pst_code pst_deliveries_resend(struct pst_db_conn *conn, int64_t pk, pst_wall no
                                struct pst_err *err)
 {
     const int64_t values[] = {pk, now.us};
-    int64_t changes = 0;
-    PST_TRY(pst_row_run(conn,
+    int64_t endpoint_pk = 0;
+    PST_TRY(pst_row_int(conn,
                         PST_STR("UPDATE delivery SET due_at = ?2, tries = 0, first_try_at = NULL,"
                                 " open_before_us = 0, refused_status = 0, refused_count = 0,"
                                 " refused_since = NULL, status = 0, ended_at = NULL WHERE pk = ?1"
-                                " AND EXISTS (SELECT 1 FROM event e WHERE e.pk = event_pk)"),
-                        values, 2, &changes, err));
-    if (changes == 0)
+                                " AND EXISTS (SELECT 1 FROM event e WHERE e.pk = event_pk)"
+                                " RETURNING endpoint_pk"),
+                        values, 2, &endpoint_pk, err));
+    if (endpoint_pk == 0)
         return PST_FAIL(err, PST_E_NOT_FOUND, "no delivery %lld", (long long)pk);
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
+    pst_db_notify(conn, pst_topic_endpoint(endpoint_pk));
     return PST_OK;
 }
 
@@ -272,25 +273,27 @@ enum {
     ORDERED,
     OWNER,
     OWN_EVENTS,
-    CHOSEN_EVENTS
+    CHOSEN_EVENTS,
+    CONNECTION_PK
 };
 
 /* clang-format off */
 #define RANGE_COLUMNS                                                                              \
     "SELECT e.pk, e.id, e.at, e.connection_pk, e.type, d.pk, d.status, p.id, p.ordered,"           \
-    " p.connection_pk, p.events, h.events"
+    " p.connection_pk, p.events, h.events, c.pk"
 /* Every event of the organization; and the endpoint's deliveries, of which a choice says nothing. */
 #define RANGE_OF_ALL                                                                               \
     RANGE_COLUMNS                                                                                  \
     " FROM event e JOIN endpoint p ON p.pk = ?1 AND p.deleted_at IS NULL"                          \
     " LEFT JOIN delivery d ON d.endpoint_pk = ?1 AND d.event_pk = e.pk"                            \
     " LEFT JOIN endpoint_choice h ON h.endpoint_pk = ?1 AND h.connection_pk = e.connection_pk"     \
+    " LEFT JOIN connection c ON c.pk = e.connection_pk"                                            \
     " WHERE e.organization_pk = ?4 AND e.sample = 0 AND e.pk > ?2 ORDER BY e.pk LIMIT ?3"
 #define RANGE_OF_FAILED                                                                            \
     RANGE_COLUMNS                                                                                  \
     " FROM delivery d JOIN event e ON e.pk = d.event_pk"                                           \
     " JOIN endpoint p ON p.pk = ?1 AND p.deleted_at IS NULL"                                       \
-    " LEFT JOIN endpoint_choice h ON h.endpoint_pk = NULL"                                         \
+    " LEFT JOIN endpoint_choice h ON h.endpoint_pk = NULL LEFT JOIN connection c ON c.pk = NULL"   \
     " WHERE d.endpoint_pk = ?1 AND d.event_pk > ?2 AND ?4 > 0 AND e.sample = 0"                    \
     " ORDER BY d.event_pk LIMIT ?3"
 /* clang-format on */
@@ -326,6 +329,8 @@ static pst_code resend_row(struct pst_db_conn *conn, const struct pst_delivery_r
         *count += 1;
         return pst_deliveries_resend(conn, pst_stmt_i64(st, DELIVERY_PK), now, err);
     }
+    if (entry.connection_pk != 0 && pst_stmt_is_null(st, CONNECTION_PK))
+        return PST_OK; /* purged: nothing counts what it queues any more */
     if ((owner != 0 && owner != entry.connection_pk) ||
         !pst_outbox_wants(pst_stmt_str(st, OWN_EVENTS), !pst_stmt_is_null(st, CHOSEN_EVENTS),
                           pst_stmt_str(st, CHOSEN_EVENTS), pst_stmt_str(st, EVENT_TYPE)))
@@ -371,6 +376,6 @@ pst_code pst_deliveries_resend_range(struct pst_db_conn *conn,
     }
     if (seen < limit)
         *cursor = -1;
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
+    pst_db_notify(conn, pst_topic_endpoint(range->endpoint_pk));
     return PST_OK;
 }

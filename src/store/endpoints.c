@@ -200,7 +200,7 @@ pst_code pst_endpoints_create(struct pst_db_conn *conn, struct pst_endpoint *e, 
         .last_success_at = PST_WALL_NONE,
         .last_failure_at = PST_WALL_NONE,
     };
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
+    pst_db_notify(conn, pst_topic_endpoint(e->pk));
     return PST_OK;
 }
 
@@ -282,7 +282,7 @@ pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoin
         PST_TRY(clear_health(conn, e->pk, now, err));
         PST_TRY(hasten_all(conn, e->pk, now, err));
     }
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
+    pst_db_notify(conn, pst_topic_endpoint(e->pk));
     return PST_OK;
 }
 
@@ -297,7 +297,7 @@ pst_code pst_endpoints_delete(struct pst_db_conn *conn, int64_t pk, pst_wall now
                         values, 2, &changes, err));
     if (changes == 0)
         return no_such_endpoint(err);
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
+    pst_db_notify(conn, pst_topic_endpoint(pk));
     return PST_OK;
 }
 
@@ -412,7 +412,6 @@ pst_code pst_endpoints_choose(struct pst_db_conn *conn, int64_t endpoint_pk, int
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     const int64_t of[] = {endpoint_pk, connection_pk};
-    pst_db_notify(conn, PST_TOPIC_ENDPOINTS);
     if (is_default)
         return pst_row_run(conn,
                            PST_STR("DELETE FROM endpoint_choice"

@@ -3,8 +3,9 @@
  * Secrets and custom headers are sealed bytes here (account/account.h opens them, in the place
  * {organization, endpoint id, "secrets" or "headers"}).
  *
- * Functions that change something run inside a writer job and notify PST_TOPIC_ENDPOINTS. Text in
- * results lives in the arena. Errors of all: as db.h, and NO_MEMORY, LIMIT.
+ * Functions that change something run inside a writer job and, where it says so, notify
+ * pst_topic_endpoint. Text in results lives in the arena. Errors of all: as db.h, and NO_MEMORY,
+ * LIMIT.
  * Thread-safety: as the connection that is passed.
  */
 #ifndef PST_STORE_ENDPOINTS_H
@@ -60,7 +61,7 @@ struct pst_endpoint {
     struct pst_endpoint_health health;
 };
 
-/* From e: everything but pk, version and health. Fills pk. Errors: CONFLICT. */
+/* From e: everything but pk, version and health. Fills pk. Notifies. Errors: CONFLICT. */
 pst_code pst_endpoints_create(struct pst_db_conn *conn, struct pst_endpoint *e,
                               struct pst_err *err);
 
@@ -86,12 +87,13 @@ pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, 
 /* Write what a user set (url .. public_keys; not organization, connection, signing) as it stands
  * in e; raises version and updated_at = now. Switching on (enabled, where it was off; or without
  * health.disabled_at, where it was disabled) also closes the breaker, clears disabled_*, failures
- * and failing_since, and makes what is next in each lane due. Errors: NOT_FOUND, CONFLICT
- * (e->version is not the stored one). */
+ * and failing_since, and makes what is next in each lane due. Notifies. Errors: NOT_FOUND,
+ * CONFLICT (e->version is not the stored one). */
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err);
 
-/* What waits is not sent any more; its secrets and headers are erased. Errors: NOT_FOUND. */
+/* What waits is not sent any more; its secrets and headers are erased. Notifies. Errors:
+ * NOT_FOUND. */
 pst_code pst_endpoints_delete(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                               struct pst_err *err);
 
@@ -119,7 +121,7 @@ pst_code pst_endpoints_reseal_headers(struct pst_db_conn *conn, int64_t pk, pst_
 
 /* ---- what a connection chose of an organization-wide endpoint ---- */
 
-/* events as in struct pst_endpoint; is_default removes the choice. */
+/* events as in struct pst_endpoint; is_default removes the choice. It holds for events to come. */
 pst_code pst_endpoints_choose(struct pst_db_conn *conn, int64_t endpoint_pk, int64_t connection_pk,
                               pst_str events, bool is_default, struct pst_err *err);
 /* *chosen false: there is none, the endpoint's own events hold. */

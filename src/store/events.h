@@ -68,12 +68,22 @@ struct pst_outbox_size {
 pst_code pst_events_size(struct pst_db_conn *conn, struct pst_outbox_size *out,
                          struct pst_err *err);
 
+/* Deliveries that were dropped though they still waited. Those of samples and to endpoints that
+ * were deleted are no loss. */
+enum { PST_OUTBOX_LOSERS = 64 };
+struct pst_outbox_loss {
+    int64_t count;
+    int64_t organizations[PST_OUTBOX_LOSERS]; /* whose they were, each once; no more than fit */
+    size_t organization_count;
+};
+
 /* Remove the oldest events with their deliveries and attempts: those before `before`, and beyond it
  * as many as it takes to come down to max_bytes (a few more, see the source); at most `limit`
- * events and as many deliveries. Deliveries that were still waiting go as well; *lost counts them.
+ * events, as many deliveries and as many attempts. Deliveries that were still waiting go as well.
  * *left: more is due. */
 pst_code pst_events_retain(struct pst_db_conn *conn, pst_wall before, int64_t max_bytes,
-                           size_t limit, int64_t *lost, bool *left, struct pst_err *err);
+                           size_t limit, struct pst_outbox_loss *loss, bool *left,
+                           struct pst_err *err);
 
 /* Whether `type` is among `list` ("*", or types and "flow.*", separated by single blanks). Pure. */
 bool pst_events_match(pst_str list, pst_str type);

@@ -55,6 +55,12 @@ static const pst_str purge_steps[] = {
                  " WHERE connection_pk = ?1 LIMIT ?2)"),
     PST_STR_INIT("DELETE FROM endpoint_choice WHERE connection_pk = ?1 AND endpoint_pk IN (SELECT"
                  " endpoint_pk FROM endpoint_choice WHERE connection_pk = ?1 LIMIT ?2)"),
+    /* Those of deleted endpoints go with these. */
+    PST_STR_INIT("DELETE FROM lane WHERE connection_pk = ?1 AND endpoint_pk IN (SELECT"
+                 " l.endpoint_pk FROM connection c JOIN endpoint p"
+                 " ON p.organization_pk = c.organization_pk AND p.deleted_at IS NULL"
+                 " JOIN lane l ON l.endpoint_pk = p.pk AND l.connection_pk = c.pk"
+                 " WHERE c.pk = ?1 LIMIT ?2)"),
     PST_STR_INIT("DELETE FROM upstream_call WHERE pk IN (SELECT pk FROM upstream_call"
                  " WHERE connection_pk = ?1 LIMIT ?2)"),
     PST_STR_INIT("DELETE FROM request WHERE pk IN (SELECT pk FROM request"

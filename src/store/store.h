@@ -17,14 +17,23 @@ enum {
     PST_TOPIC_SYNCS = -1, /* a run was queued, began, was asked to stop or ended */
     PST_TOPIC_CONNECTIONS = -2, /* a connection came, changed or went */
     PST_TOPIC_EVENTS = -3, /* an event was written (store/events.h) */
-    PST_TOPIC_ENDPOINTS = -4, /* an endpoint came, changed or went; deliveries were re-sent */
-    PST_TOPIC_INCIDENTS = -5, /* an incident was opened, changed or closed */
+    PST_TOPIC_INCIDENTS = -4, /* an incident was opened, changed or closed */
     PST_TOPIC_ORGANIZATIONS = -1000, /* and below, see pst_topic_events_of */
 };
 /* An event of this organization was written; beside PST_TOPIC_EVENTS. */
 static inline int64_t pst_topic_events_of(int64_t organization_pk)
 {
     return PST_TOPIC_ORGANIZATIONS - organization_pk;
+}
+/* This endpoint came, changed or went, or deliveries of it were re-sent. */
+static inline int64_t pst_topic_endpoint(int64_t endpoint_pk)
+{
+    return INT64_MIN + endpoint_pk;
+}
+/* Which endpoint a topic names so; 0 = it is another topic. */
+static inline int64_t pst_topic_endpoint_of(int64_t topic)
+{
+    return topic < INT64_MIN / 2 ? topic - INT64_MIN : 0;
 }
 
 /* pst_db_open and every migration. Errors: as pst_db_open and pst_db_migrate. */

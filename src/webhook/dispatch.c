@@ -23,12 +23,25 @@ void pst_hook_signal(struct pst_hooks *h, unsigned what)
         pst_fleet_wake(h->fleet);
 }
 
+/* Into the list of those to be looked at; when it is full, all are. */
+static unsigned note_change(struct pst_hooks *h, int64_t endpoint_pk)
+{
+    for (size_t i = 0; i < PST_COUNT(h->changed); i++) {
+        int64_t there = 0;
+        if (atomic_compare_exchange_strong(&h->changed[i], &there, endpoint_pk) ||
+            there == endpoint_pk)
+            return PST_HOOK_ENDPOINTS;
+    }
+    return PST_HOOK_SWEEP;
+}
+
 void pst_hooks_on_commit(struct pst_hooks *h, int64_t topic)
 {
+    int64_t endpoint_pk = pst_topic_endpoint_of(topic);
     if (topic == PST_TOPIC_EVENTS)
         pst_hook_signal(h, PST_HOOK_EVENTS);
-    else if (topic == PST_TOPIC_ENDPOINTS)
-        pst_hook_signal(h, PST_HOOK_EVENTS | PST_HOOK_ENDPOINTS);
+    else if (endpoint_pk > 0)
+        pst_hook_signal(h, PST_HOOK_EVENTS | note_change(h, endpoint_pk));
 }
 
 void pst_hooks_stop(struct pst_hooks *h, int64_t grace_ms)
@@ -135,8 +148,26 @@ void pst_hook_scan(struct pst_hooks *h, struct pst_hook_endpoint *e)
     h->scan_tail = &e->next_scan;
 }
 
+/* Endpoints that a user changed, or that have older deliveries to send again. */
+static pst_code take_changes(struct pst_hooks *h, struct pst_err *err)
+{
+    for (size_t i = 0; i < PST_COUNT(h->changed); i++) {
+        int64_t pk = atomic_exchange(&h->changed[i], 0);
+        struct pst_hook_endpoint *e = pst_hook_table_find(&h->endpoints, pk, 0);
+        if (pk == 0)
+            continue;
+        if (e)
+            e->epoch = 0;
+        PST_TRY(pass_over(pst_hook_endpoint_find(h, pk, &e, err), pk, err));
+        if (e)
+            pst_hook_scan(h, e);
+    }
+    return PST_OK;
+}
+
 static void begin_sweep(struct pst_hooks *h)
 {
+    h->epoch++;
     h->is_sweeping = true;
     h->sweep_after = 0;
     h->sweep_at = pst_mono_after_ms(h->now, SWEEP_MS);
@@ -261,10 +292,10 @@ static void ring_timers(struct pst_hooks *h)
 static pst_code look(struct pst_hooks *h, unsigned signals, bool *busy, struct pst_err *err)
 {
     bool more = false;
-    if (signals & PST_HOOK_ENDPOINTS)
-        h->epoch++;
-    if ((signals & PST_HOOK_ENDPOINTS) || h->now.ns >= h->sweep_at.ns)
+    if ((signals & PST_HOOK_SWEEP) || h->now.ns >= h->sweep_at.ns)
         begin_sweep(h);
+    if (signals & PST_HOOK_ENDPOINTS)
+        PST_TRY(take_changes(h, err));
     if ((signals & PST_HOOK_EVENTS) || h->now.ns >= h->news_at.ns) {
         h->news_at = pst_mono_after_ms(h->now, NEWS_MS);
         PST_TRY(read_news(h, &more, err));
@@ -328,37 +359,36 @@ static pst_code turn(struct pst_hooks *h, struct pst_err *err)
     return pst_fleet_run(h->fleet, wait_ms, err);
 }
 
-/* What is in flight gets its time, then what is known is written. */
-static pst_code stop(struct pst_hooks *h, struct pst_err *err)
+/* What is in flight gets its time. */
+static pst_code await_answers(struct pst_hooks *h, struct pst_err *err)
 {
     pst_mono end = pst_mono_after_ms(h->now, atomic_load(&h->grace_ms));
     while (h->in_flight > 0 && h->now.ns < end.ns) {
         h->news_at = end; /* bounds the wait */
         PST_TRY(turn(h, err));
     }
-    set_now(h);
-    pst_fleet_cancel(h->fleet);
-    bool was_refused = false;
-    while (!pst_hook_lots_are_empty(h) && !(was_refused && !h->is_with_writer)) {
-        h->news_at = pst_mono_after_ms(h->now, NEWS_MS);
-        PST_TRY(turn(h, err));
-        was_refused = h->sent_lot != NULL && !h->is_with_writer;
-    }
     return PST_OK;
+}
+
+static pst_code work(struct pst_hooks *h, struct pst_err *err)
+{
+    /* What was there before is found by the sweep. */
+    PST_TRY(pst_deliveries_newest(h->reader, &h->news_after, err));
+    begin_sweep(h);
+    while (!h->is_stopping)
+        PST_TRY(turn(h, err));
+    return await_answers(h, err);
 }
 
 pst_code pst_hooks_run(struct pst_hooks *h, struct pst_err *err)
 {
     set_now(h);
-    /* What was there before is found by the sweep. */
-    PST_TRY(pst_deliveries_newest(h->reader, &h->news_after, err));
-    begin_sweep(h);
-    pst_code code = PST_OK;
-    while (code == PST_OK && !h->is_stopping)
-        code = turn(h, err);
-    if (code == PST_OK)
-        return stop(h, err);
+    pst_code code = work(h, err);
+    /* However it ended: nothing is in flight behind this thread, and what is known is written. */
+    set_now(h);
     pst_fleet_cancel(h->fleet);
+    pst_hook_lots_flush(h);
+    show_stats(h);
     return code;
 }
 

@@ -29,6 +29,7 @@ enum {
     PST_HOOK_LOOSE_AHEAD = 64, /* the same and those in flight, of loose deliveries */
     PST_HOOK_SAMPLES = 4, /* in flight that wait for nothing, of an endpoint */
     PST_HOOK_ROWS_MAX = 8192, /* outcomes in memory; nothing is sent beyond them */
+    PST_HOOK_CHANGED = 32, /* endpoints that have changed since the last turn */
 };
 #define PST_HOOK_NO_HASTE INT64_MIN
 
@@ -140,7 +141,7 @@ struct pst_hook_endpoint {
     struct pst_arena *arena; /* texts of settings */
     struct pst_endpoint settings; /* with the health as of now */
     char last_error[PST_HOOK_TEXT]; /* the health's */
-    uint64_t epoch; /* pst_hooks.epoch when settings were read */
+    uint64_t epoch; /* pst_hooks.epoch when settings were read; 0 = they have changed since */
     bool is_held; /* off, disabled or deleted: nothing is sent */
 
     bool has_keys; /* the two below are open */
@@ -217,7 +218,8 @@ struct pst_hooks {
     struct pst_db_conn *reader;
     struct pst_arena *scratch; /* headers of an endpoint, while they are opened */
     struct pst_buf signature;
-    atomic_uint signals; /* enum of dispatch.c: what other threads said */
+    atomic_uint signals; /* PST_HOOK_EVENTS and so on: what other threads said */
+    _Atomic int64_t changed[PST_HOOK_CHANGED]; /* endpoints, 0 = room for one */
     _Atomic int64_t grace_ms;
 
     pst_mono now; /* of this turn of the loop */
@@ -227,7 +229,7 @@ struct pst_hooks {
     struct pst_hook_endpoint *ring, **ring_tail; /* endpoints that can send, in turn */
     struct pst_hook_endpoint *oldest_idle, *newest_idle;
     size_t idle_count;
-    uint64_t epoch; /* raised when endpoints may have changed */
+    uint64_t epoch; /* 1, 2, ...: raised when any endpoint may have changed */
 
     struct pst_hook_batch *free_batches;
     size_t free_batch_count;
@@ -328,11 +330,19 @@ void pst_hook_lots_submit(struct pst_hooks *h, bool all, int64_t *wait_ms);
 /* The writer is done with the sent lot. */
 void pst_hook_lots_written(struct pst_hooks *h);
 bool pst_hook_lots_are_full(const struct pst_hooks *h);
-bool pst_hook_lots_are_empty(const struct pst_hooks *h);
+/* All that is left, waiting for the writer; what the store refuses is sent again by the next start.
+ */
+void pst_hook_lots_flush(struct pst_hooks *h);
 void pst_hook_lots_free(struct pst_hooks *h);
 
 /* dispatch.c: from any thread. */
-enum { PST_HOOK_EVENTS = 1, PST_HOOK_ENDPOINTS = 2, PST_HOOK_WRITTEN = 4, PST_HOOK_STOP = 8 };
+enum {
+    PST_HOOK_EVENTS = 1,
+    PST_HOOK_ENDPOINTS = 2, /* those in pst_hooks.changed */
+    PST_HOOK_SWEEP = 4, /* more than there is room for there: all are looked at */
+    PST_HOOK_WRITTEN = 8,
+    PST_HOOK_STOP = 16,
+};
 void pst_hook_signal(struct pst_hooks *h, unsigned what);
 /* Look at all lanes of an endpoint in the store. */
 void pst_hook_scan(struct pst_hooks *h, struct pst_hook_endpoint *e);

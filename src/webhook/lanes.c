@@ -220,10 +220,17 @@ static bool is_busy(const struct pst_hook_lane *lane)
            (lane->must_commit && lane->uncommitted > 0);
 }
 
+/* What is under way of a loose lane is left out one by one; of another, only its end tells where
+ * the beginning is. */
+static bool may_look(const struct pst_hook_lane *lane)
+{
+    return is_loose(lane) || is_quiet(lane);
+}
+
 void pst_hook_lane_settle(struct pst_hooks *h, struct pst_hook_lane *lane)
 {
     struct pst_hook_endpoint *e = lane->endpoint;
-    if (lane->is_ready || (lane->must_look && !is_quiet(lane)))
+    if (lane->is_ready || (lane->must_look && !may_look(lane)))
         return;
     if (lane->must_look)
         look_again(h, lane);
@@ -290,10 +297,17 @@ static void drop_ended_batch(struct pst_hooks *h, struct pst_hook_lane *lane)
     }
 }
 
+static bool must_wait(const struct pst_hooks *h, const struct pst_hook_lane *lane)
+{
+    return lane->batch->items[lane->at].tries.due_at.us > h->wall.us && !lane->is_due;
+}
+
 const struct pst_delivery *pst_hook_lane_next(struct pst_hooks *h, struct pst_hook_lane *lane)
 {
     struct pst_err err;
     drop_ended_batch(h, lane);
+    if (lane->batch && lane->at > 0 && must_wait(h, lane))
+        pst_hook_lane_drop_batch(h, lane); /* what came since it was read may be due before */
     if (!lane->batch && !lane->is_drained) {
         if (read_batch(h, lane, &err) != PST_OK) {
             pst_log_err(PST_LOG_ERROR, "deliveries of a webhook cannot be read", &err,
@@ -308,8 +322,8 @@ const struct pst_delivery *pst_hook_lane_next(struct pst_hooks *h, struct pst_ho
         return NULL;
     }
     const struct pst_delivery *d = &lane->batch->items[lane->at];
-    pst_wall due = d->tries.due_at;
-    if (due.us > h->wall.us && !lane->is_due) {
+    if (must_wait(h, lane)) {
+        pst_wall due = d->tries.due_at;
         pst_hook_lane_drop_batch(h, lane);
         pst_hook_lane_wait(h, lane, due);
         return NULL;

@@ -4,9 +4,10 @@
  *                          ^                                     |
  *                          +--- outcomes, one commit for many <--+
  *
- * One thread does all of it and owns everything; it never waits for the store or a receiver. An
- * attempt's outcome is written together with others; the next delivery of a lane may be sent before
- * that commit (at most 32 ahead), so a crash repeats at most those, with the same webhook-id.
+ * One thread does all of it and owns everything; it never waits for the store (but at its end) or a
+ * receiver. An attempt's outcome is written together with others; the next delivery of a lane may
+ * be sent before that commit (at most 32 ahead), so a crash repeats at most those, with the same
+ * webhook-id.
  *
  * Thread-safety: as said at each function.
  */
@@ -70,7 +71,9 @@ pst_code pst_hooks_new(struct pst_hooks **out, const struct pst_hooks_options *o
 void pst_hooks_free(struct pst_hooks *h); /* after its thread has ended; NULL is a no-op */
 PST_DEFINE_AUTO(hooks, struct pst_hooks, pst_hooks_free);
 
-/* Body of the dispatcher thread; returns after pst_hooks_stop. */
+/* Body of the dispatcher thread; returns after pst_hooks_stop. Whatever it returns, nothing is in
+ * flight afterwards, nor with the writer, and outcomes are written as far as the store takes them.
+ */
 pst_code pst_hooks_run(struct pst_hooks *h, struct pst_err *err);
 
 /* Any thread; never waits. Nothing new is sent; what is in flight gets grace_ms, then is broken off
@@ -78,7 +81,7 @@ pst_code pst_hooks_run(struct pst_hooks *h, struct pst_err *err);
 void pst_hooks_stop(struct pst_hooks *h, int64_t grace_ms);
 
 /* Any thread; never waits. struct pst_db_options.on_commit: topic PST_TOPIC_EVENTS (something new)
- * or PST_TOPIC_ENDPOINTS (endpoints changed, deliveries re-sent). */
+ * or pst_topic_endpoint (one changed, deliveries re-sent: its lanes are looked at again). */
 void pst_hooks_on_commit(struct pst_hooks *h, int64_t topic);
 
 /* For /metrics; any thread. */

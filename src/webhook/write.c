@@ -163,12 +163,19 @@ bool pst_hook_lots_are_full(const struct pst_hooks *h)
            (lot->arena && pst_arena_used(lot->arena) > FULL_BYTES);
 }
 
-bool pst_hook_lots_are_empty(const struct pst_hooks *h)
-{
-    return !h->sent_lot && h->open_lot->rows.len == 0 && !h->dirty;
-}
-
 /* ---- to the writer and back ---- */
+
+/* With what is to be written of healths; false: there is nothing. */
+static bool close_lot(struct pst_hooks *h, bool all, int64_t *wait_ms)
+{
+    struct pst_hook_lot *lot = h->open_lot;
+    collect_healths(h, lot, all, wait_ms);
+    if (lot->rows.len == 0 && lot->healths.len == 0)
+        return false;
+    h->sent_lot = lot;
+    h->open_lot = &h->lots[lot == &h->lots[0]];
+    return true;
+}
 
 static void hand_on(struct pst_hooks *h)
 {
@@ -195,11 +202,8 @@ void pst_hook_lots_submit(struct pst_hooks *h, bool all, int64_t *wait_ms)
         if (!all && lot->rows.len > 0 && lot->rows.len < ENOUGH)
             left_ms = pst_mono_ms_until(h->now, pst_mono_after_ms(h->first_at, HOLD_MS));
         if (left_ms == 0) {
-            collect_healths(h, lot, all, wait_ms);
-            if (lot->rows.len == 0 && lot->healths.len == 0)
+            if (!close_lot(h, all, wait_ms))
                 return;
-            h->sent_lot = lot;
-            h->open_lot = &h->lots[lot == &h->lots[0]];
             hand_on(h);
         }
     }
@@ -267,6 +271,37 @@ void pst_hook_lots_written(struct pst_hooks *h)
     for (size_t i = 0; i < lot->healths.len; i++)
         settle_health(h, &lot->healths.items[i]);
     empty_lot(lot);
+}
+
+static pst_code do_nothing(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)conn;
+    (void)arg;
+    (void)err;
+    return PST_OK;
+}
+
+void pst_hook_lots_flush(struct pst_hooks *h)
+{
+    struct pst_err err;
+    int64_t wait_ms = 0;
+    pst_code code = PST_OK;
+    if (h->is_with_writer) { /* jobs end in their order */
+        code = pst_db_write(h->options.db, do_nothing, NULL, &err);
+        if (code == PST_OK)
+            pst_hook_lots_written(h);
+    }
+    while (code == PST_OK && (h->sent_lot || close_lot(h, true, &wait_ms))) {
+        struct pst_hook_lot *lot = h->sent_lot;
+        lot->now = h->wall;
+        code = lot->job.code = pst_db_write(h->options.db, write_lot, lot, &err);
+        if (code == PST_OK)
+            pst_hook_lots_written(h);
+    }
+    if (code != PST_OK)
+        pst_log_err(PST_LOG_WARN,
+                    "outcomes of webhooks are not written; what they tell of is sent again", &err,
+                    NULL);
 }
 
 void pst_hook_lots_free(struct pst_hooks *h)

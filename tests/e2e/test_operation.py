@@ -103,6 +103,7 @@ def test_the_root_key_is_rotated(place):
     assert re.fullmatch("[0-9a-f]{32}", said["key_id"])
     assert (server.data / "root.key").read_text() != old
     assert (server.data / "root.key.old").read_text() == old
+    assert said["old_key_file"] == str(server.data / "root.key.old") and said["resumed"] is False
     assert mode(server.data / "root.key") == 0o600
     stopped(server)
 
@@ -118,13 +119,17 @@ def test_every_rotation_keeps_the_old_key_and_says_where(place):
     stopped(server)
 
 
-def test_a_rotation_broken_off_at_its_end_is_finished_by_the_next_start(place):
+@pytest.mark.parametrize("by", ["the next start", "the next rotation"])
+def test_a_rotation_broken_off_at_its_end_is_finished(place, by):
     server = stopped(Server(place))
     server.cli("keys", "rotate-root")
     new = (server.data / "root.key").read_text()
     old = (server.data / "root.key.old").read_text()
     os.rename(server.data / "root.key", server.data / "root.key.new")
     os.rename(server.data / "root.key.old", server.data / "root.key")
+    if by == "the next rotation":
+        said = server.cli("keys", "rotate-root", json_output=True)
+        assert said["resumed"] is True and said["old_key_file"] == str(server.data / "root.key.old")
     stopped(server)
     assert (server.data / "root.key").read_text() == new
     assert (server.data / "root.key.old").read_text() == old

@@ -86,15 +86,10 @@ static pst_code rotate_root(struct day *d, struct pst_err *err)
     const struct pst_db_options o = {.path = d->store, .busy_ms = 50};
     PST_AUTO(db) struct pst_db *db = NULL;
     PST_AUTO(key) struct pst_key *fresh = NULL;
-    char kept[PATH_MAX];
-    int64_t count = 0;
+    struct pst_root_rotation done;
     close_store(d);
     PST_TRY(pst_store_open(&db, &o, err));
-    /* A first try may have come so far that only a start can finish it. */
-    const struct pst_paths paths = paths_of(d);
-    PST_TRY(load_key(d, err));
-    PST_TRY(pst_start_vault(db, &d->root, &paths, err));
-    return pst_rotate_root_key(db, d->key_file, &fresh, kept, &count, err);
+    return pst_rotate_root_key(db, d->key_file, &fresh, &done, err);
 }
 
 static pst_code back_up(struct day *d, struct pst_err *err)

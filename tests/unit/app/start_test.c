@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/internal.h"
+#include "app/rotate.h"
 #include "os/file.h"
 #include "os/net.h"
 #include "store/store.h"
@@ -168,7 +169,62 @@ static void a_rotation_that_was_broken_off_is_finished(void **state)
     assert_ok(pst_key_generate(&other, &err));
     assert_ok(pst_key_save(other, in_dir(w, "root.key.new"), &err));
     assert_code(pst_start_vault(db, &wrong, &paths, &err), PST_E_INVALID);
+    assert_non_null(strstr(err.msg, "/root.key' nor in '"));
     assert_true(pst_file_exists(in_dir(w, "root.key.new")));
+}
+
+/* Everything but the last step; id gets the new key's. */
+static void break_off_rotation(struct world *w, struct pst_db *db, const struct pst_key *root,
+                               char id[PST_KEY_ID_TEXT])
+{
+    struct pst_err err;
+    PST_AUTO(key) struct pst_key *fresh = NULL;
+    assert_ok(pst_key_generate(&fresh, &err));
+    assert_ok(pst_key_save(fresh, in_dir(w, "root.key.new"), &err));
+    assert_ok(pst_vault_rotate_root(db, root, fresh, (pst_wall){1}, NULL, &err));
+    (void)snprintf(id, PST_KEY_ID_TEXT, "%s", pst_key_id(fresh));
+}
+
+static void the_next_rotation_finishes_one_that_was_broken_off(void **state)
+{
+    struct world *w = *state;
+    struct pst_err err;
+    struct pst_paths paths = paths_in(w);
+    PST_AUTO(db) struct pst_db *db = NULL;
+    PST_AUTO(key) struct pst_key *root = NULL;
+    PST_AUTO(key) struct pst_key *fresh = NULL;
+    PST_AUTO(key) struct pst_key *another = NULL;
+    struct pst_root_rotation done;
+    struct pst_db_options options = {.path = paths.store.ptr, .create = true};
+    bool created = false;
+    char id[PST_KEY_ID_TEXT];
+    assert_ok(pst_key_load_or_create(&root, paths.key_file.ptr, &created, &err));
+    assert_ok(pst_store_open(&db, &options, &err));
+    assert_ok(pst_start_vault(db, &root, &paths, &err));
+    break_off_rotation(w, db, root, id);
+
+    assert_int_equal(chmod(in_dir(w, "root.key.new"), 0644), 0);
+    assert_code(pst_rotate_root_key(db, paths.key_file.ptr, &fresh, &done, &err), PST_E_DENIED);
+    assert_non_null(strstr(err.msg, "was broken off"));
+    assert_non_null(strstr(err.msg, "root.key.new"));
+    assert_code(pst_start_vault(db, &root, &paths, &err), PST_E_DENIED);
+    assert_int_equal(chmod(in_dir(w, "root.key.new"), 0600), 0);
+
+    assert_ok(pst_rotate_root_key(db, paths.key_file.ptr, &fresh, &done, &err));
+    assert_true(done.was_resumed);
+    assert_string_equal(pst_key_id(fresh), id);
+    assert_string_equal(done.kept, in_dir(w, "root.key.old"));
+    assert_ok(pst_rotate_root_key(db, paths.key_file.ptr, &another, &done, &err));
+    assert_false(done.was_resumed);
+    assert_string_equal(done.kept, in_dir(w, "root.key.old.2"));
+    assert_string_not_equal(pst_key_id(another), id);
+
+    /* Neither key is the store's, or there is none beside it. */
+    assert_int_equal(rename(done.kept, paths.key_file.ptr), 0);
+    pst_key_free(fresh);
+    fresh = NULL;
+    assert_code(pst_rotate_root_key(db, paths.key_file.ptr, &fresh, &done, &err), PST_E_INVALID);
+    assert_non_null(strstr(err.msg, "wrong root key"));
 }
 
 static bool allows(const struct pst_egress *e, const char *text, uint16_t port)
@@ -302,6 +358,7 @@ int main(void)
         TEST(the_data_directory_is_made_private_or_refused),
         TEST(the_root_key_is_made_once_and_never_replaced),
         TEST(a_rotation_that_was_broken_off_is_finished),
+        TEST(the_next_rotation_finishes_one_that_was_broken_off),
         TEST(connections_may_go_where_the_options_say),
         TEST(receivers_may_lie_where_their_option_says),
         TEST(receivers_may_have_authorities_of_their_own),

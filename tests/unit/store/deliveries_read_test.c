@@ -350,6 +350,33 @@ static void a_range_of_all_queues_what_was_never_queued(void **state)
     assert_int_equal(resend(w, e, 0, 0, true), 0);
 }
 
+static int64_t number(struct world *w, const char *sql)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    assert_read(w, pst_db_stmt(w->reader, pst_str_from(sql), &st, &w->err));
+    assert_read(w, pst_stmt_step(st, &row, &w->err));
+    return row ? pst_stmt_i64(st, 0) : -1;
+}
+
+static void a_purged_connection_leaves_no_lane(void **state)
+{
+    struct world *w = *state;
+    bool left = true;
+    add_event(w, 1, w->conn.pk, "flow.a", 10); /* never queued */
+    int64_t e = add_endpoint(w, 1, 0, "flow.*", true);
+    add_event(w, 2, w->conn.pk, "flow.b", 20);
+    add_event(w, 3, 0, "flow.c", 30);
+    assert_write(w, run_sql(w, PST_STR("UPDATE delivery SET status = 2")));
+    assert_write(w, pst_connections_delete(w->writer, w->conn.pk, true, at(40), &w->err));
+    for (int i = 0; left && i < 100; i++)
+        assert_write(w, pst_connections_purge(w->writer, 1, &left, &w->err));
+    assert_false(left);
+    assert_int_equal(resend(w, e, 0, 0, true), 2);
+    assert_int_equal(number(w, "SELECT count(*) FROM lane"), 1);
+    assert_int_equal(number(w, "SELECT connection_pk FROM lane"), 0);
+}
+
 static void samples_and_strangers_are_in_no_range(void **state)
 {
     struct world *w = *state;
@@ -417,6 +444,7 @@ int main(void)
         TEST(a_resent_delivery_is_as_new),
         TEST(a_range_takes_failed_ones_only),
         TEST(a_range_of_all_queues_what_was_never_queued),
+        TEST(a_purged_connection_leaves_no_lane),
         TEST(samples_and_strangers_are_in_no_range),
         TEST(every_walk_has_its_index),
     };

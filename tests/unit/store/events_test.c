@@ -143,6 +143,7 @@ static void a_commit_names_the_organization(void **state)
     assert_int_equal(w->topics[1], pst_topic_events_of(w->org.pk));
     assert_true(pst_topic_events_of(1) != pst_topic_events_of(2));
     assert_true(pst_topic_events_of(1) < PST_TOPIC_ORGANIZATIONS);
+    assert_int_equal(pst_topic_endpoint_of(pst_topic_events_of(INT32_MAX)), 0);
 }
 
 static void an_event_is_written_once(void **state)
@@ -256,10 +257,10 @@ static void a_time_is_found_by_halving(void **state)
     }
 }
 
-static void retain(struct world *w, pst_wall before, int64_t max_bytes, size_t limit, int64_t *lost,
-                   bool *left)
+static void retain(struct world *w, pst_wall before, int64_t max_bytes, size_t limit,
+                   struct pst_outbox_loss *loss, bool *left)
 {
-    assert_write(w, pst_events_retain(w->writer, before, max_bytes, limit, lost, left, &w->err));
+    assert_write(w, pst_events_retain(w->writer, before, max_bytes, limit, loss, left, &w->err));
 }
 
 /* What an event of add() counts, alone and with its delivery. */
@@ -280,27 +281,27 @@ static void record(struct world *w, int64_t pk, enum pst_delivery_status status,
 static void old_events_go_with_their_deliveries(void **state)
 {
     struct world *w = *state;
-    int64_t lost = 0;
+    struct pst_outbox_loss loss;
     bool left = false;
     (void)add_endpoint(w, 1, 0, "*", true);
     for (unsigned n = 1; n <= 10; n++)
         (void)add(w, n, 0, "system.error");
     for (int64_t pk = 1; pk <= 10; pk++)
         record(w, pk, pk <= 3 ? PST_DELIVERY_DELIVERED : PST_DELIVERY_WAITING, "", 0);
-    retain(w, at(5), INT64_MAX, 100, &lost, &left);
+    retain(w, at(5), INT64_MAX, 100, &loss, &left);
     assert_false(left);
-    assert_int_equal(lost, 1); /* the fourth was still waiting */
+    assert_int_equal(loss.count, 1); /* the fourth was still waiting */
     assert_int_equal(number(w, "SELECT min(pk) FROM event"), 5);
     assert_int_equal(number(w, "SELECT min(event_pk) FROM delivery"), 5);
     assert_int_equal(number(w, "SELECT min(delivery_pk) FROM attempt"), 5);
     assert_int_equal(number(w, "SELECT events FROM outbox"), 6);
     assert_int_equal(number(w, "SELECT bytes FROM outbox"), 6 * (DELIVERED_BYTES + 100));
 
-    retain(w, PST_WALL_NONE, 0, 2, &lost, &left); /* in batches */
+    retain(w, PST_WALL_NONE, 0, 2, &loss, &left); /* in batches */
     assert_true(left);
     assert_int_equal(number(w, "SELECT min(pk) FROM event"), 7);
     assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 4);
-    retain(w, at(100), 0, 100, &lost, &left);
+    retain(w, at(100), 0, 100, &loss, &left);
     assert_false(left);
     assert_int_equal(number(w, "SELECT count(*) FROM event"), 0);
     assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 0);
@@ -314,7 +315,7 @@ static void old_events_go_with_their_deliveries(void **state)
 static void the_size_counts_all_that_is_kept(void **state)
 {
     struct world *w = *state;
-    int64_t lost = 0;
+    struct pst_outbox_loss loss;
     bool left = false;
     (void)add_endpoint(w, 1, 0, "*", true);
     for (unsigned n = 1; n <= 100; n++)
@@ -324,10 +325,10 @@ static void the_size_counts_all_that_is_kept(void **state)
     record(w, 1, PST_DELIVERY_DELIVERED, "no", 4000); /* the same attempt */
     enum { EACH = DELIVERED_BYTES + 100 + 2 + 4000 };
     assert_int_equal(number(w, "SELECT bytes FROM outbox"), 100 * EACH);
-    retain(w, PST_WALL_NONE, 100 * EACH, 1000, &lost, &left);
+    retain(w, PST_WALL_NONE, 100 * EACH, 1000, &loss, &left);
     assert_int_equal(number(w, "SELECT count(*) FROM event"), 100);
     /* Bodies alone would never reach it; what the answers take does. */
-    retain(w, PST_WALL_NONE, 99 * EACH, 1000, &lost, &left);
+    retain(w, PST_WALL_NONE, 99 * EACH, 1000, &loss, &left);
     assert_false(left);
     assert_true(number(w, "SELECT bytes FROM outbox") <= 99 * EACH);
     assert_true(number(w, "SELECT count(*) FROM event") >= 100 - 64);
@@ -335,23 +336,82 @@ static void the_size_counts_all_that_is_kept(void **state)
                      number(w, "SELECT count(*) FROM attempt"));
     assert_int_equal(number(w, "SELECT bytes FROM outbox"),
                      EACH * number(w, "SELECT events FROM outbox"));
-    assert_int_equal(lost, 0);
+    assert_int_equal(loss.count, 0);
+}
+
+static void what_nobody_waits_for_is_no_loss(void **state)
+{
+    struct world *w = *state;
+    struct pst_outbox_loss loss;
+    struct pst_delivery sample;
+    bool left = false;
+    struct pst_endpoint deleted = add_endpoint(w, 1, 0, "*", true);
+    struct pst_endpoint kept = add_endpoint(w, 2, 0, "sync.*", true);
+    (void)add(w, 1, 0, "system.error"); /* for the deleted one */
+    struct pst_event e = event_of(w, 2, 0, "sync.completed");
+    e.is_sample = true;
+    assert_write(w, pst_events_add(w->writer, &e, &w->err));
+    assert_write(w, pst_deliveries_add_sample(w->writer, kept.pk, e.pk, at(2), &sample, &w->err));
+    assert_write(w, pst_endpoints_delete(w->writer, deleted.pk, at(3), &w->err));
+    retain(w, at(3), INT64_MAX, 100, &loss, &left);
+    assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 0);
+    assert_int_equal(loss.count, 0);
+    assert_int_equal(loss.organization_count, 0);
+    (void)add(w, 3, 0, "sync.failed");
+    (void)add(w, 4, 0, "sync.failed");
+    retain(w, at(5), INT64_MAX, 100, &loss, &left);
+    assert_int_equal(loss.count, 2);
+    assert_int_equal(loss.organization_count, 1);
+    assert_int_equal(loss.organizations[0], w->org.pk);
+}
+
+static void attempts_go_in_batches(void **state)
+{
+    struct world *w = *state;
+    struct pst_outbox_loss loss;
+    bool left = false;
+    (void)add_endpoint(w, 1, 0, "*", true);
+    (void)add(w, 1, 0, "system.error");
+    (void)add(w, 2, 0, "system.error");
+    assert_write(
+        w, pst_db_exec_script(w->writer,
+                              PST_STR("INSERT INTO attempt WITH RECURSIVE"
+                                      " n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                                      " WHERE i < 25) SELECT 1, i, 0, 0, 500, 'no', x'00' FROM n"),
+                              &w->err));
+    assert_write(w, pst_db_exec_script(w->writer,
+                                       PST_STR("UPDATE outbox SET bytes = bytes"
+                                               " + 25 * 103"),
+                                       &w->err));
+    for (int kept = 15; kept > 0; kept -= 10) {
+        retain(w, at(2), INT64_MAX, 10, &loss, &left);
+        assert_true(left);
+        assert_int_equal(number(w, "SELECT count(*) FROM attempt"), kept);
+        assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 2);
+        assert_int_equal(loss.count, 0); /* it is counted when it goes */
+    }
+    retain(w, at(2), INT64_MAX, 10, &loss, &left);
+    assert_false(left);
+    assert_int_equal(loss.count, 1);
+    assert_int_equal(number(w, "SELECT count(*) FROM attempt"), 0);
+    assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 1);
+    assert_int_equal(number(w, "SELECT bytes FROM outbox"), DELIVERED_BYTES);
 }
 
 static void deliveries_of_what_is_gone_go_before_further_events(void **state)
 {
     struct world *w = *state;
-    int64_t lost = 0;
+    struct pst_outbox_loss loss;
     bool left = false;
     for (unsigned n = 1; n <= 5; n++)
         (void)add_endpoint(w, n, 0, "*", true);
     for (unsigned n = 1; n <= 10; n++)
         (void)add(w, n, 0, "system.error");
-    retain(w, at(3), INT64_MAX, 4, &lost, &left); /* 10 deliveries, 4 a time */
+    retain(w, at(3), INT64_MAX, 4, &loss, &left); /* 10 deliveries, 4 a time */
     assert_true(left);
     assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 46);
-    retain(w, at(3), 8 * (EVENT_BYTES + 5 * 400), 4, &lost, &left);
-    retain(w, at(3), 8 * (EVENT_BYTES + 5 * 400), 4, &lost, &left);
+    retain(w, at(3), 8 * (EVENT_BYTES + 5 * 400), 4, &loss, &left);
+    retain(w, at(3), 8 * (EVENT_BYTES + 5 * 400), 4, &loss, &left);
     assert_false(left);
     assert_int_equal(number(w, "SELECT count(*) FROM event"), 8);
     assert_int_equal(number(w, "SELECT count(*) FROM delivery"), 40);
@@ -360,16 +420,22 @@ static void deliveries_of_what_is_gone_go_before_further_events(void **state)
 static void deleted_endpoints_go_when_nothing_is_listed_of_them(void **state)
 {
     struct world *w = *state;
-    int64_t lost = 0;
+    struct pst_outbox_loss loss;
     bool left = false;
     struct pst_endpoint e = add_endpoint(w, 1, 0, "*", true);
     (void)add(w, 1, 0, "system.error");
     assert_write(w, pst_endpoints_delete(w->writer, e.pk, at(2), &w->err));
-    retain(w, at(1), INT64_MAX, 100, &lost, &left);
+    retain(w, at(1), INT64_MAX, 100, &loss, &left);
     assert_int_equal(number(w, "SELECT count(*) FROM endpoint"), 1);
-    retain(w, at(3), INT64_MAX, 100, &lost, &left);
+    retain(w, at(3), INT64_MAX, 100, &loss, &left);
     assert_int_equal(number(w, "SELECT count(*) FROM endpoint"), 0);
     assert_int_equal(number(w, "SELECT count(*) FROM lane"), 0);
+}
+
+static pst_code delete_in_job(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct world *w = arg;
+    return pst_connections_delete(conn, w->conn.pk, false, at(5), err);
 }
 
 static void a_deleted_connection_takes_its_endpoints_along(void **state)
@@ -378,7 +444,10 @@ static void a_deleted_connection_takes_its_endpoints_along(void **state)
     struct pst_endpoint own = add_endpoint(w, 1, w->conn.pk, "*", true);
     struct pst_endpoint all = add_endpoint(w, 2, 0, "*", true);
     struct pst_endpoint got;
-    assert_write(w, pst_connections_delete(w->writer, w->conn.pk, false, at(5), &w->err));
+    struct pst_err err;
+    w->topic_count = 0;
+    assert_ok(pst_db_write_direct(w->db, delete_in_job, w, &err));
+    assert_int_equal(pst_topic_endpoint_of(w->topics[0]), own.pk);
     assert_code(
         pst_endpoints_get(w->reader, w->org.pk, pst_id_str(&own.id), w->arena, &got, &w->err),
         PST_E_NOT_FOUND);
@@ -417,6 +486,8 @@ int main(void)
         IN_WORLD(a_time_is_found_by_halving),
         IN_WORLD(old_events_go_with_their_deliveries),
         IN_WORLD(the_size_counts_all_that_is_kept),
+        IN_WORLD(what_nobody_waits_for_is_no_loss),
+        IN_WORLD(attempts_go_in_batches),
         IN_WORLD(deliveries_of_what_is_gone_go_before_further_events),
         IN_WORLD(deleted_endpoints_go_when_nothing_is_listed_of_them),
         IN_WORLD(a_deleted_connection_takes_its_endpoints_along),

@@ -2,6 +2,7 @@
  * their endpoint, and of what waits when one is switched on again. */
 #include "os/clock.h"
 #include "stage.h"
+#include "store/store.h"
 
 /* What edits of endpoints take their values from. */
 static pst_str sealed;
@@ -119,6 +120,61 @@ static void describe(struct pst_endpoint *x)
     x->description = PST_STR("changed");
 }
 
+static void be_loose(struct pst_endpoint *x)
+{
+    x->ordered = false;
+}
+
+static void what_waits_loose_does_not_wait_for_what_is_under_way(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, be_loose);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(delivered(s) == 1); /* trusted with two at once from now on */
+    answer(s, 0, 0);
+    (void)stage_event(s, 0, 2);
+    stage_until(count(s, 0) == 2);
+    stage_update(s, e.pk, describe);
+    (void)stage_event(s, 0, 3);
+    stage_until(count(s, 0) == 3);
+}
+
+static void only_the_lanes_of_what_changed_are_looked_at_again(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    struct pst_endpoint e = stage_endpoint(s, 1, NULL);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(delivered(s) == 2);
+    /* They wait again, and nobody is told ... */
+    stage_sql(s, PST_STR("UPDATE delivery SET status = 0, tries = 0, ended_at = NULL"));
+    stage_update(s, e.pk, describe); /* ... but of this one */
+    stage_until(delivered(s) > 0);
+    assert_int_equal(count(s, 0), 1);
+    assert_int_equal(count(s, 1), 2);
+}
+
+/* More changes at once than are told one by one. */
+static void of_many_changes_none_is_missed(void **state)
+{
+    struct stage *s = *state;
+    enum { MANY = 100 };
+    int64_t pks[MANY];
+    for (int i = 0; i < MANY; i++)
+        pks[i] = stage_endpoint(s, 0, NULL).pk;
+    (void)stage_event(s, 0, 1);
+    s->options.in_flight = 16;
+    stage_run(s);
+    stage_until(delivered(s) == MANY);
+    stage_sql(s, PST_STR("UPDATE delivery SET status = 0, tries = 0, ended_at = NULL"));
+    for (int i = 0; i < MANY; i++)
+        pst_hooks_on_commit(s->hooks, pst_topic_endpoint(pks[i]));
+    stage_until(delivered(s) == MANY);
+    assert_int_equal(count(s, 0), 2 * MANY);
+}
+
 /* The success is with the dispatcher only when a user's change reads the health from the store. */
 static void a_success_counts_though_a_user_changes_the_endpoint(void **state)
 {
@@ -201,6 +257,9 @@ int main(void)
         TEST(an_echo_of_an_old_header_is_not_kept),
         TEST(an_echo_is_not_kept_when_the_secrets_are_closed),
         TEST(a_success_counts_though_a_user_changes_the_endpoint),
+        TEST(what_waits_loose_does_not_wait_for_what_is_under_way),
+        TEST(only_the_lanes_of_what_changed_are_looked_at_again),
+        TEST(of_many_changes_none_is_missed),
         TEST(all_lanes_go_on_at_once),
         TEST(the_time_of_events_stands_still_while_it_is_off),
     };

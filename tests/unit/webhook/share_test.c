@@ -82,6 +82,18 @@ static void samples_have_a_bound(void **state)
     assert_int_equal(count(s, 0), 2 * SAMPLES);
 }
 
+/* One more than wait for nothing. */
+static void samples_that_hang_hold_up_no_other_after_a_start(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, want_nothing);
+    struct samples x = {s, e.pk, 5};
+    assert_int_equal(stage_write(s, add_samples, &x), PST_OK);
+    answer(s, 0, 0);
+    stage_run(s);
+    stage_until(count(s, 0) == 5);
+}
+
 static void samples_take_no_room_that_is_not_there(void **state)
 {
     struct stage *s = *state;
@@ -181,6 +193,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(samples_have_a_bound),
+        TEST(samples_that_hang_hold_up_no_other_after_a_start),
         TEST(samples_take_no_room_that_is_not_there),
         TEST(a_slow_success_is_trusted_with_one_at_a_time),
         TEST(an_organization_leaves_half_to_the_others),

@@ -120,7 +120,7 @@ struct pst_endpoint stage_endpoint(struct stage *s, int path, void (*edit)(struc
         .events = PST_STR("*"),
         .enabled = true,
         .ordered = true,
-        .timeout_ms = 10000,
+        .timeout_ms = 600 * 1000, /* what hangs does so until it is answered or broken off */
         .horizon_ms = 24 * 3600 * 1000,
         .public_keys = PST_STR("[]"),
         .created_at = wall(),

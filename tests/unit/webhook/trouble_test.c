@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "os/clock.h"
+#include "os/thread.h"
 #include "stage.h"
 
 static int count(struct stage *s, int path)
@@ -125,6 +126,87 @@ static void a_stop_does_not_wait_for_a_store_that_refuses(void **state)
     stage_run(s);
     stage_until(delivered(s) == 1);
     assert_int_equal(count(s, 0), 2); /* at least once */
+}
+
+/* A job that the writer is at until it is let go, and so many behind it that there is no room. */
+static atomic_bool is_held, is_holding;
+
+static pst_code hold(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)conn;
+    (void)arg;
+    (void)err;
+    atomic_store(&is_holding, true);
+    while (atomic_load(&is_held))
+        pst_sleep_ms(1);
+    return PST_OK;
+}
+
+static void forget(struct pst_db_job *job)
+{
+    (void)job;
+}
+
+static void fill_writer(struct stage *s)
+{
+    enum { MANY = 300 }; /* 256 may wait */
+    static struct pst_db_job jobs[MANY];
+    struct pst_err err;
+    size_t i = 0;
+    atomic_store(&is_held, true);
+    atomic_store(&is_holding, false);
+    do {
+        assert_true(i < MANY);
+        jobs[i] = (struct pst_db_job){.fn = hold, .done = forget};
+        stage_until(i != 1 || atomic_load(&is_holding));
+    } while (pst_db_write_async(s->db, &jobs[i++], &err) == PST_OK);
+}
+
+static atomic_int looks; /* of the dispatcher at its clock */
+static pst_mono (*true_mono)(void);
+
+static pst_mono counted_mono(void)
+{
+    atomic_fetch_add(&looks, 1);
+    return true_mono();
+}
+
+static void count_turns(struct stage *s)
+{
+    true_mono = s->options.mono;
+    s->options.mono = counted_mono;
+}
+
+/* One that begins now has ended. */
+static void pass_turns(struct stage *s)
+{
+    for (int i = 0; i < 3; i++) {
+        int before = atomic_load(&looks);
+        stage_skip(s, 0.001);
+        stage_until(atomic_load(&looks) > before);
+    }
+}
+
+static void a_stop_waits_for_room_to_write(void **state)
+{
+    struct stage *s = *state;
+    struct pst_hooks_stats stats;
+    count_turns(s);
+    (void)stage_endpoint(s, 0, NULL);
+    answer(s, 0, 0);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(count(s, 0) == 1);
+    fill_writer(s);
+    stage_freeze(s);
+    answer(s, 0, 200);
+    stage_until((pst_hooks_stats(s->hooks, &stats), stats.delivered) == 1);
+    stage_skip(s, 0.01); /* enough to be handed on, which fails */
+    pass_turns(s);
+    pst_hooks_stop(s->hooks, 0);
+    atomic_store(&is_held, false);
+    stage_halt(s, 0);
+    assert_int_equal(delivered(s), 1);
 }
 
 static void nothing_overtakes_an_event_whose_end_is_not_written(void **state)
@@ -430,6 +512,42 @@ int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
     return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
 }
 
+static atomic_bool refuses_waits;
+
+/* In place of the C library's. */
+int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
+{
+    if (!atomic_load(&refuses_waits))
+        return epoll_pwait(epoll, events, max, timeout_ms, NULL);
+    errno = EBADF;
+    return -1;
+}
+
+static void nothing_is_in_flight_behind_a_dispatcher_that_fails(void **state)
+{
+    struct stage *s = *state;
+    struct pst_hooks_stats stats;
+    count_turns(s);
+    (void)stage_endpoint(s, 0, NULL);
+    answer(s, 0, 0);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(count(s, 0) == 1);
+    pst_hooks_stop(s->hooks, 20000);
+    pass_turns(s); /* it waits for the answer */
+    atomic_store(&refuses_waits, true);
+    stage_skip(s, 0.001);
+    pst_thread_join(s->dispatcher);
+    s->dispatcher = NULL;
+    atomic_store(&refuses_waits, false);
+    pst_hooks_stats(s->hooks, &stats);
+    stage_sql(s, PST_STR("SELECT 1"));
+    pst_hooks_free(s->hooks);
+    s->hooks = NULL;
+    assert_int_equal(s->ended, PST_E_INTERNAL);
+    assert_int_equal(stats.in_flight, 0);
+}
+
 static void a_socket_that_cannot_be_waited_for_fails_its_attempt_only(void **state)
 {
     struct stage *s = *state;
@@ -479,6 +597,7 @@ int main(void)
         TEST(a_stop_before_a_run_is_kept),
         TEST(outcomes_are_kept_while_the_store_refuses_them),
         TEST(a_stop_does_not_wait_for_a_store_that_refuses),
+        TEST(a_stop_waits_for_room_to_write),
         TEST(nothing_overtakes_an_event_whose_end_is_not_written),
         TEST(an_endpoint_is_disabled_without_memory),
         TEST(a_lane_is_read_as_far_as_it_goes),
@@ -493,6 +612,7 @@ int main(void)
         TEST(refused_unknown_and_silent_addresses_look_alike),
         TEST(plain_http_needs_the_operators_leave),
         TEST(a_socket_that_cannot_be_waited_for_fails_its_attempt_only),
+        TEST(nothing_is_in_flight_behind_a_dispatcher_that_fails),
         TEST(hanging_receivers_hold_up_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
