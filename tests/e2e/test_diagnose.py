@@ -454,6 +454,8 @@ def test_of_successful_reads_a_sample_is_kept_and_all_else_whole(connected, serv
     api, connection = connected
     read = [api.call("GET", f"/v1/connections/{connection}/suppliers?limit=1").headers["X-Request-Id"]
             for _ in range(200)]
+    for _ in range(50):  # anybody's, who pushes nothing out
+        server.api().call("GET", "/v1/connections")
     failed = [api.call("GET", f"/v1/connections/{connection}/suppliers?limit=0").headers["X-Request-Id"]
               for _ in range(50)]
     wait_until(lambda: failed[-1] in [r["id"] for r in api.get("/v1/requests?status=4")["data"]], "it to be stored")
