@@ -183,9 +183,9 @@ static pst_code read_settings(struct edit *e, const struct pst_connection *befor
     p->history_days = -1;
     PST_TRY(pst_json_opt_i64(body, "history_days", 0, HISTORY_DAYS_MAX, &p->history_days, err));
     p->set_history_days = p->history_days >= 0;
-    p->set_serve_stale = pst_json_get(body, PST_STR("serve_stale")) != NULL;
+    p->set_serve_stale = pst_json_has(body, "serve_stale");
     PST_TRY(pst_json_opt_bool(body, "serve_stale", &p->serve_stale, err));
-    e->has_enabled = pst_json_get(body, PST_STR("enabled")) != NULL;
+    e->has_enabled = pst_json_has(body, "enabled");
     e->enabled = true;
     PST_TRY(pst_json_opt_bool(body, "enabled", &e->enabled, err));
     PST_TRY(pst_json_opt_object(body, "credentials", &e->credentials, err));

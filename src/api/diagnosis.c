@@ -153,9 +153,9 @@ static int count_hosts(const struct pst_seen_connection *list, size_t count)
     for (size_t i = 0; i < count && n < MANY; i++) {
         bool is_new = list[i].is_same_connector && list[i].is_failing;
         for (int k = 0; k < n && is_new; k++)
-            is_new = hosts[k] != list[i].origin_hash;
+            is_new = hosts[k] != list[i].host_hash;
         if (is_new)
-            hosts[n++] = list[i].origin_hash;
+            hosts[n++] = list[i].host_hash;
     }
     return n;
 }

@@ -329,12 +329,6 @@ static pst_code read_rate_limit(const struct pst_api_call *call, struct pst_hook
     return pst_json_opt_i64(call->body, "rate_limit", 1, PST_HOOK_RATE_MAX, &s->rate_limit, err);
 }
 
-static bool is_given(const struct pst_api_call *call, const char *name)
-{
-    yyjson_val *v = pst_json_get(call->body, pst_str_from(name));
-    return v && !yyjson_is_null(v);
-}
-
 pst_code pst_hook_settings_read(const struct pst_api_call *call, struct pst_hook_settings *out,
                                 struct pst_err *err)
 {
@@ -348,9 +342,9 @@ pst_code pst_hook_settings_read(const struct pst_api_call *call, struct pst_hook
         return PST_FAIL_AT(err, PST_E_INVALID, "description", "'description' has at most %d bytes",
                            PST_HOOK_DESCRIPTION_MAX);
     PST_TRY(read_events(call, &s, err));
-    s.set_enabled = is_given(call, "enabled");
+    s.set_enabled = pst_json_has(body, "enabled");
     PST_TRY(pst_json_opt_bool(body, "enabled", &s.enabled, err));
-    s.set_ordered = is_given(call, "ordered");
+    s.set_ordered = pst_json_has(body, "ordered");
     PST_TRY(pst_json_opt_bool(body, "ordered", &s.ordered, err));
     PST_TRY(read_rate_limit(call, &s, err));
     PST_TRY(pst_hook_duration_read(body, "timeout", PST_HOOK_TIMEOUT_MIN_MS,

@@ -21,8 +21,15 @@ enum {
     REQUEST_SLOTS = 2048, /* per loop */
     CALL_SLOTS = 4096,
     DENIED_SLOTS = 16384,
-    ROUTINE_PER_SECOND = 5, /* per loop, with request_log=sample */
+    SAMPLED_PER_SECOND = 5, /* per loop: of routine with request_log=sample, of strangers always */
+    PUT_BACK_S = 60, /* requests that ended late are not that old: the clock was put back */
     SLOW_US = 1000000, /* routine or not, what took longer is logged */
+};
+
+/* How many there were in that second. */
+struct sample {
+    int64_t second;
+    unsigned count;
 };
 
 /* One half is written to while the other one is being stored. */
@@ -33,8 +40,7 @@ struct ring {
     size_t slots;
     size_t first, len; /* in items */
     size_t spare_len; /* in spare, from 0 on: taken, not stored yet */
-    int64_t second; /* of the last routine request, and how many there were in it */
-    unsigned routine;
+    struct sample routine, strangers;
 };
 
 struct denied {
@@ -166,17 +172,32 @@ void pst_journal_free(struct pst_journal *j)
     pst_free(j);
 }
 
-/* Held: mutex. Whether a routine request is among the first ones of its second. */
-static bool is_sampled(struct ring *r, const struct pst_request_row *row)
+/* Held: mutex. Whether a request is among the first ones of its second; what came in before counts
+ * as of the newest, or requests held back by turns would begin a second each. */
+static bool is_sampled(struct sample *s, pst_wall at)
 {
-    int64_t second = row->at.us / PST_US_PER_S;
-    if (row->duration_us >= SLOW_US)
+    int64_t second = at.us / PST_US_PER_S;
+    if (second > s->second || second < s->second - PUT_BACK_S)
+        *s = (struct sample){.second = second};
+    return s->count++ < SAMPLED_PER_SECOND;
+}
+
+/* Failures of callers without a valid key. Anybody can make any number of them, of any duration. */
+static bool is_strangers(const struct pst_request_row *row)
+{
+    return row->status >= 400 && row->actor.text[0] == '\0';
+}
+
+/* Held: mutex. */
+static bool is_wanted(const struct pst_journal *j, struct ring *r, bool is_routine,
+                      const struct pst_request_row *row)
+{
+    if (is_strangers(row))
+        return is_sampled(&r->strangers, row->at);
+    if (row->status >= 400 || j->mode == PST_JOURNAL_ALL)
         return true;
-    if (second != r->second) {
-        r->second = second;
-        r->routine = 0;
-    }
-    return r->routine++ < ROUTINE_PER_SECOND;
+    return j->mode == PST_JOURNAL_SAMPLE &&
+           (!is_routine || row->duration_us >= SLOW_US || is_sampled(&r->routine, row->at));
 }
 
 void pst_journal_request(void *self, unsigned loop, bool is_routine,
@@ -184,15 +205,13 @@ void pst_journal_request(void *self, unsigned loop, bool is_routine,
 {
     struct pst_journal *j = self;
     struct ring *r = &j->requests[loop < j->loops ? loop : 0];
-    bool is_wanted = row->status >= 400 || j->mode == PST_JOURNAL_ALL;
     bool has_dropped = false;
     (void)pthread_mutex_lock(&r->mutex);
-    if (!is_wanted && j->mode == PST_JOURNAL_SAMPLE)
-        is_wanted = !is_routine || is_sampled(r, row);
-    if (is_wanted)
+    bool is_logged = is_wanted(j, r, is_routine, row);
+    if (is_logged)
         has_dropped = put_item(r, row);
     (void)pthread_mutex_unlock(&r->mutex);
-    atomic_fetch_add_explicit(is_wanted ? &j->logged : &j->unlogged, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(is_logged ? &j->logged : &j->unlogged, 1, memory_order_relaxed);
     if (has_dropped)
         atomic_fetch_add_explicit(&j->dropped, 1, memory_order_relaxed);
 }

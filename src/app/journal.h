@@ -9,6 +9,7 @@
 #include "gate/gate.h"
 #include "store/requests.h"
 
+/* With any of them, of failures without a valid key only the first few of each second and loop. */
 enum pst_journal_mode {
     PST_JOURNAL_ALL,
     PST_JOURNAL_ERRORS, /* answers from 400 on */

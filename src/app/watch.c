@@ -110,8 +110,9 @@ static void see_call(void *self, const struct pst_call_row *call)
     pst_code code = pst_calls_owner(w->reader, pst_id_str(&call->connection_id), &pk, connector,
                                     sizeof(connector), &err);
     if (code == PST_OK && pk)
-        code = pst_detector_contact(w->detector, pst_mono_now(), pk, pst_str_from(connector),
-                                    pst_str_from(call->origin), is_failing(call), &err);
+        code =
+            pst_detector_contact(w->detector, pst_mono_now(), pk, pst_str_from(connector),
+                                 pst_str_host(pst_str_from(call->origin)), is_failing(call), &err);
     if (code != PST_OK)
         PST_LOG(PST_LOG_DEBUG, "a contact was not looked at", PST_F_Z("error", err.msg));
 }
@@ -350,9 +351,9 @@ static pst_code resume_outages(struct pst_watch *w, struct pst_err *err)
         PST_TRY(pst_outages_away(w->reader, after, list, PST_COUNT(list), &count, err));
         for (size_t i = 0; i < count; i++) {
             after = list[i].connection_pk;
-            PST_TRY(pst_detector_contact(w->detector, pst_mono_now(), after,
-                                         pst_str_from(list[i].connector),
-                                         pst_call_origin(pst_str_from(list[i].origin)), true, err));
+            PST_TRY(pst_detector_contact(
+                w->detector, pst_mono_now(), after, pst_str_from(list[i].connector),
+                pst_str_host(pst_call_origin(pst_str_from(list[i].origin))), true, err));
         }
     } while (count > 0);
     return PST_OK;

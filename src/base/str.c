@@ -76,6 +76,14 @@ pst_str pst_str_split(pst_str *rest, char sep)
     return head;
 }
 
+pst_str pst_str_host(pst_str origin)
+{
+    pst_str rest = pst_str_sub(origin, pst_str_index(origin, ':') + 3, origin.len);
+    if (rest.len && rest.ptr[0] == '[') /* an IPv6 address has colons of its own */
+        return pst_str_sub(rest, 0, pst_str_index(rest, ']') + 1);
+    return pst_str_sub(rest, 0, pst_str_index(rest, ':'));
+}
+
 bool pst_str_copy(char *out, size_t size, pst_str s)
 {
     if (size == 0)

@@ -81,6 +81,9 @@ pst_str pst_str_trim(pst_str s);
  * becomes {NULL, 0}: rest.ptr tells whether there was one. */
 pst_str pst_str_split(pst_str *rest, char sep);
 
+/* The host of scheme://host:port, which may be cut or "". Ports of one machine have one host. */
+pst_str pst_str_host(pst_str origin);
+
 /* Copy to a C buffer of `size` bytes with a NUL. false, and an empty text, when s does not
  * fit or holds a NUL byte. */
 bool pst_str_copy(char *out, size_t size, pst_str s);

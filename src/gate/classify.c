@@ -125,11 +125,7 @@ static void read_host(struct answer *a)
     char origin[PST_ORIGIN_TEXT];
     if (pst_http_origin(origin, a->request->url, &ignored) != PST_OK)
         return;
-    pst_str s = pst_str_from(origin);
-    s = pst_str_sub(s, pst_str_index(s, '/') + 2, s.len);
-    while (s.len && s.ptr[s.len - 1] != ':')
-        s.len--;
-    (void)pst_str_copy(a->host, sizeof(a->host), pst_str_sub(s, 0, s.len ? s.len - 1 : 0));
+    (void)pst_str_copy(a->host, sizeof(a->host), pst_str_host(pst_str_from(origin)));
 }
 
 pst_code pst_gate_classify(const struct pst_http_request *request,

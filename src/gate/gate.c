@@ -10,7 +10,7 @@
 /* Silence that lasted less may be the work of a short timeout of the connection's own. */
 #define PATIENCE_US (5 * PST_US_PER_S)
 
-enum { PER_ORIGIN = 4, PER_CONNECTION = 2, OFFLINE_AFTER = 3, PATH_TEXT = 160 };
+enum { PER_HOST = 4, PER_CONNECTION = 2, OFFLINE_AFTER = 3, PATH_TEXT = 160 };
 
 struct pst_gate {
     struct pst_gate_options options;
@@ -39,7 +39,7 @@ pst_code pst_gate_new(struct pst_gate **out, const struct pst_gate_options *opti
     PST_TRY(pst_new(&p, sizeof(struct pst_gate), err));
     PST_AUTO(gate) struct pst_gate *gate = p;
     gate->options = *options;
-    uint32_t at_once = options->per_origin ? options->per_origin : PER_ORIGIN;
+    uint32_t at_once = options->per_host ? options->per_host : PER_HOST;
     uint32_t of_one = options->per_connection ? options->per_connection : PER_CONNECTION;
     int offline_after = options->offline_after ? options->offline_after : OFFLINE_AFTER;
     (void)pthread_mutex_init(&gate->mutex, NULL);
@@ -378,12 +378,13 @@ static pst_code take_turn(struct pst_gate_run *run, const struct pst_http_reques
 {
     struct pst_gate *gate = run->gate;
     int64_t waited_us = 0;
-    struct pst_http_wait wait = {
-        .origin = run->connection_id.text, .deadline = full->deadline, .cancel = full->cancel};
+    struct pst_http_wait wait = {.host = pst_id_str(&run->connection_id),
+                                 .deadline = full->deadline,
+                                 .cancel = full->cancel};
     /* Credentials that nobody has tried are not tried twice at once. */
     if (run->options.pending_since.us != 0)
         PST_TRY(pst_http_slot_take(gate->first, &wait, &turn->first, &waited_us, err));
-    wait.origin = contact->origin;
+    wait.host = pst_str_host(pst_str_from(contact->origin));
     wait.owner = pst_id_str(&run->connection_id);
     PST_TRY(pst_http_slot_take(gate->slots, &wait, &turn->slot, &contact->waited_us, err));
     contact->waited_us += waited_us;

@@ -2,8 +2,8 @@
  * passthrough and flows.
  *
  * A call passes: admission (not cancelled, deadline not over, no breaker open, a free slot: at most
- * 4 at once of an origin and 2 of a connection, taken in fair turns, then no breaker open still and
- * credentials that were not refused meanwhile) -> the HTTP client ->
+ * 4 at once of a host, whichever its ports, and 2 of a connection, taken in fair turns, then no
+ * breaker open still and credentials that were not refused meanwhile) -> the HTTP client ->
  * classification of the answer -> the observer, which gets one pst_contact for every call that was
  * made, good or bad (status of the connection, request log).
  *
@@ -54,13 +54,13 @@ struct pst_contact {
     enum pst_contact_class klass;
     const struct pst_err *err; /* NULL when code is PST_OK */
     unsigned number; /* of the call in its run: 1, 2, ... */
-    int64_t waited_us; /* for a free slot of the origin */
+    int64_t waited_us; /* for a free slot of the host */
     const char *path; /* of the URL, without its query and anything secret; cut */
     const uint8_t *span_id; /* PST_SPAN_ID bytes: what traceparent named as the parent */
 };
 
 struct pst_gate_options {
-    uint32_t per_origin; /* calls at once; 0 = 4 */
+    uint32_t per_host; /* calls at once; 0 = 4 */
     uint32_t per_connection; /* of them, of one connection; 0 = 2 */
     pst_mono (*mono)(void); /* the clock; NULL stands still (tests) */
     int offline_after; /* failures of an origin in a row that open its breaker; 0 = 3 */

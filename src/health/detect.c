@@ -171,14 +171,14 @@ static pst_code take_member(struct pst_detector *d, int64_t pk, struct member **
 }
 
 pst_code pst_detector_contact(struct pst_detector *d, pst_mono now, int64_t connection_pk,
-                              pst_str connector, pst_str origin, bool is_failing,
+                              pst_str connector, pst_str host_name, bool is_failing,
                               struct pst_err *err)
 {
     struct group *kind = NULL;
     struct group *host = NULL;
     struct member *m = NULL;
     PST_TRY(find_group(d, connector, NULL, &kind, err));
-    PST_TRY(find_group(d, origin, kind, &host, err));
+    PST_TRY(find_group(d, host_name, kind, &host, err));
     PST_TRY(take_member(d, connection_pk, &m, err));
     m->connector = kind;
     m->host = host;

@@ -38,7 +38,7 @@ PST_DEFINE_AUTO(detector, struct pst_detector, pst_detector_free);
 
 /* The newest contact of a connection (its pk). Errors: NO_MEMORY. */
 pst_code pst_detector_contact(struct pst_detector *d, pst_mono now, int64_t connection_pk,
-                              pst_str connector, pst_str origin, bool is_failing,
+                              pst_str connector, pst_str host, bool is_failing,
                               struct pst_err *err);
 /* A connection is not there any more, or switched off. */
 void pst_detector_forget(struct pst_detector *d, int64_t connection_pk);
@@ -53,7 +53,7 @@ pst_code pst_detector_resume(struct pst_detector *d, pst_mono now, enum pst_reac
 struct pst_detection {
     bool opens; /* else it closes */
     enum pst_reach reach;
-    char subject[PST_DETECT_TEXT]; /* origin or connector, "store" */
+    char subject[PST_DETECT_TEXT]; /* host or connector, "store" */
     char connector[PST_DETECT_TEXT]; /* that it belongs to, "" = none */
     struct pst_peers peers;
 };

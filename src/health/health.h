@@ -269,6 +269,8 @@ struct pst_probe_task {
     int64_t connection_pk;
 };
 
+/* A host with several ports may have more of them under way: the gate's slots (gate/gate.h) let no
+ * more than four of all calls through to it. */
 enum { PST_PROBES_PER_ORIGIN = 4 };
 
 pst_code pst_probes_new(struct pst_probes **out, const struct pst_backoff *backoff,

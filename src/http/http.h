@@ -248,17 +248,17 @@ void pst_fleet_cancel(struct pst_fleet *f); /* break off all: done with CANCELLE
 
 /* ---- how many calls at once -------------------------------------------------------------- */
 
-/* At most per_origin calls to one origin at the same time, and at most per_owner of one owner (a
+/* At most per_host calls to one host at the same time, and at most per_owner of one owner (a
  * connection), over all threads. Who waits is let in fairly: while an owner waits and may have one
  * call more, every other one is let in at most once before it (http/turns.h). */
 struct pst_http_slots;
-pst_code pst_http_slots_new(struct pst_http_slots **out, uint32_t per_origin, uint32_t per_owner,
+pst_code pst_http_slots_new(struct pst_http_slots **out, uint32_t per_host, uint32_t per_owner,
                             struct pst_err *err);
 void pst_http_slots_free(struct pst_http_slots *slots); /* when none is taken; NULL is a no-op */
 
 /* What to wait for, and how long. */
 struct pst_http_wait {
-    const char *origin;
+    pst_str host; /* any name goes */
     pst_str owner; /* "" = nobody's: per_owner does not hold */
     pst_mono deadline; /* ns 0 = none */
     const atomic_bool *cancel; /* looked at ten times a second; may be NULL */
@@ -279,8 +279,9 @@ int pst_http_retry_after_s(pst_str value, pst_wall now);
 /* "Sun, 06 Nov 1994 08:49:37 GMT" and the two older forms of RFC 9110. */
 bool pst_http_date_parse(pst_wall *out, pst_str text);
 
-/* scheme://host:port in lower case with the port always written, as breakers and limits see a
- * system. Errors: INVALID (no http or https URL, or one with userinfo), LIMIT. */
+/* scheme://host:port in lower case with the port always written, as breakers see a system (limits
+ * and verdicts go by its host, pst_str_host). Errors: INVALID (no http or https URL, or one with
+ * userinfo), LIMIT. */
 enum { PST_ORIGIN_TEXT = 300 };
 pst_code pst_http_origin(char out[PST_ORIGIN_TEXT], pst_str url, struct pst_err *err);
 

@@ -10,7 +10,7 @@ enum { LOOK_MS = 100 }; /* how often a waiting call looks at its cancel flag */
 struct pst_http_slots {
     pthread_mutex_t mutex; /* guards turns, and the is_in of every slot */
     struct pst_turns *turns;
-    uint32_t per_origin, per_owner;
+    uint32_t per_host, per_owner;
 };
 
 struct pst_http_slot {
@@ -18,18 +18,18 @@ struct pst_http_slot {
     pthread_cond_t let_in;
 };
 
-pst_code pst_http_slots_new(struct pst_http_slots **out, uint32_t per_origin, uint32_t per_owner,
+pst_code pst_http_slots_new(struct pst_http_slots **out, uint32_t per_host, uint32_t per_owner,
                             struct pst_err *err)
 {
     void *p = NULL;
     PST_TRY(pst_new(&p, sizeof(struct pst_http_slots), err));
     struct pst_http_slots *slots = p;
-    pst_code code = pst_turns_new(&slots->turns, per_origin, per_owner, err);
+    pst_code code = pst_turns_new(&slots->turns, per_host, per_owner, err);
     if (code != PST_OK) {
         pst_free(slots);
         return code;
     }
-    slots->per_origin = per_origin;
+    slots->per_host = per_host;
     slots->per_owner = per_owner;
     pthread_mutex_init(&slots->mutex, NULL);
     *out = slots;
@@ -63,7 +63,7 @@ static pst_code wait_for_turn(struct pst_http_slots *slots, struct pst_http_slot
             return PST_FAIL(err, PST_E_UNAVAILABLE,
                             "no call to this system was free in time (at most %u at once, %u of "
                             "one connection)",
-                            slots->per_origin, slots->per_owner);
+                            slots->per_host, slots->per_owner);
         if (wait->deadline.ns != 0 && wait->deadline.ns < look.ns)
             look = wait->deadline;
         (void)pst_cond_wait_until(&slot->let_in, &slots->mutex, look);
@@ -86,8 +86,7 @@ pst_code pst_http_slot_take(struct pst_http_slots *slots, const struct pst_http_
     struct pst_http_slot *slot = p;
     pst_cond_init(&slot->let_in);
     pthread_mutex_lock(&slots->mutex);
-    pst_code code =
-        pst_turns_ask(slots->turns, &slot->turn, pst_str_from(wait->origin), wait->owner, err);
+    pst_code code = pst_turns_ask(slots->turns, &slot->turn, wait->host, wait->owner, err);
     if (code == PST_OK) {
         let_in(slots);
         code = wait_for_turn(slots, slot, wait, err);

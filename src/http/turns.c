@@ -1,4 +1,4 @@
-/* http/turns.c: rings of owners per origin. */
+/* http/turns.c: rings of owners per host. */
 #include "http/turns.h"
 
 #include "base/alloc.h"
@@ -10,16 +10,16 @@ struct owner {
     size_t lanes;
 };
 
-/* An owner at an origin. */
+/* An owner at a host. */
 struct pst_turn_lane {
-    struct pst_turn_lane *next; /* of the origin's ring */
-    struct origin *origin;
+    struct pst_turn_lane *next; /* of the host's ring */
+    struct host *host;
     struct owner *owner;
     struct pst_turn *first, **last; /* who waits */
     size_t taken;
 };
 
-struct origin {
+struct host {
     pst_str name; /* the map's key */
     uint32_t taken;
     size_t waiting;
@@ -27,18 +27,18 @@ struct origin {
 };
 
 struct pst_turns {
-    struct pst_map origins; /* name -> struct origin */
+    struct pst_map hosts; /* name -> struct host */
     struct pst_map owners; /* name -> struct owner */
-    uint32_t per_origin, per_owner;
+    uint32_t per_host, per_owner;
 };
 
-pst_code pst_turns_new(struct pst_turns **out, uint32_t per_origin, uint32_t per_owner,
+pst_code pst_turns_new(struct pst_turns **out, uint32_t per_host, uint32_t per_owner,
                        struct pst_err *err)
 {
     void *p = NULL;
     PST_TRY(pst_new(&p, sizeof(struct pst_turns), err));
     *out = p;
-    (*out)->per_origin = per_origin;
+    (*out)->per_host = per_host;
     (*out)->per_owner = per_owner;
     return PST_OK;
 }
@@ -47,16 +47,16 @@ void pst_turns_free(struct pst_turns *turns)
 {
     if (!turns)
         return;
-    pst_map_fini(&turns->origins);
+    pst_map_fini(&turns->hosts);
     pst_map_fini(&turns->owners);
     pst_free(turns);
 }
 
 /* ---- the ring ---- */
 
-static struct pst_turn_lane **place_of(struct origin *o, const struct pst_turn_lane *lane)
+static struct pst_turn_lane **place_of(struct host *h, const struct pst_turn_lane *lane)
 {
-    struct pst_turn_lane **at = &o->lanes;
+    struct pst_turn_lane **at = &h->lanes;
     while (*at != lane)
         at = &(*at)->next;
     return at;
@@ -64,13 +64,13 @@ static struct pst_turn_lane **place_of(struct origin *o, const struct pst_turn_l
 
 static void unlink_lane(struct pst_turn_lane *lane)
 {
-    *place_of(lane->origin, lane) = lane->next;
+    *place_of(lane->host, lane) = lane->next;
     lane->next = NULL;
 }
 
 static void append_lane(struct pst_turn_lane *lane)
 {
-    *place_of(lane->origin, NULL) = lane;
+    *place_of(lane->host, NULL) = lane;
 }
 
 static void move_to_end(struct pst_turn_lane *lane)
@@ -81,10 +81,10 @@ static void move_to_end(struct pst_turn_lane *lane)
 
 /* ---- finding and forgetting ---- */
 
-static void drop_unused(struct pst_turns *turns, struct origin *o, struct owner *w)
+static void drop_unused(struct pst_turns *turns, struct host *h, struct owner *w)
 {
-    if (o && !o->lanes)
-        pst_free(pst_map_remove(&turns->origins, o->name));
+    if (h && !h->lanes)
+        pst_free(pst_map_remove(&turns->hosts, h->name));
     if (w && w->lanes == 0)
         pst_free(pst_map_remove(&turns->owners, w->name));
 }
@@ -107,17 +107,17 @@ static pst_code find(struct pst_map *map, pst_str name, size_t size, void **out,
     return PST_OK;
 }
 
-static pst_code find_lane(struct origin *o, struct owner *w, struct pst_turn_lane **out,
+static pst_code find_lane(struct host *h, struct owner *w, struct pst_turn_lane **out,
                           struct pst_err *err)
 {
     void *made = NULL;
-    for (*out = o->lanes; *out; *out = (*out)->next) {
+    for (*out = h->lanes; *out; *out = (*out)->next) {
         if ((*out)->owner == w)
             return PST_OK;
     }
     PST_TRY(pst_new(&made, sizeof(struct pst_turn_lane), err));
     *out = made;
-    (*out)->origin = o;
+    (*out)->host = h;
     (*out)->owner = w;
     (*out)->last = &(*out)->first;
     append_lane(*out);
@@ -127,19 +127,19 @@ static pst_code find_lane(struct origin *o, struct owner *w, struct pst_turn_lan
 
 /* ---- taking turns ---- */
 
-pst_code pst_turns_ask(struct pst_turns *turns, struct pst_turn *turn, pst_str origin,
-                       pst_str owner, struct pst_err *err)
+pst_code pst_turns_ask(struct pst_turns *turns, struct pst_turn *turn, pst_str host, pst_str owner,
+                       struct pst_err *err)
 {
-    void *o = NULL;
+    void *h = NULL;
     void *w = NULL;
     struct pst_turn_lane *lane = NULL;
-    pst_code code = find(&turns->origins, origin, sizeof(struct origin), &o, err);
+    pst_code code = find(&turns->hosts, host, sizeof(struct host), &h, err);
     if (code == PST_OK)
         code = find(&turns->owners, owner, sizeof(struct owner), &w, err);
     if (code == PST_OK)
-        code = find_lane(o, w, &lane, err);
+        code = find_lane(h, w, &lane, err);
     if (code != PST_OK) {
-        drop_unused(turns, o, w);
+        drop_unused(turns, h, w);
         return code;
     }
     if (!lane->first)
@@ -147,7 +147,7 @@ pst_code pst_turns_ask(struct pst_turns *turns, struct pst_turn *turn, pst_str o
     *turn = (struct pst_turn){.lane = lane};
     *lane->last = turn;
     lane->last = &turn->next;
-    lane->origin->waiting++;
+    lane->host->waiting++;
     return PST_OK;
 }
 
@@ -160,17 +160,17 @@ static void stop_waiting(struct pst_turn_lane *lane, struct pst_turn *turn)
     if (lane->last == &turn->next)
         lane->last = at;
     turn->next = NULL;
-    lane->origin->waiting--;
+    lane->host->waiting--;
 }
 
 void pst_turns_leave(struct pst_turns *turns, struct pst_turn *turn)
 {
     struct pst_turn_lane *lane = turn->lane;
-    struct origin *o = lane->origin;
+    struct host *h = lane->host;
     struct owner *w = lane->owner;
     if (turn->is_in) {
         lane->taken--;
-        o->taken--;
+        h->taken--;
         w->taken--;
     } else {
         stop_waiting(lane, turn);
@@ -180,7 +180,7 @@ void pst_turns_leave(struct pst_turns *turns, struct pst_turn *turn)
     unlink_lane(lane);
     pst_free(lane);
     w->lanes--;
-    drop_unused(turns, o, w);
+    drop_unused(turns, h, w);
 }
 
 static bool may_go(const struct pst_turns *turns, const struct pst_turn_lane *lane)
@@ -190,10 +190,10 @@ static bool may_go(const struct pst_turns *turns, const struct pst_turn_lane *la
 
 struct pst_turn *pst_turns_next(struct pst_turns *turns)
 {
-    for (size_t i = 0; i < turns->origins.count; i++) {
-        struct origin *o = turns->origins.entries[i].value;
-        struct pst_turn_lane *lane = o->lanes;
-        if (o->waiting == 0 || o->taken >= turns->per_origin)
+    for (size_t i = 0; i < turns->hosts.count; i++) {
+        struct host *h = turns->hosts.entries[i].value;
+        struct pst_turn_lane *lane = h->lanes;
+        if (h->waiting == 0 || h->taken >= turns->per_host)
             continue;
         while (lane && !may_go(turns, lane))
             lane = lane->next;
@@ -204,7 +204,7 @@ struct pst_turn *pst_turns_next(struct pst_turns *turns)
         turn->is_in = true;
         lane->taken++;
         lane->owner->taken++;
-        o->taken++;
+        h->taken++;
         move_to_end(lane);
         return turn;
     }

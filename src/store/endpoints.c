@@ -204,8 +204,8 @@ pst_code pst_endpoints_create(struct pst_db_conn *conn, struct pst_endpoint *e, 
     return PST_OK;
 }
 
-/* Whoever switches an endpoint on says that it is well. How long the breaker was open in all stays
- * counted: deliveries measure by it. */
+/* Whoever switches an endpoint on, or moves it, says that it is well. How long the breaker was open
+ * in all stays counted: deliveries measure by it. */
 static pst_code clear_health(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                              struct pst_err *err)
 {
@@ -249,18 +249,33 @@ pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, 
                        &organization_pk, 1, out, err);
 }
 
+/* Whether its failures are over with e: it was off, or they are another receiver's. Of one that is
+ * disabled only who switches it on says so. */
+static pst_code is_well(struct pst_db_conn *conn, const struct pst_endpoint *e, bool *out,
+                        struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    bool row = false;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT enabled = 0 OR iif(disabled_at IS NULL, url <> ?2, ?3)"
+                                " FROM endpoint WHERE pk = ?1 AND deleted_at IS NULL"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, e->pk);
+    pst_stmt_bind_str(st, 2, e->url);
+    pst_stmt_bind_i64(st, 3, pst_wall_is_none(e->health.disabled_at));
+    PST_TRY(pst_stmt_step(st, &row, err));
+    *out = row && e->enabled && pst_stmt_i64(st, 0);
+    return PST_OK;
+}
+
 /* While it is off the breaker counts as open, so that the time of what waits stands still. */
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    const int64_t of[] = {e->pk, pst_wall_is_none(e->health.disabled_at)};
-    int64_t was_off = 0;
     int64_t changes = 0;
-    PST_TRY(pst_row_int(conn,
-                        PST_STR("SELECT enabled = 0 OR (disabled_at IS NOT NULL AND ?2)"
-                                " FROM endpoint WHERE pk = ?1 AND deleted_at IS NULL"),
-                        of, 2, &was_off, err));
+    bool becomes_well = false;
+    PST_TRY(is_well(conn, e, &becomes_well, err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("UPDATE endpoint SET url = ?1, description = ?2, events = ?3,"
                                 " enabled = ?4, ordered = ?5, rate_limit = ?6, timeout_ms = ?7,"
@@ -278,7 +293,7 @@ pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoin
     PST_TRY(pst_stmt_run(st, &changes, err));
     if (changes == 0)
         return changed_or_gone(conn, e->pk, err);
-    if (was_off && e->enabled) {
+    if (becomes_well) {
         PST_TRY(clear_health(conn, e->pk, now, err));
         PST_TRY(hasten_all(conn, e->pk, now, err));
     }

@@ -86,9 +86,9 @@ pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, 
 
 /* Write what a user set (url .. public_keys; not organization, connection, signing) as it stands
  * in e; raises version and updated_at = now. Switching on (enabled, where it was off; or without
- * health.disabled_at, where it was disabled) also closes the breaker, clears disabled_*, failures
- * and failing_since, and makes what is next in each lane due. Notifies. Errors: NOT_FOUND,
- * CONFLICT (e->version is not the stored one). */
+ * health.disabled_at, where it was disabled), or another url of one that is not disabled, also
+ * closes the breaker, clears disabled_*, failures and failing_since, and makes what is next in each
+ * lane due. Notifies. Errors: NOT_FOUND, CONFLICT (e->version is not the stored one). */
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err);
 

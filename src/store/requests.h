@@ -119,9 +119,9 @@ static inline pst_str pst_call_origin(pst_str origin)
 struct pst_seen_connection {
     int64_t connection_pk, organization_pk;
     bool is_same_connector; /* as of the connection that is asked about */
-    bool is_same_host; /* the origin that is asked about */
+    bool is_same_host; /* as of the origin that is asked about, on whatever port */
     bool is_failing;
-    uint64_t origin_hash;
+    uint64_t host_hash;
 };
 pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str origin,
                         pst_wall from, pst_wall to, struct pst_arena *arena,

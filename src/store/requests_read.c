@@ -324,7 +324,7 @@ static pst_code add_owners(struct pst_db_conn *conn, int64_t connection_pk, stru
 
 /* Of an origin that is away only some connections were called: the others were denied it. What is
  * in force is newer than any call. */
-static pst_code see_outages(struct pst_db_conn *conn, pst_str origin, pst_wall to,
+static pst_code see_outages(struct pst_db_conn *conn, pst_str host, pst_wall to,
                             struct seen_table *t, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
@@ -339,13 +339,13 @@ static pst_code see_outages(struct pst_db_conn *conn, pst_str origin, pst_wall t
     pst_stmt_bind_i64(st, 3, SEEN_OUTAGES);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row) {
-        pst_str whom = pst_call_origin(pst_stmt_str(st, 1));
+        pst_str whom = pst_str_host(pst_call_origin(pst_stmt_str(st, 1)));
         if (is_first_sight(t, pst_stmt_i64(st, 0)))
             t->items[t->count++] = (struct pst_seen_connection){
                 .connection_pk = pst_stmt_i64(st, 0),
                 .is_failing = true,
-                .is_same_host = pst_str_eq(whom, origin),
-                .origin_hash = hash_text(whom),
+                .is_same_host = pst_str_eq(whom, host),
+                .host_hash = hash_text(whom),
             };
         PST_TRY(pst_stmt_step(st, &row, err));
     }
@@ -359,9 +359,10 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     struct seen_table t = {0};
     bool row = false;
+    pst_str host = pst_str_host(origin);
     PST_TRY(pst_arena_array(arena, &t.items, SEEN_MAX, sizeof(*t.items), err));
     PST_TRY(pst_arena_array(arena, &t.slots, SEEN_SLOTS, sizeof(*t.slots), err));
-    PST_TRY(see_outages(conn, origin, to, &t, err));
+    PST_TRY(see_outages(conn, host, to, &t, err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("SELECT connection_pk, class, origin FROM upstream_call INDEXED BY"
                                 " upstream_call_seen WHERE at >= ?1 AND at <= ?2"
@@ -373,12 +374,13 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row) {
         int64_t class = pst_stmt_i64(st, 1);
+        pst_str whom = pst_str_host(pst_stmt_str(st, 2));
         if (class != PST_CALL_LOCAL && is_first_sight(&t, pst_stmt_i64(st, 0)))
             t.items[t.count++] = (struct pst_seen_connection){
                 .connection_pk = pst_stmt_i64(st, 0),
                 .is_failing = class != PST_CALL_GOOD,
-                .is_same_host = pst_str_eq(pst_stmt_str(st, 2), origin),
-                .origin_hash = hash_text(pst_stmt_str(st, 2)),
+                .is_same_host = pst_str_eq(whom, host),
+                .host_hash = hash_text(whom),
             };
         PST_TRY(pst_stmt_step(st, &row, err));
     }

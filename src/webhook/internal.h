@@ -200,7 +200,7 @@ struct pst_hook_lot {
             struct pst_hook_endpoint *endpoint;
             struct pst_endpoint_health health; /* last_error lies in arena */
             struct pst_id id;
-            int64_t pk, organization_pk, version;
+            int64_t pk, organization_pk, connection_pk, version;
             bool must_tell; /* disabled */
             int64_t hasten_after; /* PST_HOOK_NO_HASTE = none */
             int64_t hasten_next; /* where it goes on, -1 = done */

@@ -29,6 +29,7 @@ static pst_code tell_disabled(struct pst_db_conn *conn, const struct pst_hook_he
     bool is_gone = pst_str_is(row->health.disabled_reason, "gone");
     struct pst_event_trouble trouble = {
         .organization_pk = row->organization_pk,
+        .connection_pk = row->connection_pk,
         .code = PST_E_WEBHOOK_DISABLED,
         .message = is_gone
                        ? PST_STR("the webhook was disabled: its receiver answered 410 Gone")
@@ -119,6 +120,7 @@ static pst_code add_health(struct pst_hooks *h, struct pst_hook_lot *lot,
         .id = e->settings.id,
         .pk = e->node.a,
         .organization_pk = e->settings.organization_pk,
+        .connection_pk = e->settings.connection_pk,
         .version = e->settings.version,
         .must_tell = e->was_disabled,
         .hasten_after = e->hasten_after,

@@ -497,6 +497,9 @@ def test_a_connection_lives_from_post_to_purge(world):
     off = api.patch(path, json={"enabled": False})
     assert off["status"] == "inactive" and not off["enabled"] and off["next_run_at"] is None
     api.fails("POST", f"{path}/syncs", 409, "CONNECTION_INACTIVE")
+    assert api.patch(path, json={"serve_stale": True})["serve_stale"]
+    same = api.patch(path, json={"enabled": None, "serve_stale": None})  # null is as good as not given
+    assert same["status"] == "inactive" and not same["enabled"] and same["serve_stale"]
     on = api.patch(path, json={"enabled": True})
     assert on["status"] in ("pending", "online")
     wait_sync(api, connection["id"])

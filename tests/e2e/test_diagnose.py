@@ -91,10 +91,10 @@ class Answering:
         self.server.server_close()
 
 
-def dead_url():
+def dead_url(host="127.0.0.1"):
     """An address where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with socket.create_server((host, 0)) as listener:
+        return f"http://{host}:{listener.getsockname()[1]}"
 
 
 @pytest.fixture
@@ -376,8 +376,15 @@ def test_many_connections_of_one_host(server, api):
     assert "same host" in shown and "does not accept connections" in shown
 
 
+def test_the_ports_of_a_machine_are_one_host(api):
+    connections = several(api, [dead_url(), dead_url()], 2)
+    responses = [run_test(api, c) for c in connections]
+    diagnosis = says(settled(api, responses[0], 4), "systemic", "connect", "host")
+    assert diagnosis["evidence"]["host"] == {"connections": 4, "failing": 4}
+
+
 def test_many_hosts_of_one_connector(api):
-    connections = several(api, [dead_url(), dead_url(), dead_url()], 2)
+    connections = several(api, [dead_url(f"127.0.0.{i}") for i in (1, 2, 3)], 2)
     responses = [run_test(api, c) for c in connections]
     diagnosis = says(settled(api, responses[0], 6), "systemic", "connect", "connector")
     assert diagnosis["evidence"]["connector"]["failing"] == 6
@@ -443,6 +450,8 @@ def test_of_successful_reads_a_sample_is_kept_and_all_else_whole(connected, serv
     api, connection = connected
     read = [api.call("GET", f"/v1/connections/{connection}/suppliers?limit=1").headers["X-Request-Id"]
             for _ in range(200)]
+    for _ in range(50):  # anybody's, who pushes nothing out
+        server.api().call("GET", "/v1/connections")
     failed = [api.call("GET", f"/v1/connections/{connection}/suppliers?limit=0").headers["X-Request-Id"]
               for _ in range(50)]
     wait_until(lambda: failed[-1] in [r["id"] for r in api.get("/v1/requests?status=4")["data"]], "it to be stored")
@@ -561,7 +570,7 @@ def test_an_incident_begins_and_ends_by_itself(watching, programs, place):
     for c in connections:
         run_test(api, c)
     found = wait_until(lambda: incidents(watching, "--open"), "an incident", 20 * slowness())
-    assert len(found) == 1 and found[0]["kind"] == "host" and found[0]["subject"] == sim.url, found
+    assert len(found) == 1 and found[0]["kind"] == "host" and found[0]["subject"] == "127.0.0.1", found
     assert found[0]["components"] == ["connector:peoplesoft"] and found[0]["affected"] >= 3
     shown = wait_until(lambda: page_says(watching, "connector:peoplesoft", "degraded"), "the page to say so")
     assert [i["id"] for i in shown["incidents"]] == [found[0]["id"]] and shown["status"] == "degraded"

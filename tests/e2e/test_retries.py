@@ -196,11 +196,20 @@ def test_the_recipe_gets_through_a_proxy_that_answers_in_its_own_words(place, re
 
 @pytest.mark.parametrize("language", ["python", "javascript"])
 def test_the_recipe_gives_up_where_it_is_no_use(place, refusing, language):
-    for answer, method in ((FINAL, "GET"), (BUSY, "POST"), ((404, problem(404, "NOT_FOUND", retryable=False), {}), "GET"),
+    for answer, method in ((FINAL, "GET"), (BUSY, "POST"), (BUSY, "DELETE"), ((404, problem(404, "NOT_FOUND", retryable=False), {}), "GET"),
                            ((429, LIMITED[1], {"Retry-After": "61"}), "GET")):
         server = refusing(answer)
         assert run_recipe(place, language, server, method) == answer[0]
         assert len(server.times) == 1
+
+
+def test_the_recipe_in_words_repeats_what_the_others_do():
+    words, program = (ROOT / "docs/retries.md").read_text().split("## The recipe")[1].split("```")[:2]
+    after_503 = words.split("After 503")[1].split("\n3. ")[0]
+    repeated, looked_at = after_503.split("look before")
+    assert re.findall(r"`([A-Z]+)`", repeated) == ["GET", "PATCH"]
+    assert re.findall(r"`([A-Z]+)`", looked_at) == ["POST", "DELETE"]
+    assert "503 and request.method in (POST, DELETE):" in program
 
 
 def test_the_line_for_curl_gets_through(place, refusing):

@@ -55,14 +55,22 @@ static void end(struct bench *b)
     (void)rmdir(command);
 }
 
-static struct pst_id put(struct bench *b, unsigned loop, int status, bool is_routine,
-                         int64_t duration_us)
+static struct pst_id put_row(struct bench *b, unsigned loop, bool is_routine,
+                             struct pst_request_row row)
 {
     struct pst_id id = pst_rand_id("req_");
-    struct pst_request_row row = {.status = status, .duration_us = duration_us, .at = {1000000}};
     assert_true(pst_id_parse(row.id, "req_", pst_id_str(&id)));
     pst_journal_request(b->journal, loop, is_routine, &row);
     return id;
+}
+
+static struct pst_id put(struct bench *b, unsigned loop, int status, bool is_routine,
+                         int64_t duration_us)
+{
+    return put_row(
+        b, loop, is_routine,
+        (struct pst_request_row){
+            .status = status, .duration_us = duration_us, .at = {1000000}, .actor = {"key_1"}});
 }
 
 static bool is_there(struct bench *b, const struct pst_id *id)
@@ -118,6 +126,37 @@ static void only_so_many_routine_ones_of_a_second_are_kept(void **state)
         assert_int_equal(stats.logged, CASES[i].logged);
         assert_int_equal(stats.logged + stats.unlogged, 43);
         assert_int_equal(stats.dropped, 0);
+        end(&b);
+    }
+}
+
+static void strangers_push_nothing_out(void **state)
+{
+    (void)state;
+    static const enum pst_journal_mode MODES[] = {PST_JOURNAL_ALL, PST_JOURNAL_ERRORS,
+                                                  PST_JOURNAL_SAMPLE};
+    for (size_t i = 0; i < PST_COUNT(MODES); i++) {
+        struct bench b;
+        struct pst_api_journal_stats stats;
+        struct pst_request_row row = {.status = 401, .duration_us = 5000000};
+        begin(&b, MODES[i]);
+        struct pst_id honest = put(&b, 0, 404, true, 1);
+        for (int k = 0; k < 3000; k++) {
+            row.at.us = (k % 2 ? 9 : 8) * PST_US_PER_S; /* they end by turns */
+            (void)put_row(&b, 0, false, row);
+        }
+        assert_true(is_there(&b, &honest));
+        pst_journal_stats(b.journal, &stats);
+        assert_int_equal(stats.logged, 1 + 5 + 1); /* the first one came in a second before */
+        assert_int_equal(stats.unlogged, 3000 - 5 - 1);
+        assert_int_equal(stats.dropped, 0);
+        /* Nor do they take the place of somebody's errors, and after them there are new ones. */
+        struct pst_id later = put(&b, 0, 404, true, 1);
+        row.at.us = 10 * PST_US_PER_S;
+        struct pst_id next = put_row(&b, 0, false, row);
+        row.at.us = -60 * PST_US_PER_S; /* the clock was put back */
+        struct pst_id back = put_row(&b, 0, false, row);
+        assert_true(is_there(&b, &later) && is_there(&b, &next) && is_there(&b, &back));
         end(&b);
     }
 }
@@ -288,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_logged_is_found_before_and_after_it_is_stored),
         cmocka_unit_test(only_so_many_routine_ones_of_a_second_are_kept),
+        cmocka_unit_test(strangers_push_nothing_out),
         cmocka_unit_test(without_room_the_oldest_goes_and_is_counted),
         cmocka_unit_test(a_call_is_told_once_and_found_by_what_caused_it),
         cmocka_unit_test(a_denied_call_is_told_in_order_and_not_stored),

@@ -1,4 +1,5 @@
 /* Slices: comparing, cutting, copying. */
+#include "base/cleanup.h"
 #include "tests/unit/test.h"
 
 static void literals_and_c_text_compare_by_bytes(void **state)
@@ -82,6 +83,23 @@ static void split_walks_through_all_parts(void **state)
     assert_null(rest.ptr);
 }
 
+static void a_host_is_without_its_scheme_and_port(void **state)
+{
+    (void)state;
+    static const char *const CASES[][2] = {
+        {"https://ps.example.com:8443", "ps.example.com"},
+        {"http://127.0.0.1:80", "127.0.0.1"},
+        {"https://[2001:db8::1]:443", "[2001:db8::1]"},
+        {"https://[2001:db8", "[2001:db8"},
+        {"https://ps.exam", "ps.exam"},
+        {"https://", ""},
+        {"https", ""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < PST_COUNT(CASES); i++)
+        assert_true(pst_str_is(pst_str_host(pst_str_from(CASES[i][0])), CASES[i][1]));
+}
+
 static void a_copy_that_does_not_fit_or_has_a_nul_is_refused(void **state)
 {
     (void)state;
@@ -105,6 +123,7 @@ int main(void)
         cmocka_unit_test(sub_is_held_inside_the_slice),
         cmocka_unit_test(trim_takes_blanks_at_both_ends),
         cmocka_unit_test(split_walks_through_all_parts),
+        cmocka_unit_test(a_host_is_without_its_scheme_and_port),
         cmocka_unit_test(a_copy_that_does_not_fit_or_has_a_nul_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ static void observe(void *self, const struct pst_contact *contact)
     (void)pthread_mutex_unlock(&seen_mutex);
 }
 
-static uint32_t per_origin = 1; /* calls at a time */
+static uint32_t per_host = 1; /* calls at a time */
 static atomic_int_fast64_t clock_ms; /* of the gate; calls and slots go by the real one */
 
 static pst_mono read_clock(void)
@@ -74,7 +74,7 @@ static void begin(struct fixture *f, const struct peer_answer *answers, size_t c
     assert_ok(pst_gate_new(
         &f->gate,
         &(struct pst_gate_options){
-            .per_origin = 1, .mono = read_clock, .observe = observe, .observe_self = &f->seen},
+            .per_host = per_host, .mono = read_clock, .observe = observe, .observe_self = &f->seen},
         &err));
     assert_ok(pst_http_new(&f->http, &(struct pst_http_options){0}, &err));
     assert_ok(pst_arena_new(&f->arena, 1 << 20, &err));
@@ -311,6 +311,34 @@ static void the_time_in_line_is_not_the_systems(void **state)
     end(&f);
 }
 
+static void the_ports_of_a_host_share_its_places(void **state)
+{
+    (void)state;
+    static const struct peer_answer A[] = {
+        {.bytes = OK_BODY, .end = PEER_CLOSE, .delay_ms = 1000},
+    };
+    static const struct peer_answer B[] = {{.bytes = OK_BODY, .end = PEER_CLOSE}};
+    struct fixture f;
+    struct peer second;
+    struct pst_err err = {0};
+    struct other o = {.options.connection_id = PST_STR("conn_2")};
+    begin(&f, A, PST_COUNT(A), (pst_mono){0});
+    peer_start(&second, B, PST_COUNT(B));
+    start_other(&o, &f, 1);
+    struct pst_http_request request = {.url = pst_str_from(peer_url(&second, "/x")),
+                                       .expect = PST_EXPECT_JSON,
+                                       .deadline = pst_mono_after_ms(pst_mono_now(), 100)};
+    assert_code(pst_gate_call(f.run, &request, f.arena, &f.response, &err), PST_E_UNAVAILABLE);
+    assert_int_equal(second.requests, 0);
+    pst_thread_join(o.thread);
+    assert_int_equal(o.code, PST_OK);
+    request.deadline = (pst_mono){0};
+    assert_ok(pst_gate_call(f.run, &request, f.arena, &f.response, &err));
+    assert_int_equal(second.requests, 1);
+    peer_stop(&second);
+    end(&f);
+}
+
 /* The fixture's run goes by these credentials from now on. */
 static void take_credentials(struct fixture *f, uint64_t mark, int64_t pending_since,
                              enum pst_trial trial)
@@ -340,7 +368,7 @@ static void refused_credentials_are_tried_once(void **state)
     struct other o = {.options = {.connection_id = PST_STR("conn_1"),
                                   .credentials_mark = 7,
                                   .pending_since = {1000}}};
-    per_origin = 4;
+    per_host = 4;
     begin(&f, A, PST_COUNT(A), (pst_mono){0});
     start_other(&o, &f, 1);
     take_credentials(&f, 7, 1000, PST_TRIAL_NONE); /* a test while the first sync asks */
@@ -369,7 +397,7 @@ static void refused_credentials_are_tried_once(void **state)
     take_credentials(&f, 8, 0, PST_TRIAL_NONE);
     assert_ok(call(&f, &err));
     assert_int_equal(f.peer.requests, 5);
-    per_origin = 1;
+    per_host = 1;
     end(&f);
 }
 
@@ -456,7 +484,7 @@ static void failed_allocations_are_reported_and_nothing_leaks(void **state)
         int64_t live = pst_alloc_live();
         struct pst_http_slots *slots = NULL;
         struct pst_http_slot *slot = NULL;
-        const struct pst_http_wait wait = {.origin = "a", .owner = PST_STR("b")};
+        const struct pst_http_wait wait = {.host = PST_STR("a"), .owner = PST_STR("b")};
         pst_code code = pst_gate_new(&gate, &(struct pst_gate_options){0}, &err);
         if (code == PST_OK)
             code = pst_http_new(&http, &(struct pst_http_options){0}, &err);
@@ -488,6 +516,7 @@ int main(void)
         cmocka_unit_test(what_fails_in_one_moment_is_no_outage),
         cmocka_unit_test(who_waited_in_line_while_the_host_went_away_does_not_call_it),
         cmocka_unit_test(the_time_in_line_is_not_the_systems),
+        cmocka_unit_test(the_ports_of_a_host_share_its_places),
         cmocka_unit_test(refused_credentials_are_tried_once),
         cmocka_unit_test(only_the_latest_refusals_are_kept),
         cmocka_unit_test(an_offline_connection_is_only_called_to_try),

@@ -19,9 +19,9 @@ static pst_str text_of(char out[24], const char *kind, int n)
 
 /* ---- one after the other ---- */
 
-static void ask(struct pst_turns *t, struct pst_turn *turn, const char *origin, const char *owner)
+static void ask(struct pst_turns *t, struct pst_turn *turn, const char *host, const char *owner)
 {
-    assert_ok(pst_turns_ask(t, turn, pst_str_from(origin), pst_str_from(owner), &err));
+    assert_ok(pst_turns_ask(t, turn, pst_str_from(host), pst_str_from(owner), &err));
 }
 
 static void test_a_long_queue_does_not_starve_another(void **state)
@@ -49,7 +49,7 @@ static void test_a_long_queue_does_not_starve_another(void **state)
     pst_turns_leave(t, in);
 }
 
-static void test_an_owner_has_its_limit_over_all_origins(void **state)
+static void test_an_owner_has_its_limit_over_all_hosts(void **state)
 {
     (void)state;
     PST_AUTO(turns) struct pst_turns *t = NULL;
@@ -61,7 +61,7 @@ static void test_an_owner_has_its_limit_over_all_origins(void **state)
     assert_non_null(pst_turns_next(t));
     ask(t, &a[2], "one", "a");
     ask(t, &a[3], "two", "a");
-    assert_null(pst_turns_next(t)); /* the origins have room, the owner has not */
+    assert_null(pst_turns_next(t)); /* the hosts have room, the owner has not */
     pst_turns_leave(t, &a[0]);
     assert_ptr_equal(pst_turns_next(t), &a[2]);
     assert_null(pst_turns_next(t));
@@ -71,7 +71,7 @@ static void test_an_owner_has_its_limit_over_all_origins(void **state)
     pst_turns_leave(t, &a[3]);
 }
 
-static void test_what_is_nobodys_has_only_the_limit_of_its_origin(void **state)
+static void test_what_is_nobodys_has_only_the_limit_of_its_host(void **state)
 {
     (void)state;
     PST_AUTO(turns) struct pst_turns *t = NULL;
@@ -109,23 +109,23 @@ static void test_who_gives_up_waiting_leaves_the_others_in_order(void **state)
 
 /* ---- random sequences ---- */
 
-enum { ORIGINS = 3, OWNERS = 7, CALLS = 60, STEPS = 60000 };
+enum { HOSTS = 3, OWNERS = 7, CALLS = 60, STEPS = 60000 };
 
 struct call {
     struct pst_turn turn;
     bool is_used;
-    int origin, owner;
+    int host, owner;
     uint64_t asked; /* which asking it was */
 };
 
 struct world {
     struct pst_turns *turns;
-    int per_origin, per_owner;
+    int per_host, per_owner;
     struct call calls[CALLS];
-    int at_origin[ORIGINS], of_owner[OWNERS];
-    /* Of an owner that waits at an origin and might have one more: how often another was let in
+    int at_host[HOSTS], of_owner[OWNERS];
+    /* Of an owner that waits at a host and might have one more: how often another was let in
      * since then. */
-    int passed[ORIGINS][OWNERS][OWNERS];
+    int passed[HOSTS][OWNERS][OWNERS];
     uint64_t clock;
 };
 
@@ -142,12 +142,12 @@ static bool has_room(const struct world *w, int owner)
     return owner == 0 || w->of_owner[owner] < w->per_owner; /* 0 is nobody */
 }
 
-static const struct call *oldest_waiting(const struct world *w, int origin, int owner)
+static const struct call *oldest_waiting(const struct world *w, int host, int owner)
 {
     const struct call *found = NULL;
     for (int i = 0; i < CALLS; i++) {
         const struct call *c = &w->calls[i];
-        if (c->is_used && !c->turn.is_in && c->origin == origin && c->owner == owner &&
+        if (c->is_used && !c->turn.is_in && c->host == host && c->owner == owner &&
             (!found || c->asked < found->asked))
             found = c;
     }
@@ -157,19 +157,19 @@ static const struct call *oldest_waiting(const struct world *w, int origin, int 
 static void check_let_in(struct world *w, struct call *c)
 {
     c->turn.is_in = false; /* as before, to find it among those that waited */
-    assert_ptr_equal(oldest_waiting(w, c->origin, c->owner), c);
+    assert_ptr_equal(oldest_waiting(w, c->host, c->owner), c);
     c->turn.is_in = true;
     assert_true(has_room(w, c->owner));
     for (int other = 0; other < OWNERS; other++) {
-        if (other == c->owner || !oldest_waiting(w, c->origin, other) || !has_room(w, other))
+        if (other == c->owner || !oldest_waiting(w, c->host, other) || !has_room(w, other))
             continue;
         /* At most once before one that waits and may. */
-        assert_true(++w->passed[c->origin][other][c->owner] <= 1);
+        assert_true(++w->passed[c->host][other][c->owner] <= 1);
     }
-    memset(w->passed[c->origin][c->owner], 0, sizeof(w->passed[c->origin][c->owner]));
-    w->at_origin[c->origin]++;
+    memset(w->passed[c->host][c->owner], 0, sizeof(w->passed[c->host][c->owner]));
+    w->at_host[c->host]++;
     w->of_owner[c->owner]++;
-    assert_true(w->at_origin[c->origin] <= w->per_origin);
+    assert_true(w->at_host[c->host] <= w->per_host);
 }
 
 static void settle(struct world *w)
@@ -177,31 +177,31 @@ static void settle(struct world *w)
     for (struct pst_turn *t = pst_turns_next(w->turns); t; t = pst_turns_next(w->turns))
         check_let_in(w, (struct call *)t);
     /* Nobody waits who might go. */
-    for (int o = 0; o < ORIGINS; o++) {
-        for (int a = 0; a < OWNERS && w->at_origin[o] < w->per_origin; a++)
+    for (int o = 0; o < HOSTS; o++) {
+        for (int a = 0; a < OWNERS && w->at_host[o] < w->per_host; a++)
             assert_false(oldest_waiting(w, o, a) && has_room(w, a));
     }
 }
 
 static void begin_call(struct world *w, struct call *c, uint64_t *seed)
 {
-    char origin[24];
+    char host[24];
     char owner[24] = "";
-    c->origin = (int)(next(seed) % ORIGINS);
+    c->host = (int)(next(seed) % HOSTS);
     /* The first owners ask far more often than the last. */
     c->owner = (int)((next(seed) % OWNERS) * (next(seed) % OWNERS) / OWNERS);
     c->asked = ++w->clock;
-    if (!oldest_waiting(w, c->origin, c->owner))
-        memset(w->passed[c->origin][c->owner], 0, sizeof(w->passed[c->origin][c->owner]));
+    if (!oldest_waiting(w, c->host, c->owner))
+        memset(w->passed[c->host][c->owner], 0, sizeof(w->passed[c->host][c->owner]));
     c->is_used = true;
     pst_str owner_text = c->owner ? text_of(owner, "owner", c->owner) : PST_STR("");
-    assert_ok(pst_turns_ask(w->turns, &c->turn, text_of(origin, "o", c->origin), owner_text, &err));
+    assert_ok(pst_turns_ask(w->turns, &c->turn, text_of(host, "o", c->host), owner_text, &err));
 }
 
 static void end_call(struct world *w, struct call *c)
 {
     if (c->turn.is_in) {
-        w->at_origin[c->origin]--;
+        w->at_host[c->host]--;
         w->of_owner[c->owner]--;
     }
     pst_turns_leave(w->turns, &c->turn);
@@ -214,8 +214,8 @@ static void test_limits_and_fairness_hold_in_any_sequence(void **state)
     uint64_t seed = 2463534242U;
     for (int round = 0; round < 12; round++) {
         PST_AUTO(turns) struct pst_turns *turns = NULL;
-        struct world w = {.per_origin = 1 + round % 4, .per_owner = 1 + round % 3};
-        assert_ok(pst_turns_new(&turns, (uint32_t)w.per_origin, (uint32_t)w.per_owner, &err));
+        struct world w = {.per_host = 1 + round % 4, .per_owner = 1 + round % 3};
+        assert_ok(pst_turns_new(&turns, (uint32_t)w.per_host, (uint32_t)w.per_owner, &err));
         w.turns = turns;
         for (int step = 0; step < STEPS / 12; step++) {
             struct call *c = &w.calls[next(&seed) % CALLS];
@@ -230,8 +230,8 @@ static void test_limits_and_fairness_hold_in_any_sequence(void **state)
                 end_call(&w, &w.calls[i]);
             settle(&w);
         }
-        for (int o = 0; o < ORIGINS; o++)
-            assert_int_equal(w.at_origin[o], 0);
+        for (int o = 0; o < HOSTS; o++)
+            assert_int_equal(w.at_host[o], 0);
     }
 }
 
@@ -259,7 +259,7 @@ static struct pst_http_slot *take(struct crowd *c, pst_str owner)
     struct pst_err own;
     struct pst_http_slot *slot = NULL;
     int64_t waited = 0;
-    struct pst_http_wait wait = {.origin = "http://h:80", .owner = owner};
+    struct pst_http_wait wait = {.host = PST_STR("http://h:80"), .owner = owner};
     if (pst_http_slot_take(c->slots, &wait, &slot, &waited, &own) != PST_OK)
         abort();
     raise_to(&c->most, atomic_fetch_add(&c->inside, 1) + 1);
@@ -326,8 +326,8 @@ static void test_waiting_ends_with_the_deadline_or_the_cancel_flag(void **state)
     struct pst_http_slot *none = NULL;
     int64_t waited = 0;
     atomic_bool cancel = false;
-    struct pst_http_wait at_a = {.origin = "a", .owner = PST_STR("x")};
-    struct pst_http_wait at_b = {.origin = "b", .owner = PST_STR("y"), .cancel = &cancel};
+    struct pst_http_wait at_a = {.host = PST_STR("a"), .owner = PST_STR("x")};
+    struct pst_http_wait at_b = {.host = PST_STR("b"), .owner = PST_STR("y"), .cancel = &cancel};
     assert_ok(pst_http_slots_new(&slots, 1, 1, &err));
     assert_ok(pst_http_slot_take(slots, &at_a, &a, &waited, &err));
     assert_ok(pst_http_slot_take(slots, &at_b, &b, &waited, &err));
@@ -378,7 +378,7 @@ static void test_failed_allocations_change_nothing(void **state)
         struct pst_http_slot *slot = NULL;
         int64_t waited = 0;
         int64_t live = pst_alloc_live();
-        const struct pst_http_wait wait = {.origin = "a", .owner = PST_STR("x")};
+        const struct pst_http_wait wait = {.host = PST_STR("a"), .owner = PST_STR("x")};
         pst_code code = pst_http_slots_new(&slots, 1, 1, &err);
         if (code == PST_OK)
             code = pst_http_slot_take(slots, &wait, &slot, &waited, &err);
@@ -394,8 +394,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_long_queue_does_not_starve_another),
-        cmocka_unit_test(test_an_owner_has_its_limit_over_all_origins),
-        cmocka_unit_test(test_what_is_nobodys_has_only_the_limit_of_its_origin),
+        cmocka_unit_test(test_an_owner_has_its_limit_over_all_hosts),
+        cmocka_unit_test(test_what_is_nobodys_has_only_the_limit_of_its_host),
         cmocka_unit_test(test_who_gives_up_waiting_leaves_the_others_in_order),
         cmocka_unit_test(test_limits_and_fairness_hold_in_any_sequence),
         cmocka_unit_test(test_threads_keep_the_limits_and_take_turns),

@@ -191,6 +191,45 @@ static void switching_on_forgets_failures_but_not_how_long_it_was_open(void **st
     assert_int_equal(get(w, &e).health.failures, 3); /* it was on all the time */
 }
 
+static void a_new_url_forgets_failures_of_the_old_receiver(void **state)
+{
+    struct world *w = *state;
+    struct pst_endpoint e = add(w, 1, 0);
+    struct pst_endpoint_health h = bad;
+    h.failing_since = h.open_since = at(10);
+    h.probe_at = at(40);
+    h.disabled_at = h.last_success_at = PST_WALL_NONE;
+    h.disabled_reason = (pst_str){0};
+    assert_write(w, pst_endpoints_set_health(w->writer, e.pk, 1, &h, &w->err));
+    struct pst_endpoint got = get(w, &e);
+    got.url = PST_STR("https://else.example.com/hooks");
+    assert_write(w, pst_endpoints_update(w->writer, &got, at(50), &w->err));
+    got = get(w, &e);
+    assert_int_equal(got.health.failures, 0);
+    assert_true(pst_wall_is_none(got.health.failing_since));
+    assert_true(pst_wall_is_none(got.health.open_since));
+
+    /* Off it stays off, disabled it stays disabled. */
+    got.enabled = false;
+    assert_write(w, pst_endpoints_update(w->writer, &got, at(60), &w->err));
+    got = get(w, &e);
+    got.url = PST_STR("https://third.example.com/hooks");
+    assert_write(w, pst_endpoints_update(w->writer, &got, at(61), &w->err));
+    got = get(w, &e);
+    assert_false(got.enabled);
+    assert_true(got.health.open_since.us == at(60).us); /* time stands still all along */
+    got.enabled = true;
+    assert_write(w, pst_endpoints_update(w->writer, &got, at(62), &w->err));
+    h.disabled_at = at(70);
+    h.disabled_reason = PST_STR("gone");
+    got = get(w, &e);
+    assert_write(w, pst_endpoints_set_health(w->writer, e.pk, got.version, &h, &w->err));
+    got = get(w, &e);
+    got.url = PST_STR("https://fourth.example.com/hooks");
+    assert_write(w, pst_endpoints_update(w->writer, &got, at(71), &w->err));
+    assert_true(get(w, &e).health.disabled_at.us == at(70).us);
+}
+
 static void choices_are_kept_per_connection(void **state)
 {
     struct world *w = *state;
@@ -247,6 +286,7 @@ int main(void)
         IN_WORLD(lists_say_what_applies_to_a_connection),
         IN_WORLD(an_update_needs_the_version_it_read),
         IN_WORLD(switching_on_forgets_failures_but_not_how_long_it_was_open),
+        IN_WORLD(a_new_url_forgets_failures_of_the_old_receiver),
         IN_WORLD(choices_are_kept_per_connection),
         IN_WORLD(sealed_bytes_are_replaced_only_when_nobody_changed_them),
     };

@@ -245,11 +245,37 @@ static void the_newest_word_of_each_connection_is_seen(void **state)
     assert_int_equal(seen[1].connection_pk, w->conn.pk);
     assert_true(seen[1].is_failing && seen[1].is_same_connector && seen[1].is_same_host);
     assert_int_equal(seen[1].organization_pk, w->org.pk);
-    assert_true(seen[0].origin_hash != seen[1].origin_hash);
+    assert_true(seen[0].host_hash != seen[1].host_hash);
     assert_write(w, pst_connections_delete(w->writer, other.pk, false, at(1), &w->err));
     assert_read(w, pst_calls_seen(w->reader, w->conn.pk, PST_STR(""), at(0), at(100), w->arena,
                                   &seen, &count, &w->err));
     assert_int_equal(count, 1);
+}
+
+static void the_ports_of_a_host_are_one(void **state)
+{
+    struct world *w = *state;
+    static const char *const OTHERS[] = {"https://ps:8443", "http://ps:80", "https://ps.else:443"};
+    struct pst_seen_connection *seen = NULL;
+    size_t count = 0;
+    struct pst_call_row calls[4] = {call(w, 1, PST_CALL_UNREACHABLE)};
+    for (size_t i = 0; i < PST_COUNT(OTHERS); i++) {
+        struct pst_connection other = w->conn;
+        other.id = world_id("conn_", 50 + (unsigned)i);
+        other.name = pst_str_from(OTHERS[i]);
+        assert_write(w, pst_connections_create(w->writer, &other, PST_STR(""), &w->err));
+        calls[i + 1] = call(w, (unsigned)i + 2, PST_CALL_UNREACHABLE);
+        calls[i + 1].connection_id = other.id;
+        (void)snprintf(calls[i + 1].origin, sizeof(calls[i + 1].origin), "%s", OTHERS[i]);
+    }
+    add(w, NULL, 0, calls, 4);
+    assert_read(w, pst_calls_seen(w->reader, w->conn.pk, PST_STR("https://ps:443"), at(0), at(100),
+                                  w->arena, &seen, &count, &w->err));
+    assert_int_equal(count, 4);
+    assert_false(seen[0].is_same_host);
+    assert_true(seen[1].is_same_host && seen[2].is_same_host && seen[3].is_same_host);
+    assert_true(seen[0].host_hash != seen[1].host_hash);
+    assert_true(seen[1].host_hash == seen[2].host_hash && seen[2].host_hash == seen[3].host_hash);
 }
 
 static void put_outage(struct world *w, int64_t pk, enum pst_outage_kind kind, int64_t since)
@@ -260,7 +286,7 @@ static void put_outage(struct world *w, int64_t pk, enum pst_outage_kind kind, i
                                 .failing_since = at(since),
                                 .saved_at = at(since),
                                 .tell = PST_MONO_NEVER,
-                                .origin = "https://ps:443"};
+                                .origin = "https://ps:8443"}; /* another port of the host */
     assert_write(w, pst_outages_put(w->writer, &outage, &w->err));
 }
 
@@ -293,7 +319,7 @@ static void whose_origin_is_away_is_seen_without_a_call(void **state)
     assert_int_equal(count, 2);
     for (size_t i = 0; i < count; i++)
         assert_true(seen[i].is_failing && seen[i].is_same_host && seen[i].is_same_connector);
-    assert_true(seen[0].origin_hash == seen[1].origin_hash);
+    assert_true(seen[0].host_hash == seen[1].host_hash);
 }
 
 static void the_cause_that_others_found_is_borrowed(void **state)
@@ -419,6 +445,7 @@ int main(void)
         CASE(a_range_of_time_far_back_is_found_at_once_and_ends),
         CASE(calls_are_found_by_request_sync_and_connection),
         CASE(the_newest_word_of_each_connection_is_seen),
+        CASE(the_ports_of_a_host_are_one),
         CASE(whose_origin_is_away_is_seen_without_a_call),
         CASE(the_cause_that_others_found_is_borrowed),
         CASE(owners_are_found),

@@ -65,6 +65,24 @@ static void the_old_receivers_answer_says_nothing_about_the_new_one(void **state
         stage_ask(s, PST_STR("SELECT count(*) FROM event WHERE type = 'system.error'")), 0);
 }
 
+/* Paused, each lane waiting: none of it is the new receiver's. */
+static void at_a_new_url_all_lanes_go_on_at_once(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    enum { LANES = 10 };
+    answer(s, 0, 503);
+    stage_run(s);
+    for (int i = 0; i < LANES; i++)
+        (void)stage_event(s, i, i);
+    stage_until(!pst_wall_is_none(stage_get(s, e.pk).health.open_since));
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/3", (unsigned)s->receiver.port);
+    stage_update(s, e.pk, change_url);
+    stage_until(delivered(s) == LANES);
+    assert_int_equal(count(s, 3), LANES);
+    assert_true(pst_wall_is_none(stage_get(s, e.pk).health.failing_since));
+}
+
 static void take_headers(struct pst_endpoint *x)
 {
     x->headers = sealed;
@@ -254,6 +272,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(the_old_receivers_answer_says_nothing_about_the_new_one),
+        TEST(at_a_new_url_all_lanes_go_on_at_once),
         TEST(an_echo_of_an_old_header_is_not_kept),
         TEST(an_echo_is_not_kept_when_the_secrets_are_closed),
         TEST(a_success_counts_though_a_user_changes_the_endpoint),

@@ -307,6 +307,37 @@ static void three_days_of_failures_disable(void **state)
         stage_ask(s, PST_STR("SELECT count(*) FROM event WHERE type = 'system.error'")), 1);
 }
 
+static int64_t of_connection;
+
+static void bind(struct pst_endpoint *x)
+{
+    x->connection_pk = of_connection;
+}
+
+static void only_system_errors(struct pst_endpoint *x)
+{
+    bind(x);
+    x->events = PST_STR("system.error");
+}
+
+static void that_one_of_a_connection_is_disabled_its_other_endpoints_hear(void **state)
+{
+    struct stage *s = *state;
+    of_connection = s->connections[0];
+    (void)stage_endpoint(s, 0, bind);
+    (void)stage_endpoint(s, 1, only_system_errors);
+    of_connection = s->connections[1];
+    (void)stage_endpoint(s, 2, bind);
+    answer(s, 0, 410);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(count(s, 1) == 1);
+    assert_int_equal(count(s, 2), 0); /* another connection's */
+    assert_int_equal(stage_ask(s, PST_STR("SELECT connection_pk FROM event"
+                                          " WHERE type = 'system.error'")),
+                     s->connections[0]);
+}
+
 static void an_event_is_put_aside_and_the_lane_goes_on(void **state)
 {
     struct stage *s = *state;
@@ -517,6 +548,7 @@ int main(void)
         TEST(a_breaker_lets_one_through_and_its_end_lets_all_go_on),
         TEST(gone_disables_once_and_enabling_goes_on),
         TEST(three_days_of_failures_disable),
+        TEST(that_one_of_a_connection_is_disabled_its_other_endpoints_hear),
         TEST(an_event_is_put_aside_and_the_lane_goes_on),
         TEST(switching_it_on_again_ends_the_pause_of_a_breaker),
         TEST(a_sample_waits_for_nothing_and_says_nothing),
