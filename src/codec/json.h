@@ -54,6 +54,7 @@ const char *pst_json_type(yyjson_val *v);
 /* Members by name, for requests and configuration. Absent and null leave *out as it is; a value
  * of another type is INVALID, naming the member in err->param. `obj` must be an object.
  * need_str also refuses absent, null and "". */
+bool pst_json_has(yyjson_val *obj, const char *name); /* neither absent nor null */
 pst_code pst_json_opt_str(yyjson_val *obj, const char *name, pst_str *out, struct pst_err *err);
 pst_code pst_json_need_str(yyjson_val *obj, const char *name, pst_str *out, struct pst_err *err);
 pst_code pst_json_opt_bool(yyjson_val *obj, const char *name, bool *out, struct pst_err *err);

@@ -228,6 +228,11 @@ static pst_code wrong_type(yyjson_val *v, const char *name, const char *want, st
                        pst_json_type(v));
 }
 
+bool pst_json_has(yyjson_val *obj, const char *name)
+{
+    return find_member(obj, name) != NULL;
+}
+
 pst_code pst_json_opt_str(yyjson_val *obj, const char *name, pst_str *out, struct pst_err *err)
 {
     yyjson_val *v = find_member(obj, name);

@@ -181,6 +181,8 @@ static void members_are_checked_and_named(void **state)
     assert_code(pst_json_opt_i64(root, "n", 1, 499, &n, &err), PST_E_INVALID);
     assert_code(pst_json_opt_i64(root, "n", 501, 600, &n, &err), PST_E_INVALID);
     assert_code(pst_json_opt_i64(root, "s", 1, 2, &n, &err), PST_E_INVALID);
+    assert_true(pst_json_has(root, "f"));
+    assert_false(pst_json_has(root, "z") || pst_json_has(root, "absent"));
     assert_ok(pst_json_opt_bool(root, "f", &flag, &err));
     assert_false(flag);
     assert_ok(pst_json_opt_bool(root, "z", &flag, &err));
