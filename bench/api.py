@@ -232,8 +232,7 @@ def measure(options, _place, s):
     for case in s.cases:
         small = case.name == "15 KB page"
         group = f"{case.name} ({number(case.bytes / 1000)} KB)"
-        figures += compare(s, case, options, group, SHARE, PAGES if small else None,
-                           P99_MS if case.bytes < 100000 else None)
+        figures += compare(s, case, options, group, SHARE, PAGES if small else None, P99_MS)
     return figures + while_writing(s, options)
 
 

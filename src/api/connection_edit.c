@@ -103,7 +103,7 @@ static pst_code read_schedule(struct edit *e, struct pst_err *err)
 {
     struct pst_schedule schedule;
     yyjson_val *v = pst_json_get(e->call->body, PST_STR("schedule"));
-    if (!v)
+    if (!pst_json_has(e->call->body, "schedule"))
         return PST_OK;
     PST_AUTO(buf) struct pst_buf text = {.max = PST_SCHEDULE_TEXT};
     PST_TRY(pst_schedule_from_json(&schedule, v, e->call->api->options.dev, err));
@@ -419,7 +419,8 @@ static pst_code change_status(struct pst_db_conn *conn, struct edit *e,
     return PST_OK;
 }
 
-/* {"members":["name","config"]}: what was given, never a value, since some are secret. */
+/* {"members":["name","config"]}: what was given and not null, never a value, since some are
+ * secret. */
 static pst_code name_members(struct pst_api_call *call, pst_str *out, struct pst_err *err)
 {
     struct pst_json_writer w;
@@ -428,7 +429,7 @@ static pst_code name_members(struct pst_api_call *call, pst_str *out, struct pst
     pst_json_begin_object(&w);
     pst_json_add_array(&w, "members");
     for (size_t i = 0; members[i]; i++)
-        if (pst_json_get(call->body, pst_str_from(members[i])))
+        if (pst_json_has(call->body, members[i]))
             pst_json_put_str(&w, pst_str_from(members[i]));
     pst_json_end_array(&w);
     pst_json_end_object(&w);

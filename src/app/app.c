@@ -134,7 +134,7 @@ static pst_code build_gate(struct pst_app *app, struct pst_err *err)
         .mono = pst_mono_now,
         .offline_after = health.offline_after,
         .limits = {.connect_ms = pst_config_int(app->config, PST_OPT_CONNECT_TIMEOUT),
-                   .first_byte_ms = pst_config_int(app->config, PST_OPT_CALL_TIMEOUT),
+                   .total_ms = pst_config_int(app->config, PST_OPT_CALL_TIMEOUT),
                    .max_body_bytes = (size_t)pst_config_int(app->config, PST_OPT_MAX_RESPONSE)},
         .observe = observe,
         .observe_self = app,

@@ -152,6 +152,12 @@ static pst_code open_client(struct pst_cli *cli, struct pst_err *err)
     return open_local(cli, client, err);
 }
 
+void pst_client_act_for(struct pst_cli *cli, pst_str organization)
+{
+    if (cli->client)
+        cli->client->organization = organization;
+}
+
 /* ---- calling ---- */
 
 static pst_code fail_problem(const struct pst_reply *reply, struct pst_err *err)

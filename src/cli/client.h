@@ -49,6 +49,10 @@ pst_code pst_client_call(struct pst_cli *cli, const char *method, const struct p
 pst_code pst_client_get(struct pst_cli *cli, const struct pst_target *target, struct pst_reply *out,
                         struct pst_err *err);
 
+/* Calls from now on are about this organization (its id, borrowed; "": whatever the server takes).
+ */
+void pst_client_act_for(struct pst_cli *cli, pst_str organization);
+
 /* Every page of a list, at most `max` items: all items in one array, root.data. */
 pst_code pst_client_list(struct pst_cli *cli, struct pst_target *target, size_t max,
                          yyjson_val ***out_items, size_t *out_count, struct pst_err *err);

@@ -183,6 +183,8 @@ static pst_code set_up(struct pst_db_conn *conn, struct pst_err *err)
     if (!conn->is_writer)
         return exec(conn, "PRAGMA query_only=ON", err);
     PST_TRY(exec(conn, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", err));
+    /* However this SQLite was compiled: sealed secrets that were erased do not stay in the file. */
+    PST_TRY(exec(conn, "PRAGMA secure_delete=ON", err));
     int64_t level = 0;
     PST_TRY(read_int(conn, "PRAGMA synchronous", &level, err));
     if (level != 2)

@@ -362,6 +362,20 @@ def test_the_log_of_changes_names_what_was_changed_and_shows_no_value(world):
     assert entry["detail"] == {"members": ["metadata", "serve_stale"]}, entry
 
 
+def test_null_leaves_a_connections_settings_as_they_are(world):
+    names = ("name", "schedule", "serve_stale", "history_days", "entities", "metadata", "mapping", "config", "enabled")
+    made = world.mine.get(f"/v1/connections/{connect_to(world.mine, world.sim, schedule='manual', serve_stale=True)}")
+    path = f"/v1/connections/{made['id']}"
+    changed = world.mine.patch(path, json=dict.fromkeys(names))
+    assert {name: changed[name] for name in names} == {name: made[name] for name in names}
+    # Nor is it told as a change.
+    world.mine.patch(path, json={"metadata": {"a": 1}, **dict.fromkeys(names[:3])})
+    entry = next(e for e in world.mine.get("/v1/audit", params={"limit": 500})["data"]
+                 if e["action"] == "connection.update" and e["object"] == made["id"])
+    assert entry["detail"] == {"members": ["metadata"]}
+    world.mine.call("DELETE", path + "?purge=true")
+
+
 # ---- parameters and bodies ----
 
 @pytest.mark.parametrize("query, param", [

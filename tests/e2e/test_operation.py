@@ -322,6 +322,30 @@ def test_the_doctor_sees_a_running_server(server):
     assert found["server"] == "ok" and found["listen address"] == "ok" and found["store"] == "ok"
 
 
+def test_the_doctor_looks_at_every_organization(server, sim, hooks):
+    first, second = (server.api(new_organization(server, name)) for name in ("One", "Two"))
+    refused = connect_to(first, sim, schedule="manual", credentials={"username": sim.USER, "password": "wrong"})
+    wait_sync(second, connect_to(second, sim, schedule="manual"))
+    wait_until(lambda: first.get(f"/v1/connections/{refused}")["status"] == "authentication_required", "the refusal",
+               30 * slowness())
+    second.post("/v1/webhooks", json={"url": hooks.url("/")}, status=201)
+
+    def doctor(*more):
+        done = server.cli("doctor", "--json", *more, check=False, **ANY_PORT)
+        return done.returncode, verdicts(json.loads(done.stdout))
+
+    for more in ([], ["--reach"]):
+        status, found = doctor(*more)
+        assert status == 75 and found["connection ERP of One"] == "error", found
+        assert found["connection ERP of Two"] == "ok" and found["webhooks of Two"] == "ok"
+    status, found = doctor("--organization", "Two")
+    assert status == 0 and found["connection ERP"] == "ok" and found["webhooks"] == "ok"
+    assert "connection ERP of One" not in found
+    # What it cannot look at is not well.
+    status, found = doctor("--organization", "Three")
+    assert status == 75 and found["connections"] == "error"
+
+
 def test_the_doctor_says_what_to_do_about_loose_permissions(place):
     server = stopped(Server(place))
     os.chmod(server.data / "root.key", 0o644)

@@ -4,6 +4,7 @@ answers, commands' output, the store with its log and backups, /proc, and what o
 The system connected to is a hostile one: whatever it is sent as Authorization it says again, in every
 place where an error may quote it."""
 import base64
+import contextlib
 import hashlib
 import http.server
 import json
@@ -11,6 +12,7 @@ import pathlib
 import secrets
 import signal
 import socket
+import sqlite3
 import threading
 import urllib.parse
 
@@ -192,8 +194,10 @@ class Watched:
         return api
 
     def commands(self, *lines, **env):
+        """Run each; it may fail, but not for being no command of ours."""
         for line in lines:
-            self.server.cli(*line, check=False, **env)
+            done = self.server.cli(*line, check=False, **env)
+            assert done.returncode != 64, f"{line}: {done.stderr}"
 
 
 @pytest.fixture
@@ -280,7 +284,7 @@ def test_a_system_that_says_the_credentials_again_is_not_repeated(watched, place
             wait_sync(api, connection, started.json()["id"], seconds=90)
         assert len(system.seen) > before, mode
         exercise(watched, api, connection)
-    watched.commands(["connections"], ["connections", "show", "canary"], ["status"], ["status", "--json"],
+    watched.commands(["connections"], ["connections", "get", "canary"], ["status"], ["status", "--json"],
                      ["sync", "canary"], ["connections", "test", "canary"], ["doctor"],
                      ["doctor", "--reach"], ["doctor", "--reach", "--json"], PENSTOCK_LISTEN="127.0.0.1:0")
     look_everywhere(watched, place, search)
@@ -423,14 +427,33 @@ def test_the_root_key_is_nowhere(watched, place, hostile):
     server.start()
 
 
+def sealed_credentials(server, place):
+    """Those of the only connection, as they lie in the store."""
+    copy = place / "sealed.db"
+    server.cli("backup", copy)
+    with contextlib.closing(sqlite3.connect(copy)) as store:
+        (sealed,), = store.execute("SELECT credentials FROM connection")
+    copy.unlink()
+    return sealed
+
+
 def test_the_password_is_gone_when_the_connection_is(watched, place, hostile):
     """Sealed or not: what erased it takes it out of the file, once the store's log is written back."""
     system, _ = hostile
-    api = watched.api(key_of(watched.server))
-    connection = api.post("/v1/connections", json=body_of(system.url, PLAIN), status=201)["id"]
+    server = watched.server
+    api = watched.api(key_of(server))
+    connection = api.post("/v1/connections", json=body_of(system.url, LONG), status=201)["id"]
     wait_sync(api, connection, seconds=60)
+    sealed, bytes_sealed = Search(), sealed_credentials(server, place)
+    # What stands before names the key.
+    sealed.binary = [("sealed password", bytes_sealed[i:i + 32]) for i in range(64, len(bytes_sealed) - 32, 32)]
+    assert len(sealed.binary) > 10 and sealed.files(server.data)
     api.delete(f"/v1/connections/{connection}")
-    look_everywhere(watched, place, Search(password=PLAIN))
+    look_everywhere(watched, place, Search(password=LONG))
+    assert sealed_credentials(server, place) == b""
+    server.stop()
+    assert not sealed.files(place)
+    server.start()
 
 
 # ---- webhooks ----

@@ -308,6 +308,19 @@ def test_a_system_that_falls_silent_is_given_up(server, sim):
     assert_equal(api, sim, connection)
 
 
+def test_a_call_ends_when_call_timeout_is_over(programs, place, sim):
+    server = programs(Server(place, call_timeout=f"{5 * slowness()}s"))
+    api = server.api(new_organization(server))
+    # The answer begins at once; that it then stops would be noticed by its speed after a minute.
+    fault(sim, "stall", query="PST_ITEMS", service="ExecuteQuery")
+    connection = connect_to(api, sim, schedule="manual", entities=["items"])
+    sync = wait_sync(api, connection, seconds=40)
+    assert sync["status"] == "failed"
+    assert entity_of(sync, "items")["error"]["code"] == "SYSTEM_ERROR", sync
+    sim.control("DELETE", "/sim/faults")
+    assert synced(api, connection)["status"] == "completed"
+
+
 # ---- cancelling, stopping, killing ----
 
 @pytest.fixture

@@ -234,6 +234,25 @@ static pst_wall wall_at_rest(void *self)
     return (pst_wall){SOME_DAY_S * PST_US_PER_S + atomic_load(&f->now_ms) * 1000};
 }
 
+static char socket_file[64];
+
+static void remove_socket(void)
+{
+    (void)unlink(socket_file);
+}
+
+/* A test that failed leaves its server behind: that must not fail the next one, nor its socket
+ * outlive this program. */
+static void take_socket(struct fixture *f)
+{
+    if (socket_file[0])
+        remove_socket();
+    else
+        (void)atexit(remove_socket);
+    (void)snprintf(socket_file, sizeof(socket_file), "/tmp/pst-server-%d.sock", (int)getpid());
+    (void)snprintf(f->socket_path, sizeof(f->socket_path), "unix:%s", socket_file);
+}
+
 static void start(struct fixture *f, const struct pst_server_limits *limits, unsigned loops,
                   const struct pst_clock *clock)
 {
@@ -245,8 +264,7 @@ static void start(struct fixture *f, const struct pst_server_limits *limits, uns
         routes[i].body_max = strcmp(routes[i].pattern, "/small") == 0 ? 10 : 0;
     }
     assert_ok(pst_router_new(&f->router, routes, PST_COUNT(routes), &err));
-    (void)snprintf(f->socket_path, sizeof(f->socket_path), "unix:/tmp/pst-server-%d.sock",
-                   (int)getpid());
+    take_socket(f);
     const char *listen[] = {"127.0.0.1:0", f->socket_path};
     struct pst_server_options options = {
         .listen = listen,
@@ -312,6 +330,7 @@ void fixture_stop(struct fixture *f, int64_t grace_ms)
         pst_thread_join(f->threads[i]);
     pst_server_free(f->server);
     pst_router_free(f->router);
+    assert_int_equal(access(socket_file, F_OK), -1);
 }
 
 struct pst_server_stats fixture_stats(const struct fixture *f)
@@ -447,6 +466,18 @@ char *client_read_answer(int fd, int64_t ms)
     bool closed = false;
     pst_mono until = pst_mono_after_ms(pst_mono_now(), ms);
     while (!is_whole(&b) && read_more(fd, &b, until, &closed))
+        continue;
+    return b.ptr;
+}
+
+char *client_read_until(int fd, const char *end, int64_t ms)
+{
+    struct pst_buf b;
+    pst_buf_init(&b, (size_t)1 << 30);
+    pst_buf_add_lit(&b, "");
+    bool closed = false;
+    pst_mono until = pst_mono_after_ms(pst_mono_now(), ms);
+    while (!pst_str_ends(pst_buf_str(&b), pst_str_from(end)) && read_more(fd, &b, until, &closed))
         continue;
     return b.ptr;
 }

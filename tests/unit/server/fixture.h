@@ -19,7 +19,7 @@ struct fixture {
         unsigned index;
     } loops[LOOPS_MAX];
     unsigned loop_count;
-    char socket_path[64];
+    char socket_path[80];
 
     _Atomic int markers; /* requests answered by GET /marker */
     _Atomic int finished; /* calls of on_finished */
@@ -57,6 +57,8 @@ void client_say(int fd, const char *text);
 char *client_read_all(int fd, int64_t ms, bool *closed);
 /* Until one whole answer with Content-Length (or a chunked one) is there. */
 char *client_read_answer(int fd, int64_t ms);
+/* Until what came ends with `end`, at most ms; NUL-terminated, freed by the caller. */
+char *client_read_until(int fd, const char *end, int64_t ms);
 int status_of(const char *answer);
 const char *body_of(const char *answer);
 int count_of(const char *text, const char *needle);
