@@ -459,6 +459,10 @@ static const char outages[] =
     "  CASE WHEN status = 'offline' THEN 0 ELSE 9223372036854775807 END, '', ''"
     " FROM connection WHERE status IN ('online', 'offline', 'authentication_required')"
     "  AND deleted_at IS NULL;";
+
+static const char guards[] =
+    /* The user chose other rows: the next complete full read is not held up by the guard. */
+    "ALTER TABLE stream ADD COLUMN unguarded INTEGER NOT NULL DEFAULT 0;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -468,6 +472,7 @@ static const struct pst_migration migrations[] = {
     {4, "credits", {credits, sizeof(credits) - 1}},
     {5, "requests, upstream calls, incidents", {requests, sizeof(requests) - 1}},
     {6, "outages", {outages, sizeof(outages) - 1}},
+    {7, "guards", {guards, sizeof(guards) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

@@ -368,7 +368,7 @@ static pst_code free_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t s
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     static const pst_str completed = PST_STR_INIT(
         "UPDATE stream SET sync_pk = NULL, last_success_at = ?3, error_code = '',"
-        " error_message = '', mapping_version = ?4,"
+        " error_message = '', mapping_version = ?4, unguarded = 0,"
         " synced_to = coalesce((SELECT coalesce(p.window_to, p.as_of) FROM sync_stream p"
         " WHERE p.sync_pk = ?2 AND p.stream_pk = ?1), synced_to),"
         " last_full_at = CASE (SELECT mode FROM sync WHERE pk = ?2) WHEN 'full' THEN ?3"

@@ -407,7 +407,7 @@ def test_another_address_needs_the_credentials_again(ready, server, programs, pl
     assert sync["counts"]["read"] >= sum(other.count(reference.QUERIES[e]) > 0 for e in ENTITIES)
     have = {r["source_id"] for r in listed(api, connection, "purchase_orders")}
     rows = source_rows(other, "PST_PURCHASE_ORDERS")
-    assert {reference.source_id(r, reference.KEYS["purchase_orders"]) for r in rows} <= have
+    assert {reference.source_id(r, reference.KEYS["purchase_orders"]) for r in rows} == have
 
 
 @pytest.mark.parametrize("change", [{"history_days": 0}, {"config": {"time_zone": "Asia/Kolkata"}},
@@ -421,6 +421,24 @@ def test_settings_that_choose_rows_make_the_next_sync_read_everything(server, si
     sync = synced(api, connection)
     assert counts(sync, "suppliers")["read"] == sim.count("PST_SUPPLIERS"), sync
     assert "notice" not in api.patch(f"/v1/connections/{connection}", json={"config": {"page_size": 1000}})
+
+
+def test_rows_that_are_no_longer_chosen_are_deleted_however_many(ready, sim):
+    """The delete guard is for what goes missing, not for what the user no longer wants."""
+    api, connection = ready
+    path = f"/v1/connections/{connection}"
+    units = sorted({r["business_unit"] for r in listed(api, connection, "purchase_orders")})
+    assert len(units) > 2
+    answer = api.patch(path, json={"config": {"business_units": units[:1]}})
+    assert "deletes" in answer["notice"]
+    assert synced(api, connection)["status"] == "completed"
+    assert {r["business_unit"] for r in listed(api, connection, "purchase_orders")} == set(units[:1])
+    assert {r["business_unit"] for r in listed(api, connection, "work_orders")} == set(units[:1])
+    assert counts(synced(api, connection), "purchase_orders")["read"] < 50  # and windows are small again
+    sim.change("delete", "work_orders", len(source_rows(sim, "PST_WORK_ORDERS")))
+    sync = synced(api, connection, "full")
+    assert next(e for e in sync["entities"] if e["entity"] == "work_orders")["error"]["code"] == "DELETE_GUARD"
+    assert listed(api, connection, "work_orders")
 
 
 def served(api, connection):

@@ -348,10 +348,13 @@ static void a_rewound_stream_reads_from_there(void **state)
     struct pst_stream_state *all = NULL;
     size_t count = 0;
     world_end(w, &r, PST_SYNC_COMPLETED);
-    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, at(5), &w->err));
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, at(5), false, &w->err));
     assert_true(stream(w, w->orders).synced_to.us == at(5).us);
-    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, &w->err));
+    assert_false(stream(w, w->orders).unguarded);
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, true, &w->err));
     assert_true(pst_wall_is_none(stream(w, w->orders).synced_to));
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, false, &w->err));
+    assert_true(stream(w, w->orders).unguarded); /* for the reason before */
     int64_t pk = 0;
     assert_write(w, pst_streams_ensure(w->writer, w->conn.pk, w->suppliers, &pk, &w->err));
     assert_read(w, pst_streams_list(w->reader, w->conn.pk, w->arena, &all, &count, &w->err));
