@@ -574,6 +574,24 @@ def test_refused_credentials_are_not_tried_again_by_anybody(world):
     api.call("DELETE", path)
 
 
+def test_each_of_several_runs_shows_its_progress(world):
+    api = world.mine
+    made = connect_to(api, world.sim, name="Two runs", schedule="7d")
+    path = f"/v1/connections/{made}"
+    wait_sync(api, made)
+    world.sim.control("POST", "/sim/latency", json={"ms": 5000})
+    runs = [start_sync(api, made, "full", [entity]) for entity in ("suppliers", "items")]
+    try:
+        wait_until(lambda: {e["entity"] for e in api.get(f"{path}/sync-status")["entities"] if e["progress"]}
+                   == {"suppliers", "items"}, "both runs to show their progress", 30 * slowness())
+    finally:
+        world.sim.control("POST", "/sim/latency", json={})
+        for run in runs:
+            api.post(f"{path}/syncs/{run}/cancel")
+            wait_sync(api, made, run)
+        api.call("DELETE", path)
+
+
 def test_two_connections_changed_at_once_lose_nothing(world):
     api = world.mine
     failures = []
