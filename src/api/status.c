@@ -136,13 +136,7 @@ static void put_fields(struct pst_json_writer *w, const struct pst_field *fields
         }
         if (f->field_count) {
             pst_json_add_array(w, "fields");
-            for (size_t k = 0; k < f->field_count; k++) { /* arrays nest once in the model */
-                pst_json_begin_object(w);
-                pst_json_add_z(w, "name", f->fields[k].name);
-                pst_json_add_z(w, "type", pst_field_type_name(f->fields[k].type));
-                pst_json_add_z(w, "description", f->fields[k].description);
-                pst_json_end_object(w);
-            }
+            put_fields(w, f->fields, f->field_count);
             pst_json_end_array(w);
         }
         pst_json_end_object(w);
