@@ -226,6 +226,24 @@ def test_a_change_without_a_stamp_is_found_by_a_full_sync(ready, sim):
     assert_equals_source(api, connection, sim)
 
 
+def test_what_was_entered_ahead_of_time_is_read_when_it_comes_into_force(server, programs, place):
+    """Neither a supplier nor an item gets a new stamp on the day of its new address or attributes."""
+    sim = programs(Simulator(place / "dated", orders=1200))
+    sim.control("POST", "/sim/clock", json={"freeze": True})
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="manual")
+    assert wait_sync(api, connection)["status"] == "completed"
+    moved = {"suppliers": 0, "items": 0}
+    for _ in range(5):
+        sim.control("POST", "/sim/clock", json={"advance": f"{9 * 24 * 60}m"})
+        sync = synced(api, connection)
+        assert sync["status"] == "completed", sync
+        for entity in moved:
+            moved[entity] += counts(sync, entity)["updated"]
+        assert_equals_source(api, connection, sim, list(moved))
+    assert all(moved.values()), moved
+
+
 @pytest.mark.parametrize("fault", ["bad_number", "bad_utf8", "bad_stamp"])
 def test_a_row_that_cannot_be_mapped_is_kept_aside(ready, sim, fault):
     api, connection = ready
