@@ -36,7 +36,7 @@ static bool doc_exists(const struct job *j, uint64_t doc)
 /* Position s before the rows of doc; false when it does not exist. */
 static bool enter(const struct job *j, uint64_t doc, struct pst_sim_scan *s)
 {
-    pst_sim_scan_init(s, j->world, j->overlay, j->op->query, PST_SIM_ALL_TIMES,
+    pst_sim_scan_init(s, j->world, j->overlay, j->op->query, PST_SIM_ALL_TIMES, PST_SIM_NO_TIME,
                       (struct pst_sim_position){doc, -1, -1});
     return doc_exists(j, doc) && pst_sim_scan_next_doc(s) && s->doc == doc;
 }

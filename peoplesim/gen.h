@@ -44,6 +44,11 @@ void pst_sim_generate(const struct pst_sim_world *w, const struct pst_sim_record
                       struct pst_sim_value values[PST_SIM_COLUMNS_MAX],
                       struct pst_sim_scratch *scratch);
 
+/* The day on which the newest of the effective-dated rows that are joined to a supplier or an item
+ * on asof_day came into force; PST_SIM_NO_TIME: there is none. */
+int64_t pst_sim_in_force_since(const struct pst_sim_world *w, enum pst_sim_entity e, uint64_t doc,
+                               int64_t asof_day);
+
 /* ---- for the generators (gen_*.c) ---- */
 
 typedef void pst_sim_gen_fn(const struct pst_sim_world *w, const struct pst_sim_record *r,

@@ -84,16 +84,22 @@ static void set_address(const struct pst_sim_world *w, const struct pst_sim_reco
     pst_sim_set_text(&v[PST_SIM_VN_D_PHONE], p->phone);
 }
 
+static int64_t location_effdt(const struct pst_sim_world *w, const struct pst_sim_record *r)
+{
+    int64_t day = w->epoch_day - 2000 - pst_sim_below(pst_sim_derive(r->hash, SALT_TERMS), 1000);
+    return day <= r->asof_day ? day : PST_SIM_NO_TIME;
+}
+
 static void set_location(const struct pst_sim_world *w, const struct pst_sim_record *r,
                          struct pst_sim_value *v)
 {
     static const char *const currencies[PST_SIM_SETIDS] = {"JPY", "EUR", "USD"};
     static const char *const methods[] = {"EDX", "EML", "FAX", "PHN", "PRN"};
     uint64_t h = pst_sim_derive(r->hash, SALT_TERMS);
-    int64_t effdt = w->epoch_day - 2000 - pst_sim_below(h, 1000);
-    bool exists = effdt <= r->asof_day;
+    int64_t effdt = location_effdt(w, r);
+    bool exists = effdt != PST_SIM_NO_TIME;
     pst_sim_set_text(&v[PST_SIM_VN_B_VNDR_LOC], exists ? "MAIN" : "");
-    pst_sim_set_num(&v[PST_SIM_VN_B_EFFDT], exists ? effdt : PST_SIM_NO_TIME);
+    pst_sim_set_num(&v[PST_SIM_VN_B_EFFDT], effdt);
     pst_sim_set_text(&v[PST_SIM_VN_B_PYMNT_TERMS_CD], exists ? PST_SIM_PICK(pst_sim_terms, h) : "");
     pst_sim_set_text(&v[PST_SIM_VN_B_CURRENCY_CD],
                      exists ? currencies[pst_sim_doc_group(r->doc) % PST_SIM_SETIDS] : "");
@@ -170,16 +176,32 @@ static void set_item_status(const struct pst_sim_world *w, const struct pst_sim_
                     has_future ? w->epoch_day + 10 + pst_sim_below(f, 90) : PST_SIM_NO_TIME);
 }
 
+static int64_t item_added(const struct pst_sim_world *w, const struct pst_sim_record *r)
+{
+    return w->epoch_day - 200 - pst_sim_below(pst_sim_derive(r->hash, SALT_NAME), 3000);
+}
+
 /* INV_ITEMS: one row from when the item was added, of some a second one in the future. */
+static int64_t detail_effdt(const struct pst_sim_world *w, const struct pst_sim_record *r,
+                            bool *is_future)
+{
+    uint64_t h = pst_sim_derive(r->hash, SALT_DATE);
+    int64_t future = w->epoch_day + 1 + pst_sim_below(h, 30);
+    int64_t added = item_added(w, r);
+    *is_future = h % 15 == 0 && future <= r->asof_day;
+    if (*is_future)
+        return future;
+    return added <= r->asof_day ? added : PST_SIM_NO_TIME;
+}
+
 static void set_item_detail(const struct pst_sim_world *w, const struct pst_sim_record *r,
-                            int64_t added, struct pst_sim_value *v, struct pst_sim_scratch *s)
+                            struct pst_sim_value *v, struct pst_sim_scratch *s)
 {
     static const char *const types[] = {"", "STD", "PHM", "KIT"};
     uint64_t h = pst_sim_derive(r->hash, SALT_DATE);
-    int64_t future = w->epoch_day + 1 + pst_sim_below(h, 30);
-    bool is_future = h % 15 == 0 && future <= r->asof_day;
-    int64_t effdt = is_future ? future : added;
-    if (effdt > r->asof_day) {
+    bool is_future = false;
+    int64_t effdt = detail_effdt(w, r, &is_future);
+    if (effdt == PST_SIM_NO_TIME) {
         pst_sim_set_num(&v[PST_SIM_IT_B_EFFDT], PST_SIM_NO_TIME);
         pst_sim_set_text(&v[PST_SIM_IT_B_DESCR254], "");
         pst_sim_set_text(&v[PST_SIM_IT_B_INV_ITEM_TYPE], "");
@@ -203,7 +225,6 @@ void pst_sim_gen_item(const struct pst_sim_world *w, const struct pst_sim_record
     static const char *const groups[] = {"MRO", "RAW", "FINISHED", "PACKAGING", ""};
     static const char *const categories[] = {"10100", "10200", "20500", "31000", "45000"};
     uint64_t h = pst_sim_derive(r->hash, SALT_NAME);
-    int64_t added = w->epoch_day - 200 - pst_sim_below(h, 3000);
     pst_sim_set_text(&v[PST_SIM_IT_A_SETID], pst_sim_setids[pst_sim_doc_group(r->doc)]);
     pst_sim_set_id(&v[PST_SIM_IT_A_INV_ITEM_ID], s, w, PST_SIM_ITEMS, pst_sim_doc_number(r->doc));
     set_item_status(w, r, v);
@@ -216,13 +237,28 @@ void pst_sim_gen_item(const struct pst_sim_world *w, const struct pst_sim_record
     pst_sim_set_text(&v[PST_SIM_IT_A_INVENTORY_ITEM], h % 10 ? "Y" : "N");
     pst_sim_set_text(&v[PST_SIM_IT_A_LOT_CONTROL], h % 11 ? "N" : "Y");
     pst_sim_set_text(&v[PST_SIM_IT_A_SERIAL_CONTROL], h % 13 ? "N" : "Y");
-    pst_sim_set_num(&v[PST_SIM_IT_A_DATE_ADDED], added);
+    pst_sim_set_num(&v[PST_SIM_IT_A_DATE_ADDED], item_added(w, r));
     if (r->version)
         pst_sim_set_format(&v[PST_SIM_IT_A_ITEM_FIELD_C30_A], s, "REV %u", r->version);
     else
         pst_sim_set_text(&v[PST_SIM_IT_A_ITEM_FIELD_C30_A], h % 6 == 0 ? "CRITICAL" : "");
     pst_sim_set_num(&v[PST_SIM_IT_A_LAST_DTTM_UPDATE], r->stamp);
-    set_item_detail(w, r, added, v, s);
+    set_item_detail(w, r, v, s);
+}
+
+int64_t pst_sim_in_force_since(const struct pst_sim_world *w, enum pst_sim_entity e, uint64_t doc,
+                               int64_t asof_day)
+{
+    const struct pst_sim_record r = {.hash = pst_sim_doc_hash(w, e, doc), .asof_day = asof_day};
+    bool is_future = false;
+    if (e == PST_SIM_ITEMS)
+        return detail_effdt(w, &r, &is_future);
+    if (e != PST_SIM_SUPPLIERS)
+        return PST_SIM_NO_TIME;
+    int64_t address = 0;
+    int64_t location = location_effdt(w, &r);
+    (void)place_at(w, &r, &address);
+    return address > location ? address : location; /* NO_TIME is before all days */
 }
 
 /* ---- work orders ---- */

@@ -1,24 +1,32 @@
 /* peoplesim/scan.c: merging generated documents with the overlay, in key order. */
 #include "peoplesim/scan.h"
 
+#include "peoplesim/gen.h"
+
 void pst_sim_scan_init(struct pst_sim_scan *s, const struct pst_sim_world *w,
                        const struct pst_sim_overlay *o, const struct pst_sim_query *q,
-                       struct pst_sim_window window, struct pst_sim_position after)
+                       struct pst_sim_window window, int64_t asof_day,
+                       struct pst_sim_position after)
 {
     const struct pst_sim_table *t = &w->tables[q->entity];
-    *s = (struct pst_sim_scan){
-        .world = w, .overlay = o, .query = q, .window = window, .after = after};
+    *s = (struct pst_sim_scan){.world = w,
+                               .overlay = o,
+                               .query = q,
+                               .window = window,
+                               .asof_day = asof_day,
+                               .after = after};
     s->place = pst_sim_overlay_lower(o, after.doc);
     s->group = pst_sim_doc_group(after.doc);
     uint64_t number = pst_sim_doc_number(after.doc);
     if (number > t->first)
         s->index = (number - t->first + t->stride - 1) / t->stride;
     /* Nothing generated is as new as this window, so only what was changed can be in it. */
-    if (q->stamp >= 0 && window.from != PST_SIM_NO_TIME && window.from > w->newest_local)
+    if (q->stamp >= 0 && window.from != PST_SIM_NO_TIME && window.from > w->newest_local &&
+        !(q->has_asof && asof_day != PST_SIM_NO_TIME))
         s->group = t->group_count;
 }
 
-static bool in_window(const struct pst_sim_scan *s)
+static bool is_stamped_in_window(const struct pst_sim_scan *s)
 {
     const struct pst_sim_window *w = &s->window;
     if (s->query->stamp < 0 || (w->from == PST_SIM_NO_TIME && w->to == PST_SIM_NO_TIME))
@@ -32,6 +40,16 @@ static bool in_window(const struct pst_sim_scan *s)
     }
     return (w->from == PST_SIM_NO_TIME || s->stamp >= w->from) &&
            (w->to == PST_SIM_NO_TIME || s->stamp < w->to);
+}
+
+static bool in_window(const struct pst_sim_scan *s)
+{
+    if (is_stamped_in_window(s))
+        return true;
+    if (!s->query->has_asof || s->window.from == PST_SIM_NO_TIME || s->asof_day == PST_SIM_NO_TIME)
+        return false;
+    int64_t since = pst_sim_in_force_since(s->world, s->query->entity, s->doc, s->asof_day);
+    return since != PST_SIM_NO_TIME && since >= pst_sim_day_of(s->window.from);
 }
 
 /* ---- rows ---- */

@@ -19,7 +19,8 @@ struct pst_sim_position {
 #define PST_SIM_FROM_START ((struct pst_sim_position){0, -1, -1})
 
 /* Which stamps are wanted: local, from <= stamp < to; of date-only stamps the days of both,
- * included. A bound that is not set: PST_SIM_NO_TIME. */
+ * included. A bound that is not set: PST_SIM_NO_TIME. With a beginning, documents of which an
+ * effective-dated row came into force on its day or since are wanted, too, whatever their stamp. */
 struct pst_sim_window {
     int64_t from, to;
 };
@@ -30,6 +31,7 @@ struct pst_sim_scan {
     const struct pst_sim_overlay *overlay;
     const struct pst_sim_query *query;
     struct pst_sim_window window;
+    int64_t asof_day; /* PST_SIM_NO_TIME: the window looks at stamps alone */
     struct pst_sim_position after;
 
     /* private: where the next document is looked for */
@@ -54,7 +56,8 @@ struct pst_sim_scan {
 
 void pst_sim_scan_init(struct pst_sim_scan *s, const struct pst_sim_world *w,
                        const struct pst_sim_overlay *o, const struct pst_sim_query *q,
-                       struct pst_sim_window window, struct pst_sim_position after);
+                       struct pst_sim_window window, int64_t asof_day,
+                       struct pst_sim_position after);
 
 /* The next document that exists and lies in the window; false behind the last. */
 bool pst_sim_scan_next_doc(struct pst_sim_scan *s);

@@ -16,7 +16,8 @@ static void begin(struct pst_sim_engine *e, const struct pst_sim_select *q,
     r->now = now;
     r->asof_day = q->asof_day == PST_SIM_NO_TIME ? pst_sim_day_of(now) : q->asof_day;
     pst_sim_render_init(r);
-    pst_sim_scan_init(s, &e->world, &e->overlays[q->query->entity], q->query, q->window, q->after);
+    pst_sim_scan_init(s, &e->world, &e->overlays[q->query->entity], q->query, q->window,
+                      r->asof_day, q->after);
 }
 
 static void put_count(char *at, uint64_t rows)
@@ -105,7 +106,7 @@ void pst_sim_engine_count(struct pst_sim_engine *e, const struct pst_sim_query *
     struct pst_sim_scan s;
     *docs = *rows = 0;
     pthread_rwlock_rdlock(&e->lock);
-    pst_sim_scan_init(&s, &e->world, &e->overlays[query->entity], query, window,
+    pst_sim_scan_init(&s, &e->world, &e->overlays[query->entity], query, window, PST_SIM_NO_TIME,
                       PST_SIM_FROM_START);
     while (pst_sim_scan_next_doc(&s)) {
         uint64_t before = *rows;

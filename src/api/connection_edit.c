@@ -34,6 +34,7 @@ struct edit {
     struct pst_api_credits cost; /* of a create */
     bool moves; /* to another address: stored credentials count nothing there */
     bool rereads; /* the next sync has to read everything again */
+    bool rechooses; /* and what it misses is to go: other rows were chosen */
     bool queued; /* a sync was queued with it */
     bool syncing; /* one is queued or running */
 };
@@ -334,6 +335,10 @@ static pst_code answer(struct edit *e, struct pst_err *err)
         pst_json_add_z(&w, "notice",
                        "It is switched off, since there are not enough credits: switch it on "
                        "(`enabled`) when there are.");
+    else if (e->rechooses)
+        pst_json_add_z(&w, "notice",
+                       "The next sync reads everything again, since what was read before was read "
+                       "with other settings, and deletes what is no longer among it.");
     else if (e->rereads)
         pst_json_add_z(&w, "notice",
                        "The next sync reads everything again, since what was read before was read "
@@ -455,7 +460,7 @@ static pst_code update_in_job(struct pst_db_conn *conn, void *arg, struct pst_er
                                    e->patch.set_config ? e->patch.config : now.config,
                                    is_switched_on, err));
     if (e->rereads)
-        PST_TRY(pst_api_rewind(conn, call, now.pk, err));
+        PST_TRY(pst_api_rewind(conn, call, now.pk, e->rechooses, err));
     PST_TRY(change_status(conn, e, &now, err));
     PST_TRY(pst_event_tell_syncs(conn, now.pk, call->now, err));
     pst_str detail = {NULL, 0};
@@ -481,6 +486,7 @@ static pst_code check_move(struct edit *e, const struct pst_connection *c, struc
                            "another address needs 'credentials' in the same request: the stored "
                            "ones are only sent to the address they were given for");
     e->moves = move.moves;
+    e->rechooses = move.rereads;
     e->rereads = move.rereads || (e->patch.set_history_days &&
                                   reaches_further(e->patch.history_days, c->history_days));
     return PST_OK;

@@ -57,13 +57,13 @@ pst_code pst_api_compare_config(const struct pst_api_call *call, const struct ps
 }
 
 pst_code pst_api_rewind(struct pst_db_conn *conn, const struct pst_api_call *call,
-                        int64_t connection_pk, struct pst_err *err)
+                        int64_t connection_pk, bool unguarded, struct pst_err *err)
 {
     struct pst_stream_state *streams = NULL;
     size_t count = 0;
     PST_TRY(pst_syncs_cancel_all(conn, connection_pk, call->now, err));
     PST_TRY(pst_streams_list(conn, connection_pk, call->arena, &streams, &count, err));
     for (size_t i = 0; i < count; i++)
-        PST_TRY(pst_streams_rewind(conn, streams[i].pk, PST_WALL_NONE, err));
+        PST_TRY(pst_streams_rewind(conn, streams[i].pk, PST_WALL_NONE, unguarded, err));
     return PST_OK;
 }

@@ -358,9 +358,10 @@ struct pst_api_move {
 pst_code pst_api_compare_config(const struct pst_api_call *call, const struct pst_manifest *m,
                                 pst_str before, pst_str after, struct pst_api_move *out,
                                 struct pst_err *err);
-/* Inside a writer job: open runs are cancelled, the next sync reads everything. */
+/* Inside a writer job: open runs are cancelled, the next sync reads everything. unguarded: as for
+ * pst_streams_rewind. */
 pst_code pst_api_rewind(struct pst_db_conn *conn, const struct pst_api_call *call,
-                        int64_t connection_pk, struct pst_err *err);
+                        int64_t connection_pk, bool unguarded, struct pst_err *err);
 
 /* One time after the other as text: rows that lie together were mostly committed together. All zero
  * begins (no time is formatted as ""). */

@@ -12,6 +12,16 @@ static const struct pst_stream_state *state_of(const struct pst_stream_state *li
     return NULL;
 }
 
+static const struct pst_sync_progress *progress_of(const struct pst_sync_progress *list, size_t n,
+                                                   const struct pst_entity *entity)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].entity == entity)
+            return &list[i];
+    }
+    return NULL;
+}
+
 static const char *status_of(const struct pst_stream_state *s)
 {
     if (!s)
@@ -50,7 +60,7 @@ static void put_entity_status(struct pst_json_writer *w, const struct pst_entity
         pst_json_add_str(w, "sync_id", pst_id_str(&shown->sync_id));
     else
         pst_json_add_null(w, "sync_id");
-    if (p && p->entity == entity) {
+    if (p) {
         pst_json_add_object(w, "progress");
         pst_json_add_i64(w, "records", p->records);
         pst_json_add_i64(w, "rows", p->rows);
@@ -67,7 +77,7 @@ pst_code pst_api_sync_status(struct pst_api_call *call, struct pst_err *err)
     struct pst_json_writer w;
     struct pst_api_streams streams = {0};
     struct pst_stream_state *states = NULL;
-    struct pst_sync_progress progress[1];
+    struct pst_sync_progress progress[PST_ENTITIES_MAX]; /* a run holds at least one */
     const struct pst_connection *c = &call->connection;
     size_t count = 0;
     int64_t queued = 0;
@@ -77,7 +87,7 @@ pst_code pst_api_sync_status(struct pst_api_call *call, struct pst_err *err)
     PST_TRY(pst_api_streams_of(call, c, &streams, err));
     PST_TRY(pst_streams_list(call->reader, c->pk, call->arena, &states, &count, err));
     PST_TRY(pst_syncs_count_open(call->reader, c->pk, &queued, &running, err));
-    size_t runs = pst_sync_progress(call->api->options.sync, c->pk, progress, 1);
+    size_t runs = pst_sync_progress(call->api->options.sync, c->pk, progress, PST_COUNT(progress));
     pst_wall next = pst_api_next_run_at(call, c);
 
     pst_api_begin(call, &w);
@@ -98,7 +108,7 @@ pst_code pst_api_sync_status(struct pst_api_call *call, struct pst_err *err)
     for (size_t i = 0; i < streams.count; i++) {
         const struct pst_entity *entity = streams.items[i]->entity;
         put_entity_status(&w, entity, state_of(states, count, entity), next,
-                          runs ? &progress[0] : NULL);
+                          progress_of(progress, runs, entity));
     }
     pst_json_end_array(&w);
     pst_json_end_object(&w);
@@ -126,13 +136,7 @@ static void put_fields(struct pst_json_writer *w, const struct pst_field *fields
         }
         if (f->field_count) {
             pst_json_add_array(w, "fields");
-            for (size_t k = 0; k < f->field_count; k++) { /* arrays nest once in the model */
-                pst_json_begin_object(w);
-                pst_json_add_z(w, "name", f->fields[k].name);
-                pst_json_add_z(w, "type", pst_field_type_name(f->fields[k].type));
-                pst_json_add_z(w, "description", f->fields[k].description);
-                pst_json_end_object(w);
-            }
+            put_fields(w, f->fields, f->field_count);
             pst_json_end_array(w);
         }
         pst_json_end_object(w);

@@ -244,7 +244,7 @@ static pst_code run_restore(struct pst_cli *cli, struct pst_err *err)
             "Put it in the place of the present store (which is kept beside it)?"))
         return PST_FAIL(err, PST_E_CANCELLED, "nothing was changed (--yes does not ask)");
     PST_TRY(pst_dir_make(paths.data_dir.ptr, 0700, err));
-    PST_TRY(pst_store_restore(backup, paths.store.ptr, &info, kept, err));
+    PST_TRY(pst_store_restore(backup, paths.store.ptr, pst_wall_now(), &info, kept, err));
     note_restore(paths.store.ptr, backup);
     note_key(cli);
     if (cli->json)
@@ -271,7 +271,8 @@ const struct pst_command pst_command_restore = {
         "The present store is kept beside it as <store>.before-restore, or under a number behind "
         "that; the name is\nprinted, and no file is replaced. Broken off at any moment it may be "
         "repeated. The root key must be the one\nthat was in force when the backup was made; where "
-        "another is in place, its id is said.",
+        "another is in place, its id is said. Change feeds begin\nanew behind every number given "
+        "out so far: a follower gets 410, lists the records and follows on.",
     .table = &restore_table,
     .examples = restore_examples,
     .run = run_restore,

@@ -47,6 +47,8 @@ struct pst_stream {
     bool windowed; /* transactions: a full read may be limited to the history window */
     bool has_stamp; /* false: no change stamp, every incremental read is a whole read */
     bool date_only; /* the stamp is a date: windows are widened to whole days */
+    bool effective_dated; /* parts of a document come into force on a date, without a new stamp: a
+                             window with a beginning also has those of which one did since */
     yyjson_val *manifest; /* the stream's object, adapter keys and mapping included */
 };
 

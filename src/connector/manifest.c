@@ -119,6 +119,7 @@ static pst_code read_stream(struct pst_stream *s, yyjson_val *value, struct pst_
     if (!yyjson_is_obj(value))
         return PST_FAIL(err, PST_E_INVALID, "must be an object");
     PST_TRY(pst_json_opt_bool(value, "windowed", &s->windowed, err));
+    PST_TRY(pst_json_opt_bool(value, "effective_dated", &s->effective_dated, err));
     PST_TRY(read_stamp(s, err));
     if (s->windowed && !s->has_stamp)
         return PST_FAIL(err, PST_E_INVALID, "windowed: a window needs a stamp");

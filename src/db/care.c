@@ -223,14 +223,28 @@ pst_code pst_db_backup(struct pst_db *db, const char *path, struct pst_err *err)
 
 /* ---- restore ---- */
 
-static pst_code copy_file(const char *backup, const char *path, struct pst_err *err)
+/* Nobody has the copy yet, so it needs no transaction; as a store it has a log, which goes into
+ * the file here and with the handle. */
+static pst_code change_copy(sqlite3 *to, pst_db_write_fn change, void *arg, struct pst_err *err)
+{
+    struct pst_db_conn target = {.handle = to};
+    pst_code code = change(&target, arg, err);
+    pst_db_stmts_free(&target);
+    if (code == PST_OK &&
+        sqlite3_wal_checkpoint_v2(to, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+        code = pst_db_fail(&target, "write the copy", err);
+    return code;
+}
+
+static pst_code copy_file(const char *backup, const char *path, pst_db_write_fn change, void *arg,
+                          struct pst_err *err)
 {
     PST_AUTO(db_reader) struct pst_db_conn *from = NULL;
     __attribute__((cleanup(close_sqlite))) sqlite3 *to = NULL;
     PST_TRY(pst_db_peek_new(backup, &from, err));
     PST_TRY(open_target(&to, path, err));
     PST_TRY(copy_pages(from, to, NULL, err));
-    return sync_file(path, err);
+    return change_copy(to, change, arg, err);
 }
 
 static bool begins_as_sqlite(const char *path)
@@ -309,10 +323,10 @@ static pst_code drop_log(const char *path, struct pst_err *err)
     return PST_OK;
 }
 
-static pst_code replace(const char *backup, const char *part, const char *path,
-                        char kept[PST_DB_PATH], struct pst_err *err)
+/* The copy of the backup is whole, and last, as `part`. */
+static pst_code replace(const char *part, const char *path, char kept[PST_DB_PATH],
+                        struct pst_err *err)
 {
-    PST_TRY(copy_file(backup, part, err));
     empty_log(path);
     PST_TRY(keep_old(path, kept, err));
     PST_TRY(drop_log(path, err));
@@ -321,8 +335,8 @@ static pst_code replace(const char *backup, const char *part, const char *path,
     return pst_file_sync_dir(path, err);
 }
 
-pst_code pst_db_restore(const char *backup, const char *path, char kept[PST_DB_PATH],
-                        struct pst_err *err)
+pst_code pst_db_restore(const char *backup, const char *path, pst_db_write_fn change, void *arg,
+                        char kept[PST_DB_PATH], struct pst_err *err)
 {
     PST_AUTO(lock) struct pst_lock *lock = NULL;
     char part[PST_DB_PATH];
@@ -332,7 +346,12 @@ pst_code pst_db_restore(const char *backup, const char *path, char kept[PST_DB_P
     bool has_old = pst_file_exists(path);
     (void)snprintf(part, sizeof(part), "%s.part", path);
     (void)unlink(part); /* of a restore that was broken off */
-    pst_code code = replace(backup, part, path, kept, err);
+    PST_TRY(drop_log(part, err));
+    pst_code code = copy_file(backup, part, change, arg, err);
+    if (code == PST_OK)
+        code = sync_file(part, err);
+    if (code == PST_OK)
+        code = replace(part, path, kept, err);
     if (code != PST_OK)
         (void)unlink(part);
     if (code == PST_OK && !has_old)

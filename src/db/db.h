@@ -177,11 +177,12 @@ pst_code pst_db_peek_new(const char *path, struct pst_db_conn **out, struct pst_
  * none): <path>.before-restore, or a numbered one where that is taken; never is one replaced.
  * Broken off anywhere, there is the old store or the new one at `path`, the old one is lost under
  * neither name, and it may be repeated. (An old store that is damaged keeps a log that could not
- * be moved into it beside the kept name alone.) Errors: as peek and open, and CONFLICT (100 are
- * kept). */
+ * be moved into it beside the kept name alone.) `change` makes of the copy what it shall be before
+ * it gets its name; a failure of it leaves the old store. Errors: its own, as peek and open, and
+ * CONFLICT (100 are kept). */
 enum { PST_DB_PATH = 4096 };
-pst_code pst_db_restore(const char *backup, const char *path, char kept[PST_DB_PATH],
-                        struct pst_err *err);
+pst_code pst_db_restore(const char *backup, const char *path, pst_db_write_fn change, void *arg,
+                        char kept[PST_DB_PATH], struct pst_err *err);
 /* Full integrity check; PST_OK, or CORRUPT with the first finding. Reader connection. */
 pst_code pst_db_check(struct pst_db_conn *conn, struct pst_err *err);
 

@@ -489,5 +489,6 @@ pst_code pst_connections_delete(struct pst_db_conn *conn, int64_t pk, bool purge
     PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM outage WHERE connection_pk = ?1"), values, 1,
                         NULL, err));
     pst_db_notify(conn, PST_TOPIC_CONNECTIONS);
+    pst_db_notify(conn, pk); /* nobody waits for its changes any more */
     return pst_syncs_cancel_all(conn, pk, now, err);
 }

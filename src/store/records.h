@@ -7,7 +7,8 @@
  *
  * pst_records_commit_page() is the only writer: records, change rows, sequence numbers,
  * missing list and checkpoint of one page in the caller's transaction. seq is per connection,
- * 1, 2, 3, ... without gaps, in commit order.
+ * 1, 2, 3, ... without gaps, in commit order; a restore leaps ahead once, with an empty feed
+ * (pst_store_restore).
  *
  * Thread-safety: as the connection that is passed. Readers may be any thread's own connection.
  */

@@ -469,6 +469,10 @@ static const char waiting_runs[] =
 
 /* Of a run: its calls that no entity counts (the clock, columns, probes). */
 static const char calls_of_runs[] = "ALTER TABLE sync ADD COLUMN own_calls INTEGER NOT NULL DEFAULT 0;";
+
+static const char guards[] =
+    /* The user chose other rows: the next complete full read is not held up by the guard. */
+    "ALTER TABLE stream ADD COLUMN unguarded INTEGER NOT NULL DEFAULT 0;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -480,6 +484,7 @@ static const struct pst_migration migrations[] = {
     {6, "outages", {outages, sizeof(outages) - 1}},
     {7, "runs that wait", {waiting_runs, sizeof(waiting_runs) - 1}},
     {8, "calls of runs", {calls_of_runs, sizeof(calls_of_runs) - 1}},
+    {9, "guards", {guards, sizeof(guards) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

@@ -4,7 +4,7 @@
 #include "store/rows.h"
 #include "store/schema.h"
 
-enum { CHECK_BYTES = 256 << 20 };
+enum { CHECK_BYTES = 256 << 20, SCHEMA_OF_FEED = 2 };
 
 static pst_code update_tables(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
@@ -123,9 +123,30 @@ pst_code pst_store_look(struct pst_db **out, const char *path, int *schema, int 
     return PST_OK;
 }
 
-pst_code pst_store_restore(const char *backup, const char *path, struct pst_backup_info *out,
-                           char kept[PST_DB_PATH], struct pst_err *err)
+/* ---- restore ---- */
+
+struct anew {
+    pst_wall now;
+    int schema; /* of the backup */
+};
+
+/* What the replaced state numbered differs from what these numbers will mean, and it may be gone,
+ * or one of several that went on from this backup. The time is ahead of them all: no store
+ * commits a million changes per second from 1970 on. */
+static pst_code begin_feeds_anew(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct anew *a = arg;
+    PST_TRY(pst_row_run(conn, PST_STR("UPDATE connection SET last_seq = max(last_seq + 1, ?1)"),
+                        &a->now.us, 1, NULL, err));
+    if (a->schema < SCHEMA_OF_FEED)
+        return PST_OK;
+    return pst_row_run(conn, PST_STR("DELETE FROM change"), NULL, 0, NULL, err);
+}
+
+pst_code pst_store_restore(const char *backup, const char *path, pst_wall now,
+                           struct pst_backup_info *out, char kept[PST_DB_PATH], struct pst_err *err)
 {
     PST_TRY(pst_store_verify(backup, out, err));
-    return pst_db_restore(backup, path, kept, err);
+    struct anew a = {.now = now, .schema = out->schema};
+    return pst_db_restore(backup, path, begin_feeds_anew, &a, kept, err);
 }

@@ -61,10 +61,13 @@ struct pst_backup_info {
 pst_code pst_store_verify(const char *path, struct pst_backup_info *out, struct pst_err *err);
 
 /* Put a verified backup in the place of the store at `path`, which nobody has open (its lock is
- * taken); the old file is kept beside it under the name that kept gets (pst_db_restore). Errors:
- * as verify, and UNAVAILABLE (locked), DISK_FULL, CONFLICT. */
-pst_code pst_store_restore(const char *backup, const char *path, struct pst_backup_info *out,
-                           char kept[PST_DB_PATH], struct pst_err *err);
+ * taken); the old file is kept beside it under the name that kept gets (pst_db_restore). The
+ * change feeds begin anew behind every number that was given out before `now`, whichever state
+ * gave it: each position that a follower may hold is EXPIRED. Errors: as verify, and UNAVAILABLE
+ * (locked), DISK_FULL, CONFLICT. */
+pst_code pst_store_restore(const char *backup, const char *path, pst_wall now,
+                           struct pst_backup_info *out, char kept[PST_DB_PATH],
+                           struct pst_err *err);
 
 /* What is older goes; none keeps everything. */
 struct pst_retention {

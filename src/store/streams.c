@@ -9,7 +9,7 @@
     "SELECT s.pk, s.connection_pk, s.entity, s.synced_to, s.sync_pk, y.id, p.status,"              \
     " s.last_success_at, s.last_attempt_at, s.last_full_at, s.records,"                            \
     " (SELECT count(*) FROM rejected r WHERE r.stream_pk = s.pk), s.mapping_version, s.dict,"      \
-    " s.error_code, s.error_message, s.columns, s.columns_at"                                      \
+    " s.error_code, s.error_message, s.columns, s.columns_at, s.unguarded"                         \
     " FROM stream s LEFT JOIN sync y ON y.pk = s.sync_pk"                                          \
     " LEFT JOIN sync_stream p ON p.sync_pk = s.sync_pk AND p.stream_pk = s.pk "                    \
     "WHERE s.connection_pk = ?1 "
@@ -34,6 +34,7 @@ static pst_code read_stream(struct pst_stmt *st, struct pst_arena *arena,
         .mapping_version = (uint64_t)pst_stmt_i64(st, 12),
         .dict = pst_stmt_i64(st, 13),
         .columns_at = pst_stmt_wall(st, 17),
+        .unguarded = pst_stmt_i64(st, 18) != 0,
     };
     pst_str *const texts[] = {&out->error_code, &out->error_message, &out->columns};
     return pst_row_texts(st, 14, PST_COUNT(texts), arena, texts, err);
@@ -110,12 +111,16 @@ pst_code pst_streams_list(struct pst_db_conn *conn, int64_t connection_pk, struc
 }
 
 pst_code pst_streams_rewind(struct pst_db_conn *conn, int64_t pk, pst_wall synced_to,
-                            struct pst_err *err)
+                            bool unguarded, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    PST_TRY(pst_db_stmt(conn, PST_STR("UPDATE stream SET synced_to = ?2 WHERE pk = ?1"), &st, err));
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("UPDATE stream SET synced_to = ?2, unguarded = max(unguarded, ?3)"
+                                " WHERE pk = ?1"),
+                        &st, err));
     pst_stmt_bind_i64(st, 1, pk);
     pst_stmt_bind_wall(st, 2, synced_to);
+    pst_stmt_bind_i64(st, 3, unguarded);
     PST_TRY(pst_stmt_run(st, NULL, err));
     return pst_row_run(conn,
                        PST_STR("UPDATE sync_stream SET after_key = '' WHERE stream_pk = ?1"

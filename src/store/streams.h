@@ -30,6 +30,7 @@ struct pst_stream_state {
     pst_str error_message;
     int64_t records; /* live records, kept exact by the page commit */
     int64_t rejected; /* rows that are kept aside */
+    bool unguarded; /* other rows were chosen since the last completed run (pst_streams_rewind) */
     uint64_t mapping_version; /* of the last completed run, 0 = none */
     int64_t dict; /* dictionary for new source copies (store/dictionaries.h), 0 = none */
     pst_str columns; /* of the source, JSON [["A.PO_ID","Character"], ...]; "" = not looked yet */
@@ -55,8 +56,9 @@ pst_code pst_streams_set_columns(struct pst_db_conn *conn, int64_t pk, pst_str c
                                  pst_wall now, struct pst_err *err);
 
 /* The next incremental run reads from `synced_to` (none = everything), without a full sync; a
- * read that broke off is not gone on with. */
+ * read that broke off is not gone on with. `unguarded`: what is missing then is missing because the
+ * user chose other rows, however much it is; so it stays until a run completes. */
 pst_code pst_streams_rewind(struct pst_db_conn *conn, int64_t pk, pst_wall synced_to,
-                            struct pst_err *err);
+                            bool unguarded, struct pst_err *err);
 
 #endif

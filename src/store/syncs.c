@@ -412,7 +412,7 @@ static pst_code free_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t s
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     static const pst_str completed = PST_STR_INIT(
         "UPDATE stream SET sync_pk = NULL, last_success_at = ?3, error_code = '',"
-        " error_message = '', mapping_version = ?4,"
+        " error_message = '', mapping_version = ?4, unguarded = 0,"
         " synced_to = coalesce((SELECT coalesce(p.window_to, p.as_of) FROM sync_stream p"
         " WHERE p.sync_pk = ?2 AND p.stream_pk = ?1), synced_to),"
         " last_full_at = CASE (SELECT mode FROM sync WHERE pk = ?2) WHEN 'full' THEN ?3"
@@ -443,9 +443,9 @@ static pst_code free_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t s
     return pst_stmt_run(st, NULL, err);
 }
 
-pst_code pst_syncs_end_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,
-                              const struct pst_sync_outcome *outcome, pst_wall now,
-                              struct pst_err *err)
+static pst_code end_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,
+                           const struct pst_sync_outcome *outcome, pst_wall now,
+                           struct pst_err *err)
 {
     int64_t changes = 0;
     PST_TRY(check_open(conn, sync_pk, err));
@@ -454,6 +454,15 @@ pst_code pst_syncs_end_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t
         return no_such_stream(err);
     pst_db_notify(conn, PST_TOPIC_SYNCS);
     return free_stream(conn, sync_pk, stream_pk, outcome, now, err);
+}
+
+pst_code pst_syncs_end_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t stream_pk,
+                              const struct pst_sync_outcome *outcome, pst_wall now,
+                              struct pst_err *err)
+{
+    if (outcome->status == PST_SYNC_COMPLETED)
+        PST_TRY(pst_syncs_check_running(conn, sync_pk, err));
+    return end_stream(conn, sync_pk, stream_pk, outcome, now, err);
 }
 
 /* The run's own row, from what became of its streams. */
@@ -505,7 +514,7 @@ pst_code pst_syncs_end(struct pst_db_conn *conn, int64_t sync_pk,
                                     " WHERE sync_pk = ?1 AND ended_at IS NULL LIMIT 1"),
                             &sync_pk, 1, &stream_pk, err));
         if (stream_pk)
-            PST_TRY(pst_syncs_end_stream(conn, sync_pk, stream_pk, outcome, now, err));
+            PST_TRY(end_stream(conn, sync_pk, stream_pk, outcome, now, err));
     } while (stream_pk);
     PST_TRY(close_sync(conn, sync_pk, outcome, now, status, err));
     pst_db_notify(conn, PST_TOPIC_SYNCS);

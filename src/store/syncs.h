@@ -167,8 +167,9 @@ pst_code pst_syncs_begin_delete(struct pst_db_conn *conn, int64_t sync_pk, int64
  * or as_of where the window is open), remembers mapping_version and clears its error; FAILED
  * keeps the checkpoint and the error; CANCELLED keeps both as they were. What is left of the
  * missing list means nothing any more (pst_store_retain removes it), but for a stream that was
- * never read to its end (pst_syncs_find_broken). `failure` is read for FAILED
- * only. */
+ * never read to its end (pst_syncs_find_broken). `failure` is read for FAILED only. A run that was
+ * asked to stop completes nothing (CANCELLED): what it read may be read with other settings now,
+ * and the checkpoint taken back. */
 struct pst_sync_outcome {
     enum pst_sync_status status; /* COMPLETED, FAILED, CANCELLED */
     const struct pst_err *failure;

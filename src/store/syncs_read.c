@@ -255,6 +255,7 @@ pst_code pst_syncs_find_broken(struct pst_db_conn *conn, int64_t connection_pk, 
                 " t.status = 'failed' AND t.window_to IS NULL AND t.phase = 0"
                 " AND t.after_key <> '' AND t.sort_key < x'ffffffffffffffff'"
                 " AND t.error_code <> 'DELETE_GUARD' AND t.ended_at >= ?3 AND s.synced_to IS NULL"
+                " AND y.cancel_requested = 0"
                 " FROM sync y JOIN sync_stream t ON t.sync_pk = y.pk AND t.stream_pk = ?2"
                 " JOIN stream s ON s.pk = t.stream_pk"
                 " WHERE y.connection_pk = ?1 AND t.begun = 1 AND t.ended_at IS NOT NULL"

@@ -178,6 +178,7 @@ struct pst_pull {
     bool lacks_index; /* the table is filled without some indexes, to be built before the end */
     int64_t created; /* records, by this pull */
     bool is_disordered; /* keys do not ascend: what is missing cannot be told */
+    bool is_unguarded; /* the user chose other rows: much of what is stored may be missing */
     bool gap_open; /* the last document had no key, or may have had none */
     struct pst_buf last_key; /* largest sort key so far */
     struct pst_buf checkpoint; /* resume key of the last page mapped */

@@ -339,7 +339,7 @@ static pst_code guard(struct pst_pull *p, int64_t *missing, struct pst_err *err)
                         PST_STR_ARG(p->def->name));
     PST_TRY(pst_records_guard_counts(p->run->w->reader, p->def->entity, p->run->connection.pk,
                                      p->run->sync->pk, p->window.from, &live, missing, err));
-    if (!pst_plan_guard_trips(live, *missing, percent))
+    if (p->is_unguarded || !pst_plan_guard_trips(live, *missing, percent))
         return PST_OK;
     return PST_FAIL(err, PST_E_DELETE_GUARD,
                     "%lld of %lld %.*s are missing in the system, more than %d %%; nothing was "
@@ -391,6 +391,7 @@ static pst_code prepare(struct pst_pull *p, struct pst_err *err)
     PST_TRY(pst_binding_load_dict(p->binding, run->w->reader, state.dict, err));
     p->may_train = state.dict == 0;
     p->has_rejected = state.rejected > 0;
+    p->is_unguarded = state.unguarded;
     p->may_defer =
         p->window.mode == PST_FETCH_FULL && p->stream->after_key.len == 0 && state.records == 0;
     if (p->window.mode == PST_FETCH_FULL)

@@ -10,9 +10,10 @@ from random import Random
 
 import pytest
 import requests
+import yaml
 
 from harness import Server, Simulator
-from harness.programs import sanitizer_reports, slowness
+from harness.programs import ROOT, sanitizer_reports, slowness
 from harness.setup import connect_to, new_organization, start_sync, wait_sync
 from harness.wait import wait_until
 
@@ -143,6 +144,32 @@ def test_every_entity_has_its_paths(world):
         path = "/v1/connections/{connection_id}/" + entity["path"]
         assert path in world.spec["paths"]
         assert path + "/{record_id}" in world.spec["paths"]
+
+
+def described(fields):
+    """What the model's page says of fields, as the API is to tell it; an enum has its source's code beside it."""
+    out = {}
+    for name, f in fields.items():
+        out[name] = {"type": f["type"], "description": f["description"], "filterable": f.get("filterable", False),
+                     "references": f.get("target"), "values": list(f["values"]) if "values" in f else None,
+                     "fields": described(f["fields"]) if "fields" in f else None}
+        if f["type"] == "enum":
+            out[f"source_{name}"] = {"type": "string", "filterable": False, "references": None, "values": None,
+                                     "fields": None, "description":
+                                     f"What the source system holds for {name}, untouched."}
+    return out
+
+
+def told(fields):
+    return {f["name"]: {"type": f["type"], "description": f["description"], "filterable": f["filterable"],
+                        "references": f.get("references"), "values": f.get("values"),
+                        "fields": told(f["fields"]) if "fields" in f else None} for f in fields}
+
+
+def test_entities_are_described_down_to_the_innermost_field(world):
+    for entity in world.mine.get(f"{world.base}/entities")["data"]:
+        model = yaml.safe_load((ROOT / "model" / f"{entity['name']}.yaml").read_text())
+        assert told(entity["fields"]) == described(model["fields"])
 
 
 def own_ids(world):
@@ -589,6 +616,24 @@ def test_refused_credentials_are_not_tried_again_by_anybody(world):
     assert api.post(f"{path}/test")["ok"] is True
     wait_sync(api, made["id"])
     api.call("DELETE", path)
+
+
+def test_each_of_several_runs_shows_its_progress(world):
+    api = world.mine
+    made = connect_to(api, world.sim, name="Two runs", schedule="7d")
+    path = f"/v1/connections/{made}"
+    wait_sync(api, made)
+    world.sim.control("POST", "/sim/latency", json={"ms": 5000})
+    runs = [start_sync(api, made, "full", [entity]) for entity in ("suppliers", "items")]
+    try:
+        wait_until(lambda: {e["entity"] for e in api.get(f"{path}/sync-status")["entities"] if e["progress"]}
+                   == {"suppliers", "items"}, "both runs to show their progress", 30 * slowness())
+    finally:
+        world.sim.control("POST", "/sim/latency", json={})
+        for run in runs:
+            api.post(f"{path}/syncs/{run}/cancel")
+            wait_sync(api, made, run)
+        api.call("DELETE", path)
 
 
 def test_two_connections_changed_at_once_lose_nothing(world):

@@ -226,6 +226,24 @@ def test_a_change_without_a_stamp_is_found_by_a_full_sync(ready, sim):
     assert_equals_source(api, connection, sim)
 
 
+def test_what_was_entered_ahead_of_time_is_read_when_it_comes_into_force(server, programs, place):
+    """Neither a supplier nor an item gets a new stamp on the day of its new address or attributes."""
+    sim = programs(Simulator(place / "dated", orders=1200))
+    sim.control("POST", "/sim/clock", json={"freeze": True})
+    api = server.api(new_organization(server))
+    connection = connect_to(api, sim, schedule="manual")
+    assert wait_sync(api, connection)["status"] == "completed"
+    moved = {"suppliers": 0, "items": 0}
+    for _ in range(5):
+        sim.control("POST", "/sim/clock", json={"advance": f"{9 * 24 * 60}m"})
+        sync = synced(api, connection)
+        assert sync["status"] == "completed", sync
+        for entity in moved:
+            moved[entity] += counts(sync, entity)["updated"]
+        assert_equals_source(api, connection, sim, list(moved))
+    assert all(moved.values()), moved
+
+
 @pytest.mark.parametrize("fault", ["bad_number", "bad_utf8", "bad_stamp"])
 def test_a_row_that_cannot_be_mapped_is_kept_aside(ready, sim, fault):
     api, connection = ready
@@ -407,7 +425,7 @@ def test_another_address_needs_the_credentials_again(ready, server, programs, pl
     assert sync["counts"]["read"] >= sum(other.count(reference.QUERIES[e]) > 0 for e in ENTITIES)
     have = {r["source_id"] for r in listed(api, connection, "purchase_orders")}
     rows = source_rows(other, "PST_PURCHASE_ORDERS")
-    assert {reference.source_id(r, reference.KEYS["purchase_orders"]) for r in rows} <= have
+    assert {reference.source_id(r, reference.KEYS["purchase_orders"]) for r in rows} == have
 
 
 @pytest.mark.parametrize("change", [{"history_days": 0}, {"config": {"time_zone": "Asia/Kolkata"}},
@@ -421,6 +439,24 @@ def test_settings_that_choose_rows_make_the_next_sync_read_everything(server, si
     sync = synced(api, connection)
     assert counts(sync, "suppliers")["read"] == sim.count("PST_SUPPLIERS"), sync
     assert "notice" not in api.patch(f"/v1/connections/{connection}", json={"config": {"page_size": 1000}})
+
+
+def test_rows_that_are_no_longer_chosen_are_deleted_however_many(ready, sim):
+    """The delete guard is for what goes missing, not for what the user no longer wants."""
+    api, connection = ready
+    path = f"/v1/connections/{connection}"
+    units = sorted({r["business_unit"] for r in listed(api, connection, "purchase_orders")})
+    assert len(units) > 2
+    answer = api.patch(path, json={"config": {"business_units": units[:1]}})
+    assert "deletes" in answer["notice"]
+    assert synced(api, connection)["status"] == "completed"
+    assert {r["business_unit"] for r in listed(api, connection, "purchase_orders")} == set(units[:1])
+    assert {r["business_unit"] for r in listed(api, connection, "work_orders")} == set(units[:1])
+    assert counts(synced(api, connection), "purchase_orders")["read"] < 50  # and windows are small again
+    sim.change("delete", "work_orders", len(source_rows(sim, "PST_WORK_ORDERS")))
+    sync = synced(api, connection, "full")
+    assert next(e for e in sync["entities"] if e["entity"] == "work_orders")["error"]["code"] == "DELETE_GUARD"
+    assert listed(api, connection, "work_orders")
 
 
 def served(api, connection):

@@ -31,7 +31,8 @@ static void a_manifest_is_read(void **state)
                    "  token: {type: string, title: Token, credential: true, secret: true}\n"
                    "  mode: {type: enum, title: Mode, values: [a, b], default: b}\n"
                    "streams:\n"
-                   "  items: {windowed: false, stamp: {column: S, type: date}, query: Q}\n"
+                   "  items: {windowed: false, stamp: {column: S, type: date}, query: Q,"
+                   " effective_dated: true}\n"
                    "  purchase_orders: {windowed: true, stamp: {column: T, type: datetime}}\n"
                    "  work_orders: {}\n",
                    &err));
@@ -44,11 +45,11 @@ static void a_manifest_is_read(void **state)
     assert_non_null(pst_json_get(m->adapter, PST_STR("clock")));
     assert_int_equal(m->stream_count, 3);
     const struct pst_stream *s = pst_manifest_stream(m, PST_STR("items"));
-    assert_true(s->has_stamp && s->date_only && !s->windowed);
+    assert_true(s->has_stamp && s->date_only && s->effective_dated && !s->windowed);
     assert_string_equal(s->entity->name, "items");
     assert_non_null(pst_json_get(s->manifest, PST_STR("query")));
     s = pst_manifest_stream(m, PST_STR("purchase_orders"));
-    assert_true(s->has_stamp && !s->date_only && s->windowed);
+    assert_true(s->has_stamp && !s->date_only && !s->effective_dated && s->windowed);
     assert_false(pst_manifest_stream(m, PST_STR("work_orders"))->has_stamp);
     assert_null(pst_manifest_stream(m, PST_STR("suppliers")));
     pst_manifest_free(m);

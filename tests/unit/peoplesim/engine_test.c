@@ -493,6 +493,55 @@ static void the_joined_row_is_the_one_in_force_on_the_date(void **state)
     assert_true(moved[1] > 0 && moved[2] > 0 && moved[3] > 0);
 }
 
+/* Rows of the window on that date, counted, and by looking at every row's effective dates: nothing
+ * is stamped in it. Returns how many there are. */
+static uint64_t check_in_force(struct pst_sim_engine *e, enum pst_sim_entity entity,
+                               const char *const *columns, int64_t from_day, int64_t asof_day)
+{
+    struct pst_sim_select q = select_of(entity);
+    struct pst_sim_selected got;
+    yyjson_doc *doc = NULL;
+    size_t i = 0;
+    size_t max = 0;
+    yyjson_val *row = NULL;
+    uint64_t want = 0;
+    q.asof_day = asof_day;
+    yyjson_val *rows = rows_of(e, &q, &doc, &got);
+    yyjson_arr_foreach(rows, i, max, row)
+    {
+        bool is_in = false;
+        for (size_t k = 0; columns[k]; k++) {
+            int64_t day = 0;
+            is_in = is_in || (pst_sim_date_read(&day, pst_str_from(text_of(row, columns[k]))) &&
+                              day >= from_day);
+        }
+        want += is_in;
+    }
+    assert_true(want < got.rows);
+    yyjson_doc_free(doc);
+    q.window.from = from_day * PST_SIM_DAY_US + 12 * HOUR_US;
+    q.window.to = (asof_day + 1) * PST_SIM_DAY_US;
+    (void)rows_of(e, &q, &doc, &got);
+    yyjson_doc_free(doc);
+    assert_int_equal(got.rows, want);
+    return want;
+}
+
+static void a_window_has_what_came_into_force_in_it(void **state)
+{
+    (void)state;
+    static const char *const of_suppliers[] = {"B.EFFDT", "C.EFFDT", NULL};
+    static const char *const of_items[] = {"B.EFFDT", NULL};
+    struct pst_sim_settings settings = small;
+    settings.orders = 4000;
+    PST_AUTO(sim_engine) struct pst_sim_engine *e = new_engine(&settings);
+    int64_t day = pst_sim_engine_world(e)->epoch_day;
+    assert_true(check_in_force(e, PST_SIM_SUPPLIERS, of_suppliers, day + 3, day + 40) > 0);
+    assert_true(check_in_force(e, PST_SIM_ITEMS, of_items, day + 3, day + 40) > 0);
+    (void)check_in_force(e, PST_SIM_SUPPLIERS, of_suppliers, day + 10, day + 11);
+    assert_int_equal(check_in_force(e, PST_SIM_ITEMS, of_items, day + 40, day + 41), 0);
+}
+
 static pst_code apply_key(struct pst_sim_engine *e, enum pst_sim_action action, int level,
                           const char *const keys[4], const struct pst_sim_assign *assign,
                           struct pst_err *err)
@@ -679,6 +728,7 @@ int main(void)
         cmocka_unit_test(texts_fit_their_columns),
         cmocka_unit_test(translate_values_come_as_asked),
         cmocka_unit_test(the_joined_row_is_the_one_in_force_on_the_date),
+        cmocka_unit_test(a_window_has_what_came_into_force_in_it),
         cmocka_unit_test(a_chosen_record_is_changed_deleted_and_added_again),
         cmocka_unit_test(an_empty_stamp_is_in_no_window),
         cmocka_unit_test(receipts_agree_with_what_the_orders_say_was_received),

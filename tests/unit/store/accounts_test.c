@@ -374,6 +374,24 @@ static void plans_and_lists_leave_deleted_connections_out(void **state)
     }
 }
 
+static pst_code delete_connection(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct world *w = arg;
+    return pst_connections_delete(conn, w->conn.pk, false, at(3), err);
+}
+
+/* Who follows its feed shall learn it now, not when the wait is over. */
+static void deleting_a_connection_wakes_who_waits_for_its_changes(void **state)
+{
+    struct world *w = *state;
+    bool told = false;
+    w->topic_count = 0;
+    assert_read(w, pst_db_write_direct(w->db, delete_connection, w, &w->err));
+    for (size_t i = 0; i < w->topic_count; i++)
+        told = told || w->topics[i] == w->conn.pk;
+    assert_true(told);
+}
+
 static void a_deleted_connection_keeps_its_data_until_it_is_purged(void **state)
 {
     struct world *w = *state;
@@ -436,6 +454,7 @@ int main(void)
         CASE(every_change_of_status_is_a_row_of_history),
         CASE(a_new_reason_is_kept_without_a_row_of_history),
         CASE(plans_and_lists_leave_deleted_connections_out),
+        CASE(deleting_a_connection_wakes_who_waits_for_its_changes),
         CASE(a_deleted_connection_keeps_its_data_until_it_is_purged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,7 +112,7 @@ static pst_code restore(struct world *w, const struct place *p)
 {
     struct pst_backup_info info;
     char kept[PST_DB_PATH];
-    return pst_store_restore(p->backup, p->path, &info, kept, &w->err);
+    return pst_store_restore(p->backup, p->path, at(9), &info, kept, &w->err);
 }
 
 /* false: it came to its end before the call at which it was to stop. */
@@ -160,14 +160,14 @@ static void what_an_earlier_restore_kept_is_never_replaced(void **state)
     make_place(w, &p);
     lay_out(w, &p);
     (void)snprintf(second, sizeof(second), "%s.2", p.kept);
-    assert_read(w, pst_store_restore(p.backup, p.path, &info, kept, &w->err));
+    assert_read(w, pst_store_restore(p.backup, p.path, at(9), &info, kept, &w->err));
     assert_string_equal(kept, p.kept);
-    assert_read(w, pst_store_restore(p.backup, p.path, &info, kept, &w->err));
+    assert_read(w, pst_store_restore(p.backup, p.path, at(9), &info, kept, &w->err));
     assert_string_equal(kept, second);
     assert_int_equal(records_of(w, &p, p.kept), 2);
     assert_int_equal(records_of(w, &p, second), 1);
     shell("rm '%s'", p.path);
-    assert_read(w, pst_store_restore(p.backup, p.path, &info, kept, &w->err));
+    assert_read(w, pst_store_restore(p.backup, p.path, at(9), &info, kept, &w->err));
     assert_string_equal(kept, "");
 }
 

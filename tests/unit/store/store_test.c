@@ -97,7 +97,6 @@ static void a_backup_is_restored_over_what_came_after_it(void **state)
     struct world *w = *state;
     char backup[128];
     char before[128];
-    char feed[128];
     struct pst_backup_info info = {0};
     struct run r = world_run(w, 1, PST_SYNC_FULL);
     (void)snprintf(backup, sizeof(backup), "%s/a b%%?#.db", w->dir);
@@ -107,13 +106,13 @@ static void a_backup_is_restored_over_what_came_after_it(void **state)
     assert_code(pst_store_backup(w->db, backup, &w->err), PST_E_CONFLICT);
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three + 2, 1, "2", at(2)));
     char kept[PST_DB_PATH];
-    assert_code(pst_store_restore(backup, w->path, &info, kept, &w->err), PST_E_UNAVAILABLE);
+    assert_code(pst_store_restore(backup, w->path, at(9), &info, kept, &w->err), PST_E_UNAVAILABLE);
 
     pst_db_reader_free(w->reader);
     pst_db_close(w->db);
     w->reader = NULL;
     w->db = NULL;
-    assert_read(w, pst_store_restore(backup, w->path, &info, kept, &w->err));
+    assert_read(w, pst_store_restore(backup, w->path, at(9), &info, kept, &w->err));
     assert_string_equal(kept, before);
     assert_int_equal(info.organizations, 1);
     assert_int_equal(info.connections, 1);
@@ -122,10 +121,57 @@ static void a_backup_is_restored_over_what_came_after_it(void **state)
     assert_true(info.bytes > 4096);
     assert_true(pst_file_exists(before));
     world_reopen(w);
-    assert_read(w, world_feed(w, 0, feed, sizeof(feed)));
-    assert_string_equal(feed, "1:created:A 2:created:B");
-    /* A follower that had seen the third change is told, not left waiting. */
-    assert_code(world_feed(w, 3, feed, sizeof(feed)), PST_E_EXPIRED);
+    int64_t records = 0;
+    assert_read(w, pst_records_count(w->reader, w->orders, w->conn.pk, &records, &w->err));
+    assert_int_equal(records, 2);
+}
+
+static void restore_at(struct world *w, const char *backup, pst_wall now)
+{
+    struct pst_backup_info info = {0};
+    char kept[PST_DB_PATH];
+    pst_db_reader_free(w->reader);
+    pst_db_close(w->db);
+    w->reader = NULL;
+    w->db = NULL;
+    assert_read(w, pst_store_restore(backup, w->path, now, &info, kept, &w->err));
+    world_reopen(w);
+}
+
+/* The feed goes on as "created" of this order behind `start`; each older position has expired. */
+static void goes_on_behind(struct world *w, const struct run *r, int64_t start, int64_t older,
+                           const struct order *next)
+{
+    char feed[128];
+    char wanted[64];
+    for (int64_t after = older - 3; after <= older; after++)
+        assert_code(world_feed(w, after, feed, sizeof(feed)), PST_E_EXPIRED);
+    assert_read(w, world_commit(w, r, PST_RECORD_CREATE, next, 1, "2", at(30)));
+    for (int64_t after = older - 3; after <= older; after++)
+        assert_code(world_feed(w, after, feed, sizeof(feed)), PST_E_EXPIRED);
+    (void)snprintf(wanted, sizeof(wanted), "%lld:created:%s", (long long)start + 1, next->number);
+    assert_read(w, world_feed(w, start, feed, sizeof(feed)));
+    assert_string_equal(feed, wanted);
+}
+
+/* Its number would name another change than the one that the follower saw under it. */
+static void a_restore_takes_no_followers_position_for_one_of_the_new_feed(void **state)
+{
+    struct world *w = *state;
+    char backup[128];
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    (void)snprintf(backup, sizeof(backup), "%s/backup.db", w->dir);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three, 1, "1", at(1)));
+    assert_read(w, pst_store_backup(w->db, backup, &w->err));
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three + 1, 2, "2", at(2)));
+    restore_at(w, backup, at(9));
+    goes_on_behind(w, &r, at(9).us, 3, three + 1);
+    restore_at(w, backup, at(20)); /* once more from the same state */
+    goes_on_behind(w, &r, at(20).us, at(9).us + 1, three + 2);
+    assert_int_equal(unlink(backup), 0);
+    assert_read(w, pst_store_backup(w->db, backup, &w->err));
+    restore_at(w, backup, at(0)); /* by a clock that was set back */
+    goes_on_behind(w, &r, at(20).us + 2, at(20).us + 1, three + 1);
 }
 
 static void what_is_no_whole_backup_is_refused(void **state)
@@ -293,6 +339,7 @@ int main(void)
         CASE(a_filter_that_is_new_in_the_model_is_filled_from_the_records),
         CASE(a_store_of_a_newer_version_is_refused),
         CASE(a_backup_is_restored_over_what_came_after_it),
+        CASE(a_restore_takes_no_followers_position_for_one_of_the_new_feed),
         CASE(what_is_no_whole_backup_is_refused),
         CASE(retention_removes_what_is_older_and_nothing_else),
         CASE(a_clock_that_went_back_leaves_no_gap_in_the_feed),

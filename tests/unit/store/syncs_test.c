@@ -348,10 +348,13 @@ static void a_rewound_stream_reads_from_there(void **state)
     struct pst_stream_state *all = NULL;
     size_t count = 0;
     world_end(w, &r, PST_SYNC_COMPLETED);
-    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, at(5), &w->err));
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, at(5), false, &w->err));
     assert_true(stream(w, w->orders).synced_to.us == at(5).us);
-    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, &w->err));
+    assert_false(stream(w, w->orders).unguarded);
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, true, &w->err));
     assert_true(pst_wall_is_none(stream(w, w->orders).synced_to));
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, false, &w->err));
+    assert_true(stream(w, w->orders).unguarded); /* for the reason before */
     int64_t pk = 0;
     assert_write(w, pst_streams_ensure(w->writer, w->conn.pk, w->suppliers, &pk, &w->err));
     assert_read(w, pst_streams_list(w->reader, w->conn.pk, w->arena, &all, &count, &w->err));
@@ -360,6 +363,50 @@ static void a_rewound_stream_reads_from_there(void **state)
     assert_ptr_equal(all[1].entity, w->suppliers);
     assert_code(WRITE(w, pst_streams_ensure(w->writer, 999, w->orders, &pk, &w->err)),
                 PST_E_CONFLICT);
+}
+
+static bool is_gone_on_with(struct world *w, const struct run *r)
+{
+    struct pst_sync_broken broken;
+    bool found = false;
+    assert_read(w, pst_syncs_find_broken(w->reader, w->conn.pk, r->orders_pk, at(0), w->arena,
+                                         &broken, &found, &w->err));
+    return found;
+}
+
+/* It ends as failed, not as cancelled, and behind what the change of settings swept away. */
+static void a_run_that_fails_just_as_it_is_to_stop_is_not_gone_on_with(void **state)
+{
+    static const struct order one = {"A", "draft", NULL, "2026-11-01", {0}, "1"};
+    struct world *w = *state;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, &one, 1, "1", at(3)));
+    world_end(w, &r, PST_SYNC_FAILED);
+    assert_true(is_gone_on_with(w, &r));
+    r = world_run(w, 2, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_UPDATE, &one, 1, "1", at(4)));
+    assert_write(w, pst_syncs_cancel_all(w->writer, w->conn.pk, at(5), &w->err));
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, true, &w->err));
+    world_end(w, &r, PST_SYNC_FAILED);
+    assert_false(is_gone_on_with(w, &r));
+}
+
+static void a_run_that_is_to_stop_moves_no_checkpoint(void **state)
+{
+    struct world *w = *state;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    const struct pst_sync_outcome completed = {.status = PST_SYNC_COMPLETED};
+    assert_write(w, pst_syncs_cancel_all(w->writer, w->conn.pk, at(5), &w->err));
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, true, &w->err));
+    assert_code(WRITE(w, pst_syncs_end_stream(w->writer, r.sync_pk, r.orders_pk, &completed, at(6),
+                                              &w->err)),
+                PST_E_CANCELLED);
+    world_end(w, &r, PST_SYNC_CANCELLED);
+    assert_true(pst_wall_is_none(stream(w, w->orders).synced_to));
+    assert_true(stream(w, w->orders).unguarded);
+    r = world_run(w, 2, PST_SYNC_FULL);
+    world_end(w, &r, PST_SYNC_COMPLETED);
+    assert_false(stream(w, w->orders).unguarded);
 }
 
 static void dictionaries_stay_for_what_was_made_with_them(void **state)
@@ -398,6 +445,8 @@ int main(void)
         CASE(the_list_is_newest_first_and_filters_by_status),
         CASE(names_go_both_ways),
         CASE(a_rewound_stream_reads_from_there),
+        CASE(a_run_that_fails_just_as_it_is_to_stop_is_not_gone_on_with),
+        CASE(a_run_that_is_to_stop_moves_no_checkpoint),
         CASE(dictionaries_stay_for_what_was_made_with_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,11 +158,11 @@ static struct pst_sync break_off_at(struct toy_world *w, enum pst_sync_mode mode
     return s;
 }
 
+/* arg: NULL as where more history is asked for, else as where other rows were chosen. */
 static pst_code rewind_streams(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
-    (void)arg;
     for (int64_t pk = 1; pk <= TOY_STREAMS; pk++)
-        PST_TRY(pst_streams_rewind(conn, pk, PST_WALL_NONE, err));
+        PST_TRY(pst_streams_rewind(conn, pk, PST_WALL_NONE, arg != NULL, err));
     return PST_OK;
 }
 
@@ -321,6 +321,56 @@ static void a_tick_that_was_denied_while_the_system_came_back_is_made(void **sta
     toy_check_equal(w, TOY_SUPPLIERS);
 }
 
+/* ---- rows that the user chose away ---- */
+
+static void choose_other_rows(struct toy_world *w)
+{
+    struct pst_err err;
+    assert_ok(pst_db_write(w->db, rewind_streams, w, &err));
+}
+
+static void remove_suppliers(struct toy_world *w, unsigned first, unsigned end)
+{
+    for (unsigned i = first; i < end; i++)
+        w->toy.rows[TOY_SUPPLIERS][i].exists = false;
+}
+
+/* There may be more of them than of what is left. From then on the guard stands again. */
+static void rows_that_were_chosen_away_go_past_the_guard_once(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 100, w->toy.now_s - 1000);
+    (void)toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    remove_suppliers(w, 0, 60);
+    write_in_job(w, rewind_streams);
+    struct pst_sync s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
+    assert_str(s.error_code, "DELETE_GUARD");
+    choose_other_rows(w);
+    s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.counts.deleted, 60);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+    remove_suppliers(w, 60, 80);
+    s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_str(s.error_code, "DELETE_GUARD");
+}
+
+/* Where keys come in no order nobody can tell what was chosen away. */
+static void without_order_nothing_goes_past_the_guard(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 100, w->toy.now_s - 1000);
+    (void)toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    choose_other_rows(w);
+    w->toy.descending = true;
+    remove_suppliers(w, 0, 60);
+    struct pst_sync s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
+    assert_str(s.error_code, "DELETE_GUARD");
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rec_suppliers WHERE deleted_at IS NULL"),
+                     100);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -334,6 +384,8 @@ int main(void)
         T(keys_out_of_order_are_not_gone_on_with),
         T(a_tick_that_makes_no_call_leaves_no_run),
         T(a_tick_that_was_denied_while_the_system_came_back_is_made),
+        T(rows_that_were_chosen_away_go_past_the_guard_once),
+        T(without_order_nothing_goes_past_the_guard),
     };
     (void)signal(SIGXFSZ, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
