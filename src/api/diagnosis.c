@@ -140,6 +140,14 @@ static pst_code look_at_outage(struct inquiry *q, struct pst_err *err)
 
 /* ---- the others ---- */
 
+/* A refusal amid an outage is not of the outage, nor an outage of the refusals beside it. */
+static bool fails_alike(const struct inquiry *q, const struct pst_seen_connection *s)
+{
+    if (pst_cause_is_refusal(q->cause))
+        return s->class == PST_CALL_REFUSED;
+    return s->class == PST_CALL_UNREACHABLE || s->class == PST_CALL_UNWELL;
+}
+
 static void count_peer(struct pst_peers *all, struct pst_peers *own, bool is_own, bool fails)
 {
     all->seen++;
@@ -148,13 +156,14 @@ static void count_peer(struct pst_peers *all, struct pst_peers *own, bool is_own
     own->failing += is_own && fails;
 }
 
-static int count_hosts(const struct pst_seen_connection *list, size_t count)
+static int count_hosts(const struct inquiry *q, const struct pst_seen_connection *list,
+                       size_t count)
 {
     enum { MANY = 100 };
     uint64_t hosts[MANY];
     int n = 0;
     for (size_t i = 0; i < count && n < MANY; i++) {
-        bool is_new = list[i].is_same_connector && list[i].is_failing;
+        bool is_new = list[i].is_same_connector && fails_alike(q, &list[i]);
         for (int k = 0; k < n && is_new; k++)
             is_new = hosts[k] != list[i].origin_hash;
         if (is_new)
@@ -175,16 +184,17 @@ static pst_code look_at_others(struct inquiry *q, pst_str origin, struct pst_err
                            &list, &count, err));
     for (size_t i = 0; i < count; i++) {
         const struct pst_seen_connection *s = &list[i];
+        bool fails = fails_alike(q, s);
         bool is_own =
             q->call->caller == PST_CALLER_OPERATOR ||
             (s->organization_pk == q->connection.organization_pk &&
              (q->call->caller != PST_CALLER_TOKEN || s->connection_pk == q->connection.pk));
         if (s->is_same_host && s->is_same_connector)
-            count_peer(&e->host, &q->own_host, is_own, s->is_failing);
+            count_peer(&e->host, &q->own_host, is_own, fails);
         if (s->is_same_connector)
-            count_peer(&e->connector, &q->own_connector, is_own, s->is_failing);
+            count_peer(&e->connector, &q->own_connector, is_own, fails);
         bool is_others = !is_own && s->organization_pk != q->connection.organization_pk;
-        q->elsewhere = q->elsewhere || (s->is_same_connector && is_others && s->is_failing);
+        q->elsewhere = q->elsewhere || (s->is_same_connector && is_others && fails);
         is_listed = is_listed || s->connection_pk == q->connection.pk;
     }
     /* Its first calls may not be stored yet. */
@@ -192,7 +202,7 @@ static pst_code look_at_others(struct inquiry *q, pst_str origin, struct pst_err
         count_peer(&e->host, &q->own_host, true, e->is_failing_now);
         count_peer(&e->connector, &q->own_connector, true, e->is_failing_now);
     }
-    e->failing_hosts = count_hosts(list, count);
+    e->failing_hosts = count_hosts(q, list, count);
     return PST_OK;
 }
 
@@ -300,12 +310,13 @@ static void say_evidence(struct words *s, const struct inquiry *q, const struct 
         say(s, "%.*s", PST_STR_ARG(q->error));
     if (v->reach == PST_REACH_PENSTOCK && e->store_is_failing)
         say(s, "the store cannot be written at this moment");
+    const char *how = pst_cause_is_refusal(e->cause) ? "were refused" : "failed";
     if (q->own_host.failing)
-        say(s, "%d of %d connections to this host failed at their last try", q->own_host.failing,
-            q->own_host.seen);
+        say(s, "%d of %d connections to this host %s at their last try", q->own_host.failing,
+            q->own_host.seen, how);
     if (q->own_connector.seen > q->own_host.seen)
-        say(s, "%d of %d connections of this connector failed at their last try",
-            q->own_connector.failing, q->own_connector.seen);
+        say(s, "%d of %d connections of this connector %s at their last try",
+            q->own_connector.failing, q->own_connector.seen, how);
     if (q->elsewhere && v->scope == PST_SCOPE_SYSTEMIC)
         say(s, "connections of other organizations fail, too");
     if (!pst_wall_is_none(q->since) && v->scope != PST_SCOPE_NONE) {

@@ -120,7 +120,7 @@ struct pst_seen_connection {
     int64_t connection_pk, organization_pk;
     bool is_same_connector; /* as of the connection that is asked about */
     bool is_same_host; /* the origin that is asked about */
-    bool is_failing;
+    enum pst_call_class class; /* UNREACHABLE: also of an outage without a call */
     uint64_t origin_hash;
 };
 pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str origin,

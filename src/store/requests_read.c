@@ -343,7 +343,7 @@ static pst_code see_outages(struct pst_db_conn *conn, pst_str origin, pst_wall t
         if (is_first_sight(t, pst_stmt_i64(st, 0)))
             t->items[t->count++] = (struct pst_seen_connection){
                 .connection_pk = pst_stmt_i64(st, 0),
-                .is_failing = true,
+                .class = PST_CALL_UNREACHABLE,
                 .is_same_host = pst_str_eq(whom, origin),
                 .origin_hash = hash_text(whom),
             };
@@ -372,11 +372,11 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     pst_stmt_bind_i64(st, 3, SEEN_CALLS);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row) {
-        int64_t class = pst_stmt_i64(st, 1);
+        enum pst_call_class class = (enum pst_call_class)pst_stmt_i64(st, 1);
         if (class != PST_CALL_LOCAL && is_first_sight(&t, pst_stmt_i64(st, 0)))
             t.items[t.count++] = (struct pst_seen_connection){
                 .connection_pk = pst_stmt_i64(st, 0),
-                .is_failing = class != PST_CALL_GOOD,
+                .class = class,
                 .is_same_host = pst_str_eq(pst_stmt_str(st, 2), origin),
                 .origin_hash = hash_text(pst_stmt_str(st, 2)),
             };

@@ -401,6 +401,36 @@ def test_what_others_have_counts_and_is_not_counted_out(server):
     assert connections[1][0] not in json.dumps(diagnosis) and "Two" not in json.dumps(diagnosis)
 
 
+def test_a_wrong_password_while_others_are_away(api, sim):
+    """Two troubles at once: an outage makes no refusal systemic, and refusals no outage."""
+    for c in several(api, [dead_url(), dead_url(), dead_url()], 2):
+        run_test(api, c)
+    wrong = a_connection(api, sim.url, credentials={"username": Simulator.USER, "password": "wrong"})
+    refused = wait_sync(api, wrong)
+    assert refused["status"] == "failed", refused
+    wait_until(lambda: api.get(f"/v1/connections/{wrong}")["status"] == "authentication_required", "the status")
+    path = f"/v1/connections/{wrong}/diagnosis"
+    wait_until(lambda: api.get(path)["evidence"]["connector"]["connections"] == 7, "the calls to be stored",
+               20 * slowness())
+    for diagnosis in (api.get(path), api.get(f"/v1/connections/{wrong}/syncs/{refused['id']}/diagnosis")):
+        says(diagnosis, "connection", "credentials")
+        assert diagnosis["evidence"]["connector"] == {"connections": 7, "failing": 1}, diagnosis["evidence"]
+
+
+def test_an_outage_while_others_have_wrong_passwords(api, sim, connected):
+    _, mine = connected
+    credentials = {"username": Simulator.USER, "password": "wrong"}
+    wrong = [a_connection(api, sim.url, name=f"W{i}", credentials=credentials) for i in range(4)]
+    for c in wrong:
+        wait_sync(api, c)
+    wait_until(lambda: api.get(f"/v1/connections/{wrong[0]}/diagnosis")["evidence"]["host"]["failing"] == 4,
+               "the refusals to be stored", 20 * slowness())
+    says(api.get(f"/v1/connections/{wrong[0]}/diagnosis"), "systemic", "credentials", "host")
+    fault(sim, "503")
+    diagnosis = says(settled(api, run_test(api, mine), 5), "connection", "unavailable")
+    assert diagnosis["evidence"]["host"]["failing"] <= 1, diagnosis["evidence"]
+
+
 # ---- the request log ----
 
 def test_requests_are_found_by_connection_code_status_and_time(server, connected):
