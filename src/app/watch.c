@@ -99,17 +99,20 @@ static bool is_failing(const struct pst_call_row *call)
     return call->class == PST_CALL_UNREACHABLE || call->class == PST_CALL_UNWELL;
 }
 
+/* A connection that never worked tells of its own settings, not of its system: an address that was
+ * mistyped is no outage of anybody. */
 static void see_call(void *self, const struct pst_call_row *call)
 {
     struct pst_watch *w = self;
     struct pst_err err;
     char connector[64];
     int64_t pk = 0;
+    bool has_worked = false;
     if (call->class == PST_CALL_LOCAL)
         return;
     pst_code code = pst_calls_owner(w->reader, pst_id_str(&call->connection_id), &pk, connector,
-                                    sizeof(connector), &err);
-    if (code == PST_OK && pk)
+                                    sizeof(connector), &has_worked, &err);
+    if (code == PST_OK && pk && (has_worked || !is_failing(call)))
         code = pst_detector_contact(w->detector, pst_mono_now(), pk, pst_str_from(connector),
                                     pst_str_from(call->origin), is_failing(call), &err);
     if (code != PST_OK)

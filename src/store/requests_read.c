@@ -412,7 +412,7 @@ pst_code pst_calls_cause(struct pst_db_conn *conn, pst_str origin, pst_wall from
 }
 
 pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_t *pk,
-                         char *connector, size_t size, struct pst_err *err)
+                         char *connector, size_t size, bool *has_worked, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     uint8_t raw[PST_ID_RAW];
@@ -421,13 +421,15 @@ pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_
     if (!pst_row_raw_id(raw, "conn_", connection_id))
         return PST_OK;
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT pk, connector FROM connection"
-                                " WHERE id = ?1 AND deleted_at IS NULL"),
+                        PST_STR("SELECT c.pk, c.connector, " PST_ROW_HAS_WORKED
+                                " FROM connection c WHERE c.id = ?1 AND c.deleted_at IS NULL"),
                         &st, err));
     pst_stmt_bind_blob(st, 1, raw, sizeof(raw));
     PST_TRY(pst_stmt_step(st, &row, err));
-    if (row && pst_str_copy(connector, size, pst_stmt_str(st, 1)))
+    if (row && pst_str_copy(connector, size, pst_stmt_str(st, 1))) {
         *pk = pst_stmt_i64(st, 0);
+        *has_worked = pst_stmt_i64(st, 2);
+    }
     return PST_OK;
 }
 

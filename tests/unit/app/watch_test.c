@@ -29,6 +29,7 @@ struct bench {
     struct pst_id connections[MANY];
     int64_t pks[MANY];
     size_t count;
+    size_t new_count; /* the first ones have never been online */
 };
 
 static void run_writer(void *arg)
@@ -65,7 +66,7 @@ static pst_code fill(struct pst_db_conn *conn, void *arg, struct pst_err *err)
             .entities = PST_STR("[]"),
             .metadata = PST_STR("{}"),
             .mapping = PST_STR("{}"),
-            .status = PST_CONNECTION_ONLINE,
+            .status = i < b->new_count ? PST_CONNECTION_PENDING : PST_CONNECTION_ONLINE,
         };
         PST_TRY(pst_connections_create(conn, &c, PST_STR(""), err));
         b->connections[i] = c.id;
@@ -74,11 +75,11 @@ static pst_code fill(struct pst_db_conn *conn, void *arg, struct pst_err *err)
     return PST_OK;
 }
 
-static void begin(struct bench *b, size_t count)
+static void begin_new(struct bench *b, size_t count, size_t new_count)
 {
     static const struct pst_connectors none = {0};
     struct pst_err err;
-    *b = (struct bench){.count = count};
+    *b = (struct bench){.count = count, .new_count = new_count};
     (void)snprintf(b->dir, sizeof(b->dir), "/tmp/pst-watch-XXXXXX");
     assert_non_null(mkdtemp(b->dir));
     (void)snprintf(b->path, sizeof(b->path), "%s/s.db", b->dir);
@@ -93,6 +94,11 @@ static void begin(struct bench *b, size_t count)
     assert_ok(pst_watch_new(&b->watch, &watch, &err));
     assert_ok(pst_thread_start(&b->writer, "writer", run_writer, b, &err));
     assert_ok(pst_db_write(b->db, fill, b, &err));
+}
+
+static void begin(struct bench *b, size_t count)
+{
+    begin_new(b, count, 0);
 }
 
 static void watch(struct bench *b)
@@ -191,6 +197,33 @@ static void refused_credentials_are_no_outage(void **state)
     end(&b);
 }
 
+static pst_code fall_away(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct bench *b = arg;
+    for (size_t i = 0; i < b->count; i++)
+        PST_TRY(pst_connections_set_status(conn, b->pks[i], PST_CONNECTION_OFFLINE, PST_STR(""),
+                                           PST_STR(""), pst_wall_now(), NULL, err));
+    return PST_OK;
+}
+
+/* Whoever has a key could turn the public page red with addresses that lead nowhere. */
+static void what_never_worked_is_no_outage(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pst_err err;
+    begin_new(&b, 8, 4);
+    assert_ok(pst_db_write(b.db, fall_away, &b, &err));
+    for (size_t i = 0; i < 8; i++)
+        contact(&b, i, i < 4 ? "https://typo:443" : "https://b:443", PST_E_UNREACHABLE,
+                PST_CONTACT_UNREACHABLE);
+    watch(&b);
+    await(&b, "SELECT count(*) FROM incident WHERE subject = 'https://b:443'", 1);
+    assert_int_equal(number(&b, PST_STR("SELECT count(*) FROM incident")), 1);
+    assert_int_equal(number(&b, PST_STR("SELECT affected FROM incident")), 4);
+    end(&b);
+}
+
 static pst_code leave(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     const struct bench *b = arg;
@@ -238,10 +271,10 @@ static void an_outage_is_known_after_a_restart(void **state)
     (void)state;
     static struct bench b;
     struct pst_err err;
-    begin(&b, 100);
+    begin_new(&b, 100, 10);
     assert_ok(pst_db_write(b.db, go_away, &b, &err));
     watch(&b);
-    await(&b, "SELECT affected FROM incident WHERE subject = 'https://b:443'", 96);
+    await(&b, "SELECT affected FROM incident WHERE subject = 'https://b:443'", 90);
     assert_int_equal(number(&b, PST_STR("SELECT count(*) FROM incident")), 1);
     end(&b);
 }
@@ -251,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_organizations_concerned_are_told),
         cmocka_unit_test(refused_credentials_are_no_outage),
+        cmocka_unit_test(what_never_worked_is_no_outage),
         cmocka_unit_test(an_outage_is_known_after_a_restart),
         cmocka_unit_test(those_gone_do_not_keep_an_incident_open),
     };

@@ -325,15 +325,24 @@ static void owners_are_found(void **state)
     struct world *w = *state;
     char connector[20];
     int64_t pk = 7;
+    bool has_worked = true;
     int64_t *list = NULL;
     size_t count = 0;
     const int64_t twice[] = {w->conn.pk, w->conn.pk, 999};
     assert_read(w, pst_calls_owner(w->reader, pst_id_str(&w->conn.id), &pk, connector,
-                                   sizeof(connector), &w->err));
+                                   sizeof(connector), &has_worked, &w->err));
     assert_int_equal(pk, w->conn.pk);
     assert_str(w->conn.connector, connector);
+    assert_false(has_worked);
+    assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_ONLINE,
+                                               PST_STR(""), PST_STR(""), at(1), NULL, &w->err));
+    assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_OFFLINE,
+                                               PST_STR(""), PST_STR(""), at(2), NULL, &w->err));
+    assert_read(w, pst_calls_owner(w->reader, pst_id_str(&w->conn.id), &pk, connector,
+                                   sizeof(connector), &has_worked, &w->err));
+    assert_true(has_worked);
     assert_read(w, pst_calls_owner(w->reader, PST_STR("conn_x"), &pk, connector, sizeof(connector),
-                                   &w->err));
+                                   &has_worked, &w->err));
     assert_int_equal(pk, 0);
     assert_read(
         w, pst_calls_organizations(w->reader, twice, 3, false, w->arena, &list, &count, &w->err));
