@@ -324,8 +324,7 @@ static pst_code resume_incidents(struct pst_watch *w, struct pst_err *err)
     size_t count = 0;
     bool more = false;
     PST_TRY(pst_arena_new(&arena, ARENA_BYTES, err));
-    PST_TRY(pst_incidents_list(w->reader, true, PST_WALL_NONE, 0, 500, arena, &list, &count, &more,
-                               err));
+    PST_TRY(pst_incidents_list(w->reader, true, 0, 500, arena, &list, &count, &more, err));
     for (size_t i = 0; i < count; i++) {
         static const enum pst_reach REACHES[] = {
             [PST_INCIDENT_MANUAL] = PST_REACH_NONE,

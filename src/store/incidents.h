@@ -50,7 +50,7 @@ struct pst_incident {
     int64_t affected; /* connections, when it began */
     pst_wall opened_at, updated_at;
     pst_wall closed_at; /* none = open */
-    struct pst_incident_update *updates; /* oldest first */
+    struct pst_incident_update *updates; /* oldest first: the newest 100 */
     size_t update_count;
 };
 
@@ -72,12 +72,17 @@ pst_code pst_incidents_edit(struct pst_db_conn *conn, int64_t pk, pst_str title,
 pst_code pst_incidents_get(struct pst_db_conn *conn, pst_str id, struct pst_arena *arena,
                            struct pst_incident *out, struct pst_err *err);
 
-/* Newest first, before before_pk (0 = from the newest); those closed before `since` (none = all)
- * are left out. limit 1..500. */
-pst_code pst_incidents_list(struct pst_db_conn *conn, bool open_only, pst_wall since,
-                            int64_t before_pk, size_t limit, struct pst_arena *arena,
-                            struct pst_incident **out, size_t *count, bool *more,
-                            struct pst_err *err);
+/* Newest first, before before_pk (0 = from the newest). limit 1..500. */
+pst_code pst_incidents_list(struct pst_db_conn *conn, bool open_only, int64_t before_pk,
+                            size_t limit, struct pst_arena *arena, struct pst_incident **out,
+                            size_t *count, bool *more, struct pst_err *err);
+
+/* What the status page shows: those that are open, however many newer ones there are (at most 500),
+ * and behind them those closed since then as long as there are fewer than limit; the newest of
+ * either first. */
+pst_code pst_incidents_shown(struct pst_db_conn *conn, pst_wall since, size_t limit,
+                             struct pst_arena *arena, struct pst_incident **out, size_t *count,
+                             struct pst_err *err);
 
 /* The open incident of the detector about that subject; *pk 0 = there is none. */
 pst_code pst_incidents_find_open(struct pst_db_conn *conn, enum pst_incident_kind kind,
