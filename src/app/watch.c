@@ -248,7 +248,7 @@ static pst_code write_incident(struct pst_db_conn *conn, void *arg, struct pst_e
     const struct pst_detection *d = &x->what;
     char name[2 * PST_DETECT_TEXT];
     int64_t pk = 0;
-    pst_str components = components_of(d, name, sizeof(name));
+    pst_str connector = pst_str_from(d->connector);
     enum pst_incident_kind kind = kind_of(d->reach);
     struct pst_incident_update update = {
         .at = x->at,
@@ -256,7 +256,7 @@ static pst_code write_incident(struct pst_db_conn *conn, void *arg, struct pst_e
         .text = pst_str_from(text_of(d)),
         .actor = PST_STR("detector"),
     };
-    PST_TRY(pst_incidents_find_open(conn, kind, pst_str_from(d->subject), components, &pk, err));
+    PST_TRY(pst_incidents_find_open(conn, kind, pst_str_from(d->subject), connector, &pk, err));
     if (d->opens != (pk == 0))
         return PST_OK; /* people were quicker */
     if (!d->opens)
@@ -267,7 +267,8 @@ static pst_code write_incident(struct pst_db_conn *conn, void *arg, struct pst_e
         .id = x->id,
         .kind = kind,
         .subject = pst_str_from(d->subject),
-        .components = components,
+        .connector = connector,
+        .components = components_of(d, name, sizeof(name)),
         .impact = is_down ? PST_IMPACT_DOWN : PST_IMPACT_DEGRADED,
         .state = update.state,
         .title = pst_str_from(title_of(job->watch, d)),
@@ -332,11 +333,9 @@ static pst_code resume_incidents(struct pst_watch *w, struct pst_err *err)
             [PST_INCIDENT_CONNECTOR] = PST_REACH_CONNECTOR,
             [PST_INCIDENT_PENSTOCK] = PST_REACH_PENSTOCK,
         };
-        pst_str connector = list[i].components;
-        (void)pst_str_split(&connector, ':');
         if (list[i].kind != PST_INCIDENT_MANUAL)
             PST_TRY(pst_detector_resume(w->detector, pst_mono_now(), REACHES[list[i].kind],
-                                        list[i].subject, connector, err));
+                                        list[i].subject, list[i].connector, err));
     }
     return PST_OK;
 }

@@ -68,8 +68,8 @@ pst_code pst_incidents_add(struct pst_db_conn *conn, struct pst_incident *incide
         return PST_FAIL(err, PST_E_INTERNAL, "'%s' is no id of an incident", incident->id.text);
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("INSERT INTO incident (id, kind, subject, components, impact,"
-                                " state, title, affected, opened_at, updated_at)"
-                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)"),
+                                " state, title, affected, opened_at, updated_at, connector)"
+                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)"),
                         &st, err));
     pst_stmt_bind_blob(st, 1, raw, sizeof(raw));
     pst_stmt_bind_str(st, 2, pst_str_from(KINDS[incident->kind]));
@@ -80,6 +80,7 @@ pst_code pst_incidents_add(struct pst_db_conn *conn, struct pst_incident *incide
     pst_stmt_bind_str(st, 7, incident->title);
     pst_stmt_bind_i64(st, 8, incident->affected);
     pst_stmt_bind_wall(st, 9, incident->opened_at);
+    pst_stmt_bind_str(st, 10, incident->connector);
     PST_TRY(pst_stmt_run(st, NULL, err));
     incident->pk = pst_db_last_rowid(conn);
     return add_update(conn, incident->pk, first, err);
@@ -138,7 +139,7 @@ pst_code pst_incidents_edit(struct pst_db_conn *conn, int64_t pk, pst_str title,
 /* clang-format off */
 #define INCIDENT                                                                                   \
     "SELECT pk, id, kind, impact, state, affected, opened_at, updated_at, closed_at, subject,"     \
-    " components, title FROM incident "
+    " components, title, connector FROM incident "
 /* clang-format on */
 
 static int name_at(struct pst_stmt *st, int column, const char *const *names, size_t count)
@@ -150,7 +151,7 @@ static int name_at(struct pst_stmt *st, int column, const char *const *names, si
 static pst_code read_incident(struct pst_stmt *st, struct pst_arena *arena,
                               struct pst_incident *out, struct pst_err *err)
 {
-    pst_str *const texts[] = {&out->subject, &out->components, &out->title};
+    pst_str *const texts[] = {&out->subject, &out->components, &out->title, &out->connector};
     *out = (struct pst_incident){
         .pk = pst_stmt_i64(st, 0),
         .id = pst_row_id(st, 1, "inc_"),
@@ -283,18 +284,18 @@ pst_code pst_incidents_shown(struct pst_db_conn *conn, pst_wall since, size_t li
 }
 
 pst_code pst_incidents_find_open(struct pst_db_conn *conn, enum pst_incident_kind kind,
-                                 pst_str subject, pst_str components, int64_t *pk,
+                                 pst_str subject, pst_str connector, int64_t *pk,
                                  struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("SELECT pk FROM incident WHERE closed_at IS NULL AND kind = ?1"
-                                " AND subject = ?2 AND components = ?3 ORDER BY pk LIMIT 1"),
+                                " AND subject = ?2 AND connector = ?3 ORDER BY pk LIMIT 1"),
                         &st, err));
     pst_stmt_bind_str(st, 1, pst_str_from(KINDS[kind]));
     pst_stmt_bind_str(st, 2, subject);
-    pst_stmt_bind_str(st, 3, components);
+    pst_stmt_bind_str(st, 3, connector);
     PST_TRY(pst_stmt_step(st, &row, err));
     *pk = row ? pst_stmt_i64(st, 0) : 0;
     return PST_OK;

@@ -43,6 +43,7 @@ struct pst_incident {
     struct pst_id id; /* "inc_..." */
     enum pst_incident_kind kind;
     pst_str subject; /* origin or connector; for the operator only */
+    pst_str connector; /* of the detector's host or connector, else "" */
     pst_str components; /* "api,connector:peoplesoft" */
     enum pst_incident_impact impact;
     enum pst_incident_state state;
@@ -54,8 +55,8 @@ struct pst_incident {
     size_t update_count;
 };
 
-/* From id, kind, subject, components, impact, state, title, affected, opened_at; with its first
- * update. Fills pk. */
+/* From id, kind, subject, connector, components, impact, state, title, affected, opened_at; with
+ * its first update. Fills pk. */
 pst_code pst_incidents_add(struct pst_db_conn *conn, struct pst_incident *incident,
                            const struct pst_incident_update *first, struct pst_err *err);
 
@@ -84,9 +85,10 @@ pst_code pst_incidents_shown(struct pst_db_conn *conn, pst_wall since, size_t li
                              struct pst_arena *arena, struct pst_incident **out, size_t *count,
                              struct pst_err *err);
 
-/* The open incident of the detector about that subject; *pk 0 = there is none. */
+/* The open incident of the detector about that subject of that connector, whatever people made of
+ * its components; *pk 0 = there is none. */
 pst_code pst_incidents_find_open(struct pst_db_conn *conn, enum pst_incident_kind kind,
-                                 pst_str subject, pst_str components, int64_t *pk,
+                                 pst_str subject, pst_str connector, int64_t *pk,
                                  struct pst_err *err);
 
 /* ---- days ---- */

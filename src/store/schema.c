@@ -459,6 +459,15 @@ static const char outages[] =
     "  CASE WHEN status = 'offline' THEN 0 ELSE 9223372036854775807 END, '', ''"
     " FROM connection WHERE status IN ('online', 'offline', 'authentication_required')"
     "  AND deleted_at IS NULL;";
+
+static const char incident_connectors[] =
+    /* What the detector's incident is about, apart from the components that people may edit. */
+    "ALTER TABLE incident ADD COLUMN connector TEXT NOT NULL DEFAULT '';"
+    "UPDATE incident SET connector = subject WHERE kind = 'connector';"
+    "UPDATE incident SET connector = substr(c, 1, instr(c, ',') - 1) FROM"
+    " (SELECT pk AS of, substr(components || ',', instr(components, 'connector:') + 10) AS c"
+    "  FROM incident WHERE kind = 'host' AND instr(components, 'connector:') > 0)"
+    " WHERE pk = of;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -468,6 +477,7 @@ static const struct pst_migration migrations[] = {
     {4, "credits", {credits, sizeof(credits) - 1}},
     {5, "requests, upstream calls, incidents", {requests, sizeof(requests) - 1}},
     {6, "outages", {outages, sizeof(outages) - 1}},
+    {7, "connectors of incidents", {incident_connectors, sizeof(incident_connectors) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

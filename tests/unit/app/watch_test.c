@@ -11,6 +11,7 @@
 #include "os/thread.h"
 #include "store/accounts.h"
 #include "store/connections.h"
+#include "store/incidents.h"
 #include "store/outages.h"
 #include "store/store.h"
 #include "tests/unit/test.h"
@@ -105,6 +106,19 @@ static void watch(struct bench *b)
 {
     struct pst_err err;
     assert_ok(pst_thread_start(&b->watcher, "watch", pst_watch_run, b->watch, &err));
+}
+
+/* The watch as it is after a restart of the program. */
+static void restart(struct bench *b)
+{
+    struct pst_err err;
+    struct pst_watch *old = b->watch;
+    const struct pst_watch_options options = {.db = b->db, .journal = b->journal, .web = b->web};
+    pst_watch_stop(b->watch);
+    pst_thread_join(b->watcher);
+    assert_ok(pst_watch_new(&b->watch, &options, &err));
+    pst_watch_free(old);
+    watch(b);
 }
 
 static void end(struct bench *b)
@@ -250,6 +264,36 @@ static void those_gone_do_not_keep_an_incident_open(void **state)
     end(&b);
 }
 
+static pst_code edit_components(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    (void)arg;
+    const pst_str none = {NULL, 0};
+    return pst_incidents_edit(conn, 1, none, PST_STR("sync,api"), -1, pst_wall_now(), err);
+}
+
+/* Neither before a restart nor behind one. */
+static void what_people_edit_does_not_keep_an_incident_open(void **state)
+{
+    static struct bench b;
+    struct pst_err err;
+    for (int restarts = 0; restarts < 2; restarts++) {
+        begin(&b, 3);
+        for (size_t i = 0; i < 3; i++)
+            contact(&b, i, "https://a:443", PST_E_UNREACHABLE, PST_CONTACT_UNREACHABLE);
+        watch(&b);
+        await(&b, "SELECT count(*) FROM incident WHERE closed_at IS NULL", 1);
+        assert_ok(pst_db_write(b.db, edit_components, &b, &err));
+        if (restarts)
+            restart(&b);
+        for (size_t i = 0; i < 3; i++)
+            contact(&b, i, "https://a:443", PST_OK, PST_CONTACT_GOOD);
+        await(&b, "SELECT count(*) FROM incident WHERE closed_at IS NOT NULL", 1);
+        assert_int_equal(number(&b, PST_STR("SELECT count(*) FROM incident")), 1);
+        end(&b);
+    }
+    (void)state;
+}
+
 static pst_code go_away(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     const struct bench *b = arg;
@@ -286,6 +330,7 @@ int main(void)
         cmocka_unit_test(refused_credentials_are_no_outage),
         cmocka_unit_test(what_never_worked_is_no_outage),
         cmocka_unit_test(an_outage_is_known_after_a_restart),
+        cmocka_unit_test(what_people_edit_does_not_keep_an_incident_open),
         cmocka_unit_test(those_gone_do_not_keep_an_incident_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
