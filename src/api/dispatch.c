@@ -129,6 +129,7 @@ static void run_on_pool(void *arg, unsigned worker)
 {
     struct pst_api_call *call = arg;
     call->worker = worker;
+    call->reader = call->op->where == PST_RUN_WORK ? call->api->workers[worker] : NULL;
     call->code = call->op->run(call, &call->err);
     /* From here on the loop has the call again, and may have released it already. */
     pst_server_resume(call->api->server, call->ticket);

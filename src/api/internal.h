@@ -28,8 +28,8 @@
 /* ---- operations as data ---- */
 
 enum pst_api_class {
-    PST_RUN_LOOP, /* on the event loop, never waits; reads with call->reader */
-    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write */
+    PST_RUN_LOOP, /* on the event loop, never waits; reads little */
+    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write, or read much */
     PST_RUN_CALL, /* on the pool for calls to connected systems */
 };
 
@@ -174,6 +174,7 @@ struct pst_api {
     struct pst_api_bound *bound;
     size_t route_count;
     struct pst_api_loop *loops;
+    struct pst_db_conn **workers; /* the reader of each thread of the work pool */
     pst_wall started;
     struct pst_api_sandbox sandbox;
     atomic_bool stopping;
@@ -220,7 +221,7 @@ struct pst_api_call {
     size_t item_count;
     yyjson_val *body; /* PST_OP_BODY: an object, else NULL */
 
-    struct pst_db_conn *reader; /* LOOP only */
+    struct pst_db_conn *reader; /* LOOP and WORK: of the thread that runs it */
     unsigned worker; /* WORK and CALL: index of the thread */
     pst_code code; /* WORK and CALL: the result */
     struct pst_err err;
