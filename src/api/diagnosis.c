@@ -41,6 +41,8 @@ struct inquiry {
     const struct pst_call_row *operations[OPERATIONS]; /* one call of each that fails */
     size_t operation_count;
     int64_t rejected; /* rows of the run */
+    const struct pst_call_row *calls; /* of the run */
+    size_t call_count;
 };
 
 /* ---- this connection's own calls ---- */
@@ -430,11 +432,13 @@ static pst_code look_at_sync(struct inquiry *q, const struct pst_sync *sync, str
     q->error = sync->error_message;
     q->failed = NULL;
     q->at = pst_wall_is_none(sync->ended_at) ? q->call->now : sync->ended_at;
+    PST_TRY(pst_api_find_calls(q->call, pst_id_str(&sync->id), &calls, &count, err));
+    q->calls = calls;
+    q->call_count = count;
     if (sync->status == PST_SYNC_CANCELLED) {
         q->cause = PST_CAUSE_CANCELLED;
         return PST_OK;
     }
-    PST_TRY(pst_api_find_calls(q->call, pst_id_str(&sync->id), &calls, &count, err));
     if (sync->error_code.len)
         q->cause = cause_of_run(sync);
     /* The calls know more, where the system was at fault. */
@@ -562,6 +566,7 @@ pst_code pst_api_diagnose_sync(struct pst_api_call *call, struct pst_err *err)
     PST_TRY(look_at_sync(&q, &sync, err));
     pst_api_begin(call, &w);
     PST_TRY(conclude(&q, &w, err));
+    pst_api_put_calls(&w, q.calls, q.call_count);
     pst_json_end_object(&w);
     return pst_json_finish(&w, err);
 }

@@ -409,7 +409,8 @@ pst_code pst_api_put_diagnosis(struct pst_json_writer *w, struct pst_api_call *c
                                const struct pst_request_row *row, const struct pst_call_row *calls,
                                size_t count, struct pst_err *err);
 /* requests.c */
-void pst_api_put_call(struct pst_json_writer *w, const struct pst_call_row *c);
+/* As the member "calls". */
+void pst_api_put_calls(struct pst_json_writer *w, const struct pst_call_row *calls, size_t count);
 /* Of a request or a sync, oldest first; those that are not stored yet, too. */
 pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_call_row **out,
                             size_t *count, struct pst_err *err);

@@ -106,10 +106,12 @@ static pst_code show(struct pst_cli *cli, const struct pst_target *target, struc
 {
     struct pst_reply reply = {0};
     PST_TRY(pst_client_get(cli, target, &reply, err));
-    if (cli->json)
+    if (cli->json) {
         pst_print_json(reply.text);
-    else
-        print_verdict(reply.root);
+        return PST_OK;
+    }
+    print_verdict(reply.root);
+    print_calls(pst_value_at(reply.root, "calls"));
     return PST_OK;
 }
 

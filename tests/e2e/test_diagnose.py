@@ -520,6 +520,33 @@ def test_calls_show_where_the_time_went_and_no_query(connected):
         assert "?" not in call["path"] and call["path"].startswith("/PSIGW/")
 
 
+def test_a_scheduled_sync_shows_its_calls(server, api, sim):
+    """No request stands behind it: they are found by the sync."""
+    connection = connect_to(api, sim, schedule="1d", entities=["suppliers"])
+    sync = wait_sync(api, connection)
+    assert sync["trigger"] == "initial" and sync["status"] == "completed", sync
+    found = says(api.get(f"/v1/connections/{connection}/syncs/{sync['id']}/diagnosis"), "none", "worked")
+    assert found["calls"], found
+    assert [call["number"] for call in found["calls"]] == list(range(1, len(found["calls"]) + 1))
+    assert all(call["status"] == 200 and call["path"].startswith("/PSIGW/") for call in found["calls"])
+    text = server.cli("diagnose", sync["id"]).stdout
+    assert "TOTAL (us)" in text and text.count("/PSIGW/") == len(found["calls"]), text
+
+
+def test_a_cancelled_sync_shows_its_calls(api, programs, place):
+    slow = programs(Simulator(place / "slow", orders=400))
+    fault(slow, "slow", ms=60000, query="PST_PURCHASE_ORDERS")
+    connection = connect_to(api, slow, schedule="manual")
+    path = f"/v1/connections/{connection}/syncs"
+    sync = api.get(path)["data"][0]["id"]
+    wait_until(lambda: api.get(f"{path}/{sync}/diagnosis")["calls"], "its first calls", 30 * slowness())
+    api.post(f"{path}/{sync}/cancel", status=200)
+    slow.control("DELETE", "/sim/faults")
+    wait_sync(api, connection, sync)
+    found = says(api.get(f"{path}/{sync}/diagnosis"), "request", "cancelled")
+    assert found["calls"], found
+
+
 # ---- traces ----
 
 def test_a_trace_is_continued_upstream(api):
