@@ -48,6 +48,7 @@ enum pst_api_flags {
     PST_OP_ORGANIZATION = 1U << 10, /* the operator has to say which organization */
     PST_OP_WEBHOOK = 1U << 13, /* call->webhook is loaded before; of call->connection, where there
                                   is one, or applying to it */
+    PST_OP_SYNC = 1U << 15, /* call->connection is the one that has the sync of the path */
     PST_OP_LIVE = 1U << 14, /* 503 while the system is away, unless the caller takes a stale copy */
     PST_OP_BRIEF = 1U << 11, /* of call->connection and call->access no text is needed: they may
                                 come from what the loop remembers */

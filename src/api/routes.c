@@ -439,9 +439,13 @@ const struct pst_api_op pst_api_ops[] = {
      {PST_E_NOT_FOUND}, "Requests", "diagnoseConnection", "Diagnose a connection",
      "How it is now: whose trouble it is, with the evidence, and what to do.", NULL},
     {PST_METHOD_GET, CONNECTION "/syncs/{sync_id}/diagnosis", pst_api_diagnose_sync, PST_RUN_WORK,
-     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_TOKEN | PST_OP_SHORT, NULL, NULL, 200,
-     "SyncDiagnosis", {PST_E_NOT_FOUND}, "Requests", "diagnoseSync", "Diagnose a sync",
+     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_TOKEN, NULL, NULL, 200, "SyncDiagnosis",
+     {PST_E_NOT_FOUND}, "Requests", "diagnoseSync", "Diagnose a sync",
      "Whose trouble it had, and its calls of the connected system with their times.", NULL},
+    {PST_METHOD_GET, "/v1/syncs/{sync_id}/diagnosis", pst_api_diagnose_sync, PST_RUN_WORK,
+     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_SYNC | PST_OP_TOKEN, NULL, NULL, 200,
+     "SyncDiagnosis", {PST_E_NOT_FOUND}, "Requests", "diagnoseAnySync",
+     "Diagnose a sync, whichever connection has it", NULL, NULL},
 
     /* ---- access ---- */
     {PST_METHOD_GET, CONNECTION "/tokens", pst_api_list_tokens, PST_RUN_LOOP, PST_ROLE_ADMIN,

@@ -533,6 +533,30 @@ def test_a_scheduled_sync_shows_its_calls(server, api, sim):
     assert "TOTAL (us)" in text and text.count("/PSIGW/") == len(found["calls"]), text
 
 
+def test_a_sync_is_diagnosed_by_its_id_alone(server, connected, sim):
+    """Without asking any connection whether it is its own: one request, and none that fails."""
+    api, connection = connected
+    for i in range(3):
+        a_connection(api, dead_url(), name=f"Other {i}")
+    sync = synced(api, connection)["id"]
+    found = server.cli("diagnose", sync, json_output=True)
+    for path in (f"/v1/connections/{connection}/syncs/{sync}/diagnosis", f"/v1/syncs/{sync}/diagnosis"):
+        same = api.get(path)
+        assert [same[name] for name in ("scope", "cause", "calls")] == ["none", "worked", found["calls"]], path
+    stored = wait_until(lambda: [r for r in api.pages("/v1/requests", limit=500)
+                                 if r["operation"] == "diagnoseAnySync"], "the log to be stored", 20 * slowness())
+    assert stored and all(r["sync_id"] == sync and r["connection_id"] == connection for r in stored)
+    assert not [r for r in api.pages("/v1/requests", limit=500) if r["status"] == 404]
+    # Others' syncs are not there, nor is what a token's connection does not have.
+    server.api(new_organization(server, "Other")).fails("GET", f"/v1/syncs/{sync}/diagnosis", 404, "NOT_FOUND")
+    sibling = connect_to(api, sim, name="Sibling", schedule="manual")
+    for mine, status in ((connection, 200), (sibling, 404)):
+        token = server.api(api.post(f"/v1/connections/{mine}/tokens", json={}, status=201)["token"])
+        assert token.call("GET", f"/v1/syncs/{sync}/diagnosis").status_code == status
+    unknown = server.cli("diagnose", "sync_01m85gjr84fn2tvxyf0ejj4x3j", check=False)
+    assert unknown.returncode == 66 and "there is no sync" in unknown.stderr
+
+
 def test_a_cancelled_sync_shows_its_calls(api, programs, place):
     slow = programs(Simulator(place / "slow", orders=400))
     fault(slow, "slow", ms=60000, query="PST_PURCHASE_ORDERS")

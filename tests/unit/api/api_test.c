@@ -267,8 +267,9 @@ static void every_operation_is_described_and_leads_to_a_schema(void **state)
         assert_true(strlen(op->summary) > 3);
         assert_int_equal((op->flags & PST_OP_BODY) != 0, op->body != NULL);
         assert_int_equal(op->status == 204, op->answer == NULL);
+        const char *leads_to_it = op->flags & PST_OP_SYNC ? "{sync_id}" : "{connection_id}";
         assert_int_equal((op->flags & PST_OP_CONNECTION) != 0,
-                         strstr(op->path, "{connection_id}") != NULL);
+                         strstr(op->path, leads_to_it) != NULL);
         for (size_t k = 0; k < PST_COUNT(names); k++) {
             bool found = !names[k] || names[k][0] == '@';
             for (const struct pst_api_schema *s = pst_api_schemas; s->name && !found; s++)
