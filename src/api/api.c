@@ -94,12 +94,23 @@ static pst_code open_loops(struct pst_api *api, struct pst_err *err)
     return PST_OK;
 }
 
+static pst_code open_workers(struct pst_api *api, struct pst_err *err)
+{
+    void *made = NULL;
+    PST_TRY(pst_new(&made, api->options.workers * sizeof(struct pst_db_conn *), err));
+    api->workers = made;
+    for (unsigned i = 0; i < api->options.workers; i++)
+        PST_TRY(pst_db_reader_new(api->options.db, &api->workers[i], err));
+    return PST_OK;
+}
+
 pst_code pst_api_new(struct pst_api **out, const struct pst_api_options *options,
                      struct pst_err *err)
 {
     void *made = NULL;
     if (!options->db || !options->root || !options->connectors || !options->sync ||
-        !options->work || !options->call || !options->new_id || options->loops == 0)
+        !options->work || !options->call || !options->new_id || options->loops == 0 ||
+        options->workers == 0)
         return PST_FAIL(err, PST_E_INVALID, "an option of the api is missing");
     PST_TRY(pst_new(&made, sizeof(struct pst_api), err));
     PST_AUTO(api) struct pst_api *api = made;
@@ -115,6 +126,7 @@ pst_code pst_api_new(struct pst_api **out, const struct pst_api_options *options
     PST_TRY(pst_api_limits_init(api, err));
     PST_TRY(build_routes(api, err));
     PST_TRY(open_loops(api, err));
+    PST_TRY(open_workers(api, err));
     pst_api_openapi(&api->openapi);
     PST_TRY(pst_buf_check(&api->openapi, err));
     *out = PST_TAKE(api);
@@ -137,6 +149,8 @@ void pst_api_free(struct pst_api *api)
         return;
     for (unsigned i = 0; api->loops && i < api->options.loops; i++)
         close_loop(&api->loops[i]);
+    for (unsigned i = 0; api->workers && i < api->options.workers; i++)
+        pst_db_reader_free(api->workers[i]);
     /* The short patterns stand behind one route per operation. */
     for (size_t i = pst_api_op_count; i < api->route_count; i++)
         pst_free((void *)(uintptr_t)api->routes[i].pattern);
@@ -147,6 +161,7 @@ void pst_api_free(struct pst_api *api)
     pst_vec_fini(&api->waiters);
     (void)pthread_mutex_destroy(&api->wait_lock);
     pst_free(api->loops);
+    pst_free(api->workers);
     pst_free(api->bound);
     pst_free(api->routes);
     pst_free(api);

@@ -40,6 +40,8 @@ struct inquiry {
     const struct pst_call_row *operations[OPERATIONS]; /* one call of each that fails */
     size_t operation_count;
     int64_t rejected; /* rows of the run */
+    const struct pst_call_row *calls; /* of the run */
+    size_t call_count;
 };
 
 /* ---- this connection's own calls ---- */
@@ -137,6 +139,14 @@ static pst_code look_at_outage(struct inquiry *q, struct pst_err *err)
 
 /* ---- the others ---- */
 
+/* A refusal amid an outage is not of the outage, nor an outage of the refusals beside it. */
+static bool fails_alike(const struct inquiry *q, const struct pst_seen_connection *s)
+{
+    if (pst_cause_is_refusal(q->cause))
+        return s->class == PST_CALL_REFUSED;
+    return s->class == PST_CALL_UNREACHABLE || s->class == PST_CALL_UNWELL;
+}
+
 static void count_peer(struct pst_peers *all, struct pst_peers *own, bool is_own, bool fails)
 {
     all->seen++;
@@ -145,13 +155,14 @@ static void count_peer(struct pst_peers *all, struct pst_peers *own, bool is_own
     own->failing += is_own && fails;
 }
 
-static int count_hosts(const struct pst_seen_connection *list, size_t count)
+static int count_hosts(const struct inquiry *q, const struct pst_seen_connection *list,
+                       size_t count)
 {
     enum { MANY = 100 };
     uint64_t hosts[MANY];
     int n = 0;
     for (size_t i = 0; i < count && n < MANY; i++) {
-        bool is_new = list[i].is_same_connector && list[i].is_failing;
+        bool is_new = list[i].is_same_connector && fails_alike(q, &list[i]);
         for (int k = 0; k < n && is_new; k++)
             is_new = hosts[k] != list[i].host_hash;
         if (is_new)
@@ -172,16 +183,17 @@ static pst_code look_at_others(struct inquiry *q, pst_str origin, struct pst_err
                            &list, &count, err));
     for (size_t i = 0; i < count; i++) {
         const struct pst_seen_connection *s = &list[i];
+        bool fails = fails_alike(q, s);
         bool is_own =
             q->call->caller == PST_CALLER_OPERATOR ||
             (s->organization_pk == q->connection.organization_pk &&
              (q->call->caller != PST_CALLER_TOKEN || s->connection_pk == q->connection.pk));
         if (s->is_same_host && s->is_same_connector)
-            count_peer(&e->host, &q->own_host, is_own, s->is_failing);
+            count_peer(&e->host, &q->own_host, is_own, fails);
         if (s->is_same_connector)
-            count_peer(&e->connector, &q->own_connector, is_own, s->is_failing);
+            count_peer(&e->connector, &q->own_connector, is_own, fails);
         bool is_others = !is_own && s->organization_pk != q->connection.organization_pk;
-        q->elsewhere = q->elsewhere || (s->is_same_connector && is_others && s->is_failing);
+        q->elsewhere = q->elsewhere || (s->is_same_connector && is_others && fails);
         is_listed = is_listed || s->connection_pk == q->connection.pk;
     }
     /* Its first calls may not be stored yet. */
@@ -189,7 +201,7 @@ static pst_code look_at_others(struct inquiry *q, pst_str origin, struct pst_err
         count_peer(&e->host, &q->own_host, true, e->is_failing_now);
         count_peer(&e->connector, &q->own_connector, true, e->is_failing_now);
     }
-    e->failing_hosts = count_hosts(list, count);
+    e->failing_hosts = count_hosts(q, list, count);
     return PST_OK;
 }
 
@@ -297,12 +309,13 @@ static void say_evidence(struct words *s, const struct inquiry *q, const struct 
         say(s, "%.*s", PST_STR_ARG(q->error));
     if (v->reach == PST_REACH_PENSTOCK && e->store_is_failing)
         say(s, "the store cannot be written at this moment");
+    const char *how = pst_cause_is_refusal(e->cause) ? "were refused" : "failed";
     if (q->own_host.failing)
-        say(s, "%d of %d connections to this host failed at their last try", q->own_host.failing,
-            q->own_host.seen);
+        say(s, "%d of %d connections to this host %s at their last try", q->own_host.failing,
+            q->own_host.seen, how);
     if (q->own_connector.seen > q->own_host.seen)
-        say(s, "%d of %d connections of this connector failed at their last try",
-            q->own_connector.failing, q->own_connector.seen);
+        say(s, "%d of %d connections of this connector %s at their last try",
+            q->own_connector.failing, q->own_connector.seen, how);
     if (q->elsewhere && v->scope == PST_SCOPE_SYSTEMIC)
         say(s, "connections of other organizations fail, too");
     if (!pst_wall_is_none(q->since) && v->scope != PST_SCOPE_NONE) {
@@ -416,11 +429,13 @@ static pst_code look_at_sync(struct inquiry *q, const struct pst_sync *sync, str
     q->error = sync->error_message;
     q->failed = NULL;
     q->at = pst_wall_is_none(sync->ended_at) ? q->call->now : sync->ended_at;
+    PST_TRY(pst_api_find_calls(q->call, pst_id_str(&sync->id), &calls, &count, err));
+    q->calls = calls;
+    q->call_count = count;
     if (sync->status == PST_SYNC_CANCELLED) {
         q->cause = PST_CAUSE_CANCELLED;
         return PST_OK;
     }
-    PST_TRY(pst_api_find_calls(q->call, pst_id_str(&sync->id), &calls, &count, err));
     if (sync->error_code.len)
         q->cause = cause_of_run(sync);
     /* The calls know more, where the system was at fault. */
@@ -543,6 +558,7 @@ pst_code pst_api_diagnose_sync(struct pst_api_call *call, struct pst_err *err)
     PST_TRY(look_at_sync(&q, &sync, err));
     pst_api_begin(call, &w);
     PST_TRY(conclude(&q, &w, err));
+    pst_api_put_calls(&w, q.calls, q.call_count);
     pst_json_end_object(&w);
     return pst_json_finish(&w, err);
 }

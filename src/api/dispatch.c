@@ -5,14 +5,30 @@
 
 enum { BODY_DEPTH = 32 };
 
+/* The connection that has the sync: what others have is not there. */
+static pst_code find_by_sync(const struct pst_api_call *call, struct pst_id *out,
+                             struct pst_err *err)
+{
+    pst_str id = pst_request_param(call->req, "sync_id");
+    PST_TRY(pst_syncs_connection(call->reader, call->organization_pk, id, out, err));
+    if (!out->text[0])
+        return PST_FAIL(err, PST_E_NOT_FOUND, "there is no sync '%.*s'",
+                        PST_STR_ARG(pst_str_sub(id, 0, 100)));
+    return PST_OK;
+}
+
 static pst_code load_connection(struct pst_api_call *call, struct pst_err *err)
 {
+    struct pst_id found;
     pst_str id = pst_request_param(call->req, "connection_id");
     if (call->caller == PST_CALLER_TOKEN) {
         /* A token has one connection; naming another is like naming none that exists. */
         if (id.ptr && !pst_str_eq(id, pst_id_str(&call->access.connection_id)))
             return PST_FAIL(err, PST_E_NOT_FOUND, "there is no connection '%.*s'", PST_STR_ARG(id));
         id = pst_id_str(&call->access.connection_id);
+    } else if (call->op->flags & PST_OP_SYNC) {
+        PST_TRY(find_by_sync(call, &found, err));
+        id = pst_id_str(&found);
     }
     if (!id.ptr)
         return PST_FAIL(err, PST_E_NOT_FOUND,
@@ -129,6 +145,7 @@ static void run_on_pool(void *arg, unsigned worker)
 {
     struct pst_api_call *call = arg;
     call->worker = worker;
+    call->reader = call->op->where == PST_RUN_WORK ? call->api->workers[worker] : NULL;
     call->code = call->op->run(call, &call->err);
     /* From here on the loop has the call again, and may have released it already. */
     pst_server_resume(call->api->server, call->ticket);

@@ -62,9 +62,9 @@ pst_code pst_api_list_incidents(struct pst_api_call *call, struct pst_err *err)
     bool more = false;
     int64_t before = 0;
     PST_TRY(pst_api_cursor_read(call, &before, err));
-    PST_TRY(pst_incidents_list(call->reader, pst_api_query_bool(call, "open"), PST_WALL_NONE,
-                               before, (size_t)pst_api_query_i64(call, "limit"), call->arena, &list,
-                               &count, &more, err));
+    PST_TRY(pst_incidents_list(call->reader, pst_api_query_bool(call, "open"), before,
+                               (size_t)pst_api_query_i64(call, "limit"), call->arena, &list, &count,
+                               &more, err));
     pst_api_begin(call, &w);
     pst_json_add_array(&w, "data");
     for (size_t i = 0; i < count; i++) {

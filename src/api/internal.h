@@ -28,8 +28,8 @@
 /* ---- operations as data ---- */
 
 enum pst_api_class {
-    PST_RUN_LOOP, /* on the event loop, never waits; reads with call->reader */
-    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write */
+    PST_RUN_LOOP, /* on the event loop, never waits; reads little */
+    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write, or read much */
     PST_RUN_CALL, /* on the pool for calls to connected systems */
 };
 
@@ -48,6 +48,7 @@ enum pst_api_flags {
     PST_OP_ORGANIZATION = 1U << 10, /* the operator has to say which organization */
     PST_OP_WEBHOOK = 1U << 13, /* call->webhook is loaded before; of call->connection, where there
                                   is one, or applying to it */
+    PST_OP_SYNC = 1U << 15, /* call->connection is the one that has the sync of the path */
     PST_OP_LIVE = 1U << 14, /* 503 while the system is away, unless the caller takes a stale copy */
     PST_OP_BRIEF = 1U << 11, /* of call->connection and call->access no text is needed: they may
                                 come from what the loop remembers */
@@ -174,6 +175,7 @@ struct pst_api {
     struct pst_api_bound *bound;
     size_t route_count;
     struct pst_api_loop *loops;
+    struct pst_db_conn **workers; /* the reader of each thread of the work pool */
     pst_wall started;
     struct pst_api_sandbox sandbox;
     atomic_bool stopping;
@@ -220,7 +222,7 @@ struct pst_api_call {
     size_t item_count;
     yyjson_val *body; /* PST_OP_BODY: an object, else NULL */
 
-    struct pst_db_conn *reader; /* LOOP only */
+    struct pst_db_conn *reader; /* LOOP and WORK: of the thread that runs it */
     unsigned worker; /* WORK and CALL: index of the thread */
     pst_code code; /* WORK and CALL: the result */
     struct pst_err err;
@@ -411,7 +413,8 @@ pst_code pst_api_put_diagnosis(struct pst_json_writer *w, struct pst_api_call *c
                                const struct pst_request_row *row, const struct pst_call_row *calls,
                                size_t count, struct pst_err *err);
 /* requests.c */
-void pst_api_put_call(struct pst_json_writer *w, const struct pst_call_row *c);
+/* As the member "calls". */
+void pst_api_put_calls(struct pst_json_writer *w, const struct pst_call_row *calls, size_t count);
 /* Of a request or a sync, oldest first; those that are not stored yet, too. */
 pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_call_row **out,
                             size_t *count, struct pst_err *err);

@@ -60,7 +60,7 @@ static void put_request(struct pst_json_writer *w, const struct pst_request_row 
     pst_json_add_z(w, "trace_id", trace);
 }
 
-void pst_api_put_call(struct pst_json_writer *w, const struct pst_call_row *c)
+static void put_call(struct pst_json_writer *w, const struct pst_call_row *c)
 {
     const struct {
         const char *name;
@@ -89,6 +89,14 @@ void pst_api_put_call(struct pst_json_writer *w, const struct pst_call_row *c)
         pst_json_add_i64(w, steps[i].name, steps[i].us);
     pst_json_end_object(w);
     pst_json_end_object(w);
+}
+
+void pst_api_put_calls(struct pst_json_writer *w, const struct pst_call_row *calls, size_t count)
+{
+    pst_json_add_array(w, "calls");
+    for (size_t i = 0; i < count; i++)
+        put_call(w, &calls[i]);
+    pst_json_end_array(w);
 }
 
 /* ---- one ---- */
@@ -154,10 +162,7 @@ pst_code pst_api_get_request(struct pst_api_call *call, struct pst_err *err)
         pst_api_find_calls(call, pst_request_param(call->req, "request_id"), &calls, &count, err));
     pst_api_begin(call, &w);
     put_request(&w, &row);
-    pst_json_add_array(&w, "calls");
-    for (size_t i = 0; i < count; i++)
-        pst_api_put_call(&w, &calls[i]);
-    pst_json_end_array(&w);
+    pst_api_put_calls(&w, calls, count);
     PST_TRY(pst_api_put_diagnosis(&w, call, &row, calls, count, err));
     pst_json_end_object(&w);
     return pst_json_finish(&w, err);

@@ -429,18 +429,23 @@ const struct pst_api_op pst_api_ops[] = {
      "What was asked of the API, newest first; of successful reads only a sample is kept (option "
      "`request_log`). At most 10,000 requests are looked at for a page: it may be short and have "
      "more behind it.", NULL},
-    {PST_METHOD_GET, "/v1/requests/{request_id}", pst_api_get_request, PST_RUN_LOOP,
+    {PST_METHOD_GET, "/v1/requests/{request_id}", pst_api_get_request, PST_RUN_WORK,
      PST_ROLE_VIEWER, PST_OP_TOKEN, NULL, NULL, 200, "RequestDetail", {PST_E_NOT_FOUND}, "Requests",
      "getRequest", "Look up a request, with its diagnosis",
      "By the id that every answer carries as `X-Request-Id`, and every error as `request_id`: what "
      "it was, its calls of the connected system with their times, and whose trouble it is.", NULL},
-    {PST_METHOD_GET, CONNECTION "/diagnosis", pst_api_diagnose_connection, PST_RUN_LOOP,
+    {PST_METHOD_GET, CONNECTION "/diagnosis", pst_api_diagnose_connection, PST_RUN_WORK,
      PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_TOKEN | PST_OP_SHORT, NULL, NULL, 200, "Diagnosis",
      {PST_E_NOT_FOUND}, "Requests", "diagnoseConnection", "Diagnose a connection",
      "How it is now: whose trouble it is, with the evidence, and what to do.", NULL},
-    {PST_METHOD_GET, CONNECTION "/syncs/{sync_id}/diagnosis", pst_api_diagnose_sync, PST_RUN_LOOP,
-     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_TOKEN | PST_OP_SHORT, NULL, NULL, 200, "Diagnosis",
-     {PST_E_NOT_FOUND}, "Requests", "diagnoseSync", "Diagnose a sync", NULL, NULL},
+    {PST_METHOD_GET, CONNECTION "/syncs/{sync_id}/diagnosis", pst_api_diagnose_sync, PST_RUN_WORK,
+     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_TOKEN, NULL, NULL, 200, "SyncDiagnosis",
+     {PST_E_NOT_FOUND}, "Requests", "diagnoseSync", "Diagnose a sync",
+     "Whose trouble it had, and its calls of the connected system with their times.", NULL},
+    {PST_METHOD_GET, "/v1/syncs/{sync_id}/diagnosis", pst_api_diagnose_sync, PST_RUN_WORK,
+     PST_ROLE_VIEWER, PST_OP_CONNECTION | PST_OP_SYNC | PST_OP_TOKEN, NULL, NULL, 200,
+     "SyncDiagnosis", {PST_E_NOT_FOUND}, "Requests", "diagnoseAnySync",
+     "Diagnose a sync, whichever connection has it", NULL, NULL},
 
     /* ---- access ---- */
     {PST_METHOD_GET, CONNECTION "/tokens", pst_api_list_tokens, PST_RUN_LOOP, PST_ROLE_ADMIN,

@@ -87,6 +87,22 @@
     TEXT_OR_NULL ",'sync_id':" TEXT_OR_NULL ",'trace_id':{'type':'string','description':'W3C Trace" \
     " Context.'}" more "}}"
 
+/* A verdict with its evidence, and what else comes with it. */
+#define DIAGNOSIS_OBJECT(required, more)                                                           \
+    "{'type':'object','required':['scope','reach','cause','summary','likely_cause',"               \
+    "'what_to_do','since','because','evidence'" required "],'properties':{'scope':{'enum':["       \
+    "'none','systemic','connection','request'],'description':'Whose trouble it is.'},'reach':{"    \
+    "'enum':['host','connector','penstock',null],'description':'Of a systemic one.'},'cause':"     \
+    TEXT ",'summary':" TEXT ",'likely_cause':" TEXT ",'what_to_do':" TEXT ",'since':" TIME_OR_NULL \
+    ",'because':" NAMES ",'evidence':{'type':'object','required':['connection','host',"            \
+    "'connector','elsewhere','operations'],'properties':{'connection':{'type':['object','null'],"  \
+    "'properties':{'id':" TEXT ",'status':" STATUS ",'status_since':" TIME_OR_NULL                 \
+    ",'good_calls':" COUNT ",'failed_calls':" COUNT ",'refused_operations':" COUNT "}},'host':"    \
+    REF("Peers") ",'connector':" REF("Peers") ",'elsewhere':{'type':'boolean','description':"      \
+    "'Connections of other organizations fail, too.'},'operations':{'type':'array','items':{"      \
+    "'type':'object','properties':{'method':" TEXT ",'path':" TEXT ",'code':" TEXT "}}}}}" more    \
+    "}}"
+
 const struct pst_api_schema pst_api_schemas[] = {
     {"Problem",
      "{'description':'RFC 9457','type':'object','required':['type','title','status','detail',"
@@ -320,18 +336,9 @@ const struct pst_api_schema pst_api_schemas[] = {
      ",'total':" COUNT "}}}}"},
     {"Peers", "{'type':'object','required':['connections','failing'],'properties':{'connections':"
      COUNT ",'failing':" COUNT "}}"},
-    {"Diagnosis", "{'type':'object','required':['scope','reach','cause','summary','likely_cause',"
-     "'what_to_do','since','because','evidence'],'properties':{'scope':{'enum':['none','systemic',"
-     "'connection','request'],'description':'Whose trouble it is.'},'reach':{'enum':['host',"
-     "'connector','penstock',null],'description':'Of a systemic one.'},'cause':" TEXT ",'summary':"
-     TEXT ",'likely_cause':" TEXT ",'what_to_do':" TEXT ",'since':" TIME_OR_NULL ",'because':" NAMES
-     ",'evidence':{'type':'object','required':['connection','host','connector','elsewhere',"
-     "'operations'],'properties':{'connection':{'type':['object','null'],'properties':{'id':" TEXT
-     ",'status':" STATUS ",'status_since':" TIME_OR_NULL ",'good_calls':" COUNT ",'failed_calls':"
-     COUNT ",'refused_operations':" COUNT "}},'host':" REF("Peers") ",'connector':" REF("Peers")
-     ",'elsewhere':{'type':'boolean','description':'Connections of other organizations fail, "
-     "too.'},'operations':{'type':'array','items':{'type':'object','properties':{'method':" TEXT
-     ",'path':" TEXT ",'code':" TEXT "}}}}}}}"},
+    {"Diagnosis", DIAGNOSIS_OBJECT("", "")},
+    {"SyncDiagnosis", DIAGNOSIS_OBJECT(",'calls'", ",'calls':{'type':'array','description':'Of the "
+     "run, in order: the last 200.','items':" REF("Call") "}")},
     {"IncidentUpdate", "{'type':'object','required':['at','state','text','actor'],'properties':{"
      "'at':" TIME ",'state':" INCIDENT_STATE ",'text':" TEXT ",'actor':" TEXT "}}"},
     {"Incident", "{'type':'object','required':['id','kind','title','impact','state','components',"

@@ -241,8 +241,8 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
 {
     const struct pst_config *c = app->config;
     unsigned sync_workers = (unsigned)pst_config_int(c, PST_OPT_SYNC_WORKERS);
-    PST_TRY(pst_pool_new(&app->work, "work", (unsigned)pst_config_int(c, PST_OPT_WORK_THREADS), 0,
-                         err));
+    unsigned workers = (unsigned)pst_config_int(c, PST_OPT_WORK_THREADS);
+    PST_TRY(pst_pool_new(&app->work, "work", workers, 0, err));
     PST_TRY(pst_pool_new(&app->calls, "call", (unsigned)pst_config_int(c, PST_OPT_CALL_WORKERS),
                          sync_workers, err));
     struct pst_api_options options = {
@@ -253,6 +253,7 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .systems = pst_systems_table(app->systems),
         .work = pst_pool_submit,
         .work_self = app->work,
+        .workers = workers,
         .call = pst_pool_submit,
         .call_self = app->calls,
         .new_id = pst_rand_id,

@@ -99,17 +99,20 @@ static bool is_failing(const struct pst_call_row *call)
     return call->class == PST_CALL_UNREACHABLE || call->class == PST_CALL_UNWELL;
 }
 
+/* A connection that never worked tells of its own settings, not of its system: an address that was
+ * mistyped is no outage of anybody. */
 static void see_call(void *self, const struct pst_call_row *call)
 {
     struct pst_watch *w = self;
     struct pst_err err;
     char connector[64];
     int64_t pk = 0;
+    bool has_worked = false;
     if (call->class == PST_CALL_LOCAL)
         return;
     pst_code code = pst_calls_owner(w->reader, pst_id_str(&call->connection_id), &pk, connector,
-                                    sizeof(connector), &err);
-    if (code == PST_OK && pk)
+                                    sizeof(connector), &has_worked, &err);
+    if (code == PST_OK && pk && (has_worked || !is_failing(call)))
         code =
             pst_detector_contact(w->detector, pst_mono_now(), pk, pst_str_from(connector),
                                  pst_str_host(pst_str_from(call->origin)), is_failing(call), &err);
@@ -246,7 +249,7 @@ static pst_code write_incident(struct pst_db_conn *conn, void *arg, struct pst_e
     const struct pst_detection *d = &x->what;
     char name[2 * PST_DETECT_TEXT];
     int64_t pk = 0;
-    pst_str components = components_of(d, name, sizeof(name));
+    pst_str connector = pst_str_from(d->connector);
     enum pst_incident_kind kind = kind_of(d->reach);
     struct pst_incident_update update = {
         .at = x->at,
@@ -254,7 +257,7 @@ static pst_code write_incident(struct pst_db_conn *conn, void *arg, struct pst_e
         .text = pst_str_from(text_of(d)),
         .actor = PST_STR("detector"),
     };
-    PST_TRY(pst_incidents_find_open(conn, kind, pst_str_from(d->subject), components, &pk, err));
+    PST_TRY(pst_incidents_find_open(conn, kind, pst_str_from(d->subject), connector, &pk, err));
     if (d->opens != (pk == 0))
         return PST_OK; /* people were quicker */
     if (!d->opens)
@@ -265,7 +268,8 @@ static pst_code write_incident(struct pst_db_conn *conn, void *arg, struct pst_e
         .id = x->id,
         .kind = kind,
         .subject = pst_str_from(d->subject),
-        .components = components,
+        .connector = connector,
+        .components = components_of(d, name, sizeof(name)),
         .impact = is_down ? PST_IMPACT_DOWN : PST_IMPACT_DEGRADED,
         .state = update.state,
         .title = pst_str_from(title_of(job->watch, d)),
@@ -322,8 +326,7 @@ static pst_code resume_incidents(struct pst_watch *w, struct pst_err *err)
     size_t count = 0;
     bool more = false;
     PST_TRY(pst_arena_new(&arena, ARENA_BYTES, err));
-    PST_TRY(pst_incidents_list(w->reader, true, PST_WALL_NONE, 0, 500, arena, &list, &count, &more,
-                               err));
+    PST_TRY(pst_incidents_list(w->reader, true, 0, 500, arena, &list, &count, &more, err));
     for (size_t i = 0; i < count; i++) {
         static const enum pst_reach REACHES[] = {
             [PST_INCIDENT_MANUAL] = PST_REACH_NONE,
@@ -331,11 +334,9 @@ static pst_code resume_incidents(struct pst_watch *w, struct pst_err *err)
             [PST_INCIDENT_CONNECTOR] = PST_REACH_CONNECTOR,
             [PST_INCIDENT_PENSTOCK] = PST_REACH_PENSTOCK,
         };
-        pst_str connector = list[i].components;
-        (void)pst_str_split(&connector, ':');
         if (list[i].kind != PST_INCIDENT_MANUAL)
             PST_TRY(pst_detector_resume(w->detector, pst_mono_now(), REACHES[list[i].kind],
-                                        list[i].subject, connector, err));
+                                        list[i].subject, list[i].connector, err));
     }
     return PST_OK;
 }

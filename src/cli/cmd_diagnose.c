@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 
-enum { CONNECTIONS_MAX = 10000, CALLS_SHOWN = 40 };
+enum { CALLS_SHOWN = 40 };
 
 PST_CLI_TABLE(table);
 
@@ -106,10 +106,12 @@ static pst_code show(struct pst_cli *cli, const struct pst_target *target, struc
 {
     struct pst_reply reply = {0};
     PST_TRY(pst_client_get(cli, target, &reply, err));
-    if (cli->json)
+    if (cli->json) {
         pst_print_json(reply.text);
-    else
-        print_verdict(reply.root);
+        return PST_OK;
+    }
+    print_verdict(reply.root);
+    print_calls(pst_value_at(reply.root, "calls"));
     return PST_OK;
 }
 
@@ -122,33 +124,14 @@ static pst_code diagnose_connection(struct pst_cli *cli, struct pst_err *err)
     return show(cli, &target, err);
 }
 
-static pst_code diagnose_sync_of(struct pst_cli *cli, pst_str connection, struct pst_err *err)
+static pst_code diagnose_sync(struct pst_cli *cli, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
     pst_target_init(&target);
-    pst_target_add(&target, PST_STR("connections"));
-    pst_target_add(&target, connection);
     pst_target_add(&target, PST_STR("syncs"));
     pst_target_add(&target, cli->words[0]);
     pst_target_add(&target, PST_STR("diagnosis"));
     return show(cli, &target, err);
-}
-
-/* A sync is addressed below its connection: the one that has it answers. */
-static pst_code diagnose_sync(struct pst_cli *cli, struct pst_err *err)
-{
-    PST_AUTO(target) struct pst_target target = {0};
-    yyjson_val **items = NULL;
-    size_t count = 0;
-    pst_target_init(&target);
-    pst_target_add(&target, PST_STR("connections"));
-    PST_TRY(pst_client_list(cli, &target, CONNECTIONS_MAX, &items, &count, err));
-    for (size_t i = 0; i < count; i++) {
-        pst_code code = diagnose_sync_of(cli, pst_value_str(items[i], "id"), err);
-        if (code != PST_E_NOT_FOUND)
-            return code;
-    }
-    return PST_FAIL(err, PST_E_NOT_FOUND, "there is no sync '%.*s'", PST_STR_ARG(cli->words[0]));
 }
 
 static pst_code run(struct pst_cli *cli, struct pst_err *err)

@@ -47,6 +47,11 @@ bool pst_cause_find(enum pst_cause *out, pst_str name)
     return false;
 }
 
+bool pst_cause_is_refusal(enum pst_cause cause)
+{
+    return CAUSES[cause].nature == REFUSED;
+}
+
 /* ---- from an error to its cause ---- */
 
 /* What does not depend on how a call failed. */

@@ -28,6 +28,9 @@ const char *pst_cause_name(enum pst_cause cause); /* "disk_full" */
 const char *pst_cause_title(enum pst_cause cause); /* a sentence */
 const char *pst_cause_advice(enum pst_cause cause);
 bool pst_cause_find(enum pst_cause *out, pst_str name);
+/* Whether the system was reached and refused the credentials: another trouble than an outage, and
+ * counted apart. */
+bool pst_cause_is_refusal(enum pst_cause cause);
 
 /* The cause that an error's code, with the peer's HTTP status and the step of the call that failed
  * ("dns", "tls", ..., as pst_http_fault_name; NULL or "" = none), most likely has. */
@@ -37,7 +40,7 @@ enum pst_cause pst_cause_of(pst_code code, int http_status, const char *fault);
 
 struct pst_peers {
     int seen; /* connections, this one included */
-    int failing;
+    int failing; /* all in the same way: not reached, or refused (pst_cause_is_refusal) */
 };
 /* At least 3 failing, and at least half of those seen. */
 bool pst_peers_many_of_host(const struct pst_peers *peers);
@@ -54,7 +57,7 @@ const char *pst_reach_name(enum pst_reach reach); /* "host" */
 struct pst_evidence {
     enum pst_cause cause; /* of the failure that is looked at */
     bool store_is_failing; /* Penstock's own store, at the moment of the failure */
-    /* At the time of the failure: */
+    /* At the time of the failure, those that fail in the way of `cause`: */
     struct pst_peers host, connector;
     int failing_hosts; /* of the connector */
     /* Calls of this connection around the failure, of the same kind or not: */

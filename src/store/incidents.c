@@ -68,8 +68,8 @@ pst_code pst_incidents_add(struct pst_db_conn *conn, struct pst_incident *incide
         return PST_FAIL(err, PST_E_INTERNAL, "'%s' is no id of an incident", incident->id.text);
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("INSERT INTO incident (id, kind, subject, components, impact,"
-                                " state, title, affected, opened_at, updated_at)"
-                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)"),
+                                " state, title, affected, opened_at, updated_at, connector)"
+                                " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)"),
                         &st, err));
     pst_stmt_bind_blob(st, 1, raw, sizeof(raw));
     pst_stmt_bind_str(st, 2, pst_str_from(KINDS[incident->kind]));
@@ -80,6 +80,7 @@ pst_code pst_incidents_add(struct pst_db_conn *conn, struct pst_incident *incide
     pst_stmt_bind_str(st, 7, incident->title);
     pst_stmt_bind_i64(st, 8, incident->affected);
     pst_stmt_bind_wall(st, 9, incident->opened_at);
+    pst_stmt_bind_str(st, 10, incident->connector);
     PST_TRY(pst_stmt_run(st, NULL, err));
     incident->pk = pst_db_last_rowid(conn);
     return add_update(conn, incident->pk, first, err);
@@ -138,7 +139,7 @@ pst_code pst_incidents_edit(struct pst_db_conn *conn, int64_t pk, pst_str title,
 /* clang-format off */
 #define INCIDENT                                                                                   \
     "SELECT pk, id, kind, impact, state, affected, opened_at, updated_at, closed_at, subject,"     \
-    " components, title FROM incident "
+    " components, title, connector FROM incident "
 /* clang-format on */
 
 static int name_at(struct pst_stmt *st, int column, const char *const *names, size_t count)
@@ -150,7 +151,7 @@ static int name_at(struct pst_stmt *st, int column, const char *const *names, si
 static pst_code read_incident(struct pst_stmt *st, struct pst_arena *arena,
                               struct pst_incident *out, struct pst_err *err)
 {
-    pst_str *const texts[] = {&out->subject, &out->components, &out->title};
+    pst_str *const texts[] = {&out->subject, &out->components, &out->title, &out->connector};
     *out = (struct pst_incident){
         .pk = pst_stmt_i64(st, 0),
         .id = pst_row_id(st, 1, "inc_"),
@@ -181,19 +182,22 @@ static pst_code read_updates(struct pst_db_conn *conn, struct pst_arena *arena,
         pst_arena_array(arena, &incident->updates, (size_t)count, sizeof(*incident->updates), err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("SELECT at, state, text, actor FROM incident_update"
-                                " WHERE incident_pk = ?1 ORDER BY pk LIMIT ?2"),
+                                " WHERE incident_pk = ?1 ORDER BY pk DESC LIMIT ?2"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, incident->pk);
     pst_stmt_bind_i64(st, 2, count);
     PST_TRY(pst_stmt_step(st, &row, err));
-    while (row) {
-        struct pst_incident_update *u = &incident->updates[incident->update_count++];
+    incident->update_count = (size_t)count;
+    for (; row && count > 0; count--) { /* from the last one back */
+        struct pst_incident_update *u = &incident->updates[count - 1];
         u->at = pst_stmt_wall(st, 0);
         u->state = (enum pst_incident_state)name_at(st, 1, STATES, PST_COUNT(STATES));
         PST_TRY(pst_row_text(st, 2, arena, &u->text, err));
         PST_TRY(pst_row_text(st, 3, arena, &u->actor, err));
         PST_TRY(pst_stmt_step(st, &row, err));
     }
+    incident->updates += count; /* 0, unless some went meanwhile */
+    incident->update_count -= (size_t)count;
     return PST_OK;
 }
 
@@ -214,10 +218,17 @@ pst_code pst_incidents_get(struct pst_db_conn *conn, pst_str id, struct pst_aren
     return read_updates(conn, arena, out, err);
 }
 
-pst_code pst_incidents_list(struct pst_db_conn *conn, bool open_only, pst_wall since,
-                            int64_t before_pk, size_t limit, struct pst_arena *arena,
-                            struct pst_incident **out, size_t *count, bool *more,
-                            struct pst_err *err)
+static pst_code read_all_updates(struct pst_db_conn *conn, struct pst_arena *arena,
+                                 struct pst_incident *items, size_t count, struct pst_err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        PST_TRY(read_updates(conn, arena, &items[i], err));
+    return PST_OK;
+}
+
+pst_code pst_incidents_list(struct pst_db_conn *conn, bool open_only, int64_t before_pk,
+                            size_t limit, struct pst_arena *arena, struct pst_incident **out,
+                            size_t *count, bool *more, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     struct pst_incident *items = NULL;
@@ -226,40 +237,65 @@ pst_code pst_incidents_list(struct pst_db_conn *conn, bool open_only, pst_wall s
     PST_TRY(pst_row_limit(limit, err));
     PST_TRY(pst_arena_array(arena, &items, limit, sizeof(*items), err));
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR(INCIDENT "WHERE pk < ?1 AND (closed_at IS NULL"
-                                         " OR (?2 = 0 AND closed_at >= ?3))"
-                                         " ORDER BY pk DESC LIMIT ?4"),
+                        PST_STR(INCIDENT "WHERE pk < ?1 AND (closed_at IS NULL OR ?2 = 0)"
+                                         " ORDER BY pk DESC LIMIT ?3"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, before_pk ? before_pk : INT64_MAX);
     pst_stmt_bind_i64(st, 2, open_only);
-    pst_stmt_bind_i64(st, 3, since.us);
-    pst_stmt_bind_i64(st, 4, (int64_t)limit + 1);
+    pst_stmt_bind_i64(st, 3, (int64_t)limit + 1);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row && n < limit) {
         PST_TRY(read_incident(st, arena, &items[n++], err));
         PST_TRY(pst_stmt_step(st, &row, err));
     }
-    for (size_t i = 0; i < n; i++)
-        PST_TRY(read_updates(conn, arena, &items[i], err));
     *out = items;
     *count = n;
     *more = row;
-    return PST_OK;
+    return read_all_updates(conn, arena, items, n, err);
+}
+
+pst_code pst_incidents_shown(struct pst_db_conn *conn, pst_wall since, size_t limit,
+                             struct pst_arena *arena, struct pst_incident **out, size_t *count,
+                             struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    struct pst_incident *items = NULL;
+    size_t n = 0;
+    bool row = false;
+    PST_TRY(pst_row_limit(limit, err));
+    PST_TRY(pst_arena_array(arena, &items, PST_ROWS_MAX, sizeof(*items), err));
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR(INCIDENT "WHERE closed_at IS NULL OR closed_at >= ?1"
+                                         " ORDER BY closed_at IS NOT NULL, pk DESC LIMIT ?2"),
+                        &st, err));
+    pst_stmt_bind_i64(st, 1, since.us);
+    pst_stmt_bind_i64(st, 2, PST_ROWS_MAX);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    while (row) {
+        PST_TRY(read_incident(st, arena, &items[n], err));
+        if (n >= limit && !pst_wall_is_none(items[n].closed_at))
+            break;
+        n++;
+        PST_TRY(pst_stmt_step(st, &row, err));
+    }
+    *out = items;
+    *count = n;
+    return read_all_updates(conn, arena, items, n, err);
 }
 
 pst_code pst_incidents_find_open(struct pst_db_conn *conn, enum pst_incident_kind kind,
-                                 pst_str subject, pst_str components, int64_t *pk,
+                                 pst_str subject, pst_str connector, int64_t *pk,
                                  struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("SELECT pk FROM incident WHERE closed_at IS NULL AND kind = ?1"
-                                " AND subject = ?2 AND components = ?3 ORDER BY pk LIMIT 1"),
+                                " AND subject = ?2 AND connector = ?3 ORDER BY pk LIMIT 1"),
                         &st, err));
     pst_stmt_bind_str(st, 1, pst_str_from(KINDS[kind]));
     pst_stmt_bind_str(st, 2, subject);
-    pst_stmt_bind_str(st, 3, components);
+    pst_stmt_bind_str(st, 3, connector);
     PST_TRY(pst_stmt_step(st, &row, err));
     *pk = row ? pst_stmt_i64(st, 0) : 0;
     return PST_OK;

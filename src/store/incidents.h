@@ -43,6 +43,7 @@ struct pst_incident {
     struct pst_id id; /* "inc_..." */
     enum pst_incident_kind kind;
     pst_str subject; /* origin or connector; for the operator only */
+    pst_str connector; /* of the detector's host or connector, else "" */
     pst_str components; /* "api,connector:peoplesoft" */
     enum pst_incident_impact impact;
     enum pst_incident_state state;
@@ -50,12 +51,12 @@ struct pst_incident {
     int64_t affected; /* connections, when it began */
     pst_wall opened_at, updated_at;
     pst_wall closed_at; /* none = open */
-    struct pst_incident_update *updates; /* oldest first */
+    struct pst_incident_update *updates; /* oldest first: the newest 100 */
     size_t update_count;
 };
 
-/* From id, kind, subject, components, impact, state, title, affected, opened_at; with its first
- * update. Fills pk. */
+/* From id, kind, subject, connector, components, impact, state, title, affected, opened_at; with
+ * its first update. Fills pk. */
 pst_code pst_incidents_add(struct pst_db_conn *conn, struct pst_incident *incident,
                            const struct pst_incident_update *first, struct pst_err *err);
 
@@ -72,16 +73,22 @@ pst_code pst_incidents_edit(struct pst_db_conn *conn, int64_t pk, pst_str title,
 pst_code pst_incidents_get(struct pst_db_conn *conn, pst_str id, struct pst_arena *arena,
                            struct pst_incident *out, struct pst_err *err);
 
-/* Newest first, before before_pk (0 = from the newest); those closed before `since` (none = all)
- * are left out. limit 1..500. */
-pst_code pst_incidents_list(struct pst_db_conn *conn, bool open_only, pst_wall since,
-                            int64_t before_pk, size_t limit, struct pst_arena *arena,
-                            struct pst_incident **out, size_t *count, bool *more,
-                            struct pst_err *err);
+/* Newest first, before before_pk (0 = from the newest). limit 1..500. */
+pst_code pst_incidents_list(struct pst_db_conn *conn, bool open_only, int64_t before_pk,
+                            size_t limit, struct pst_arena *arena, struct pst_incident **out,
+                            size_t *count, bool *more, struct pst_err *err);
 
-/* The open incident of the detector about that subject; *pk 0 = there is none. */
+/* What the status page shows: those that are open, however many newer ones there are (at most 500),
+ * and behind them those closed since then as long as there are fewer than limit; the newest of
+ * either first. */
+pst_code pst_incidents_shown(struct pst_db_conn *conn, pst_wall since, size_t limit,
+                             struct pst_arena *arena, struct pst_incident **out, size_t *count,
+                             struct pst_err *err);
+
+/* The open incident of the detector about that subject of that connector, whatever people made of
+ * its components; *pk 0 = there is none. */
 pst_code pst_incidents_find_open(struct pst_db_conn *conn, enum pst_incident_kind kind,
-                                 pst_str subject, pst_str components, int64_t *pk,
+                                 pst_str subject, pst_str connector, int64_t *pk,
                                  struct pst_err *err);
 
 /* ---- days ---- */

@@ -110,7 +110,7 @@ pst_code pst_outages_away(struct pst_db_conn *conn, int64_t after_pk, struct pst
                                 " INDEXED BY outage_busy JOIN connection c ON c.pk ="
                                 " o.connection_pk WHERE o.busy = 1 AND o.connection_pk > ?1"
                                 " AND o.kind = ?2 AND o.failures > 0 AND c.deleted_at IS NULL"
-                                " ORDER BY o.connection_pk LIMIT ?3"),
+                                " AND " PST_ROW_HAS_WORKED " ORDER BY o.connection_pk LIMIT ?3"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, after_pk);
     pst_stmt_bind_i64(st, 2, PST_OUTAGE_ORIGIN_DOWN);

@@ -51,8 +51,8 @@ pst_code pst_outages_settle(struct pst_db_conn *conn, int64_t connection_pk, str
 pst_code pst_outages_busy(struct pst_db_conn *conn, int64_t after_pk, int64_t *out, size_t limit,
                           size_t *count, struct pst_err *err);
 
-/* Connections whose origin is away, behind after_pk, in order: at most `limit` into out. For the
- * start. */
+/* Connections that were online once and whose origin is away, behind after_pk, in order: at most
+ * `limit` into out. For the start. */
 struct pst_outage_away {
     int64_t connection_pk;
     char connector[64];

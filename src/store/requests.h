@@ -120,7 +120,7 @@ struct pst_seen_connection {
     int64_t connection_pk, organization_pk;
     bool is_same_connector; /* as of the connection that is asked about */
     bool is_same_host; /* as of the origin that is asked about, on whatever port */
-    bool is_failing;
+    enum pst_call_class class; /* UNREACHABLE: also of an outage without a call */
     uint64_t host_hash;
 };
 pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str origin,
@@ -131,9 +131,9 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
 pst_code pst_calls_cause(struct pst_db_conn *conn, pst_str origin, pst_wall from, pst_wall to,
                          char *out, size_t size, struct pst_err *err);
 
-/* The connection and its connector; *pk 0: there is none. */
+/* The connection and its connector, and whether it has ever been online; *pk 0: there is none. */
 pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_t *pk,
-                         char *connector, size_t size, struct pst_err *err);
+                         char *connector, size_t size, bool *has_worked, struct pst_err *err);
 /* Whether it is there and not switched off. */
 pst_code pst_calls_is_active(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
                              struct pst_err *err);

@@ -295,58 +295,45 @@ static bool is_first_sight(struct seen_table *t, int64_t connection_pk)
     return true;
 }
 
-static pst_code add_owners(struct pst_db_conn *conn, int64_t connection_pk, struct seen_table *t,
-                           struct pst_err *err)
+/* SQL: a connection `c` that is seen, beside the one of ?4. */
+#define OWNER "c.organization_pk, c.connector = (SELECT connector FROM connection WHERE pk = ?4)"
+
+static void see(struct seen_table *t, struct pst_stmt *st, enum pst_call_class class,
+                pst_str origin, pst_str wanted)
 {
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    size_t kept = 0;
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT c.organization_pk, c.connector = a.connector"
-                                " FROM connection c, connection a WHERE c.pk = ?1 AND a.pk = ?2"
-                                " AND c.deleted_at IS NULL"),
-                        &st, err));
-    for (size_t i = 0; i < t->count; i++) {
-        struct pst_seen_connection *s = &t->items[i];
-        bool row = false;
-        pst_stmt_reset(st);
-        pst_stmt_bind_i64(st, 1, s->connection_pk);
-        pst_stmt_bind_i64(st, 2, connection_pk);
-        PST_TRY(pst_stmt_step(st, &row, err));
-        if (!row)
-            continue;
-        s->organization_pk = pst_stmt_i64(st, 0);
-        s->is_same_connector = pst_stmt_i64(st, 1);
-        t->items[kept++] = *s;
-    }
-    t->count = kept;
-    return PST_OK;
+    pst_str host = pst_str_host(origin);
+    if (!is_first_sight(t, pst_stmt_i64(st, 0)))
+        return;
+    t->items[t->count++] = (struct pst_seen_connection){
+        .connection_pk = pst_stmt_i64(st, 0),
+        .organization_pk = pst_stmt_i64(st, 1),
+        .is_same_connector = pst_stmt_i64(st, 2),
+        .class = class,
+        .is_same_host = pst_str_eq(host, wanted),
+        .host_hash = hash_text(host),
+    };
 }
 
 /* Of an origin that is away only some connections were called: the others were denied it. What is
  * in force is newer than any call. */
-static pst_code see_outages(struct pst_db_conn *conn, pst_str host, pst_wall to,
-                            struct seen_table *t, struct pst_err *err)
+static pst_code see_outages(struct pst_db_conn *conn, int64_t connection_pk, pst_str host,
+                            pst_wall to, struct seen_table *t, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT connection_pk, origin FROM outage INDEXED BY outage_busy"
-                                " WHERE busy = 1 AND kind = ?1 AND failures > 0"
-                                " AND failing_since <= ?2 LIMIT ?3"),
+                        PST_STR("SELECT c.pk, " OWNER ", o.origin FROM outage o INDEXED BY"
+                                " outage_busy CROSS JOIN connection c ON c.pk = o.connection_pk"
+                                " WHERE o.busy = 1 AND o.kind = ?1 AND o.failures > 0"
+                                " AND o.failing_since <= ?2 AND c.deleted_at IS NULL LIMIT ?3"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, PST_OUTAGE_ORIGIN_DOWN);
     pst_stmt_bind_wall(st, 2, to);
     pst_stmt_bind_i64(st, 3, SEEN_OUTAGES);
+    pst_stmt_bind_i64(st, 4, connection_pk);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row) {
-        pst_str whom = pst_str_host(pst_call_origin(pst_stmt_str(st, 1)));
-        if (is_first_sight(t, pst_stmt_i64(st, 0)))
-            t->items[t->count++] = (struct pst_seen_connection){
-                .connection_pk = pst_stmt_i64(st, 0),
-                .is_failing = true,
-                .is_same_host = pst_str_eq(whom, host),
-                .host_hash = hash_text(whom),
-            };
+        see(t, st, PST_CALL_UNREACHABLE, pst_call_origin(pst_stmt_str(st, 3)), host);
         PST_TRY(pst_stmt_step(st, &row, err));
     }
     return PST_OK;
@@ -362,29 +349,24 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     pst_str host = pst_str_host(origin);
     PST_TRY(pst_arena_array(arena, &t.items, SEEN_MAX, sizeof(*t.items), err));
     PST_TRY(pst_arena_array(arena, &t.slots, SEEN_SLOTS, sizeof(*t.slots), err));
-    PST_TRY(see_outages(conn, host, to, &t, err));
+    PST_TRY(see_outages(conn, connection_pk, host, to, &t, err));
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT connection_pk, class, origin FROM upstream_call INDEXED BY"
-                                " upstream_call_seen WHERE at >= ?1 AND at <= ?2"
-                                " ORDER BY at DESC LIMIT ?3"),
+                        PST_STR("SELECT c.pk, " OWNER ", u.origin, u.class FROM upstream_call u"
+                                " INDEXED BY upstream_call_seen CROSS JOIN connection c"
+                                " ON c.pk = u.connection_pk WHERE u.at >= ?1 AND u.at <= ?2"
+                                " AND u.class <> ?5 AND c.deleted_at IS NULL"
+                                " ORDER BY u.at DESC LIMIT ?3"),
                         &st, err));
     pst_stmt_bind_wall(st, 1, from);
     pst_stmt_bind_wall(st, 2, to);
     pst_stmt_bind_i64(st, 3, SEEN_CALLS);
+    pst_stmt_bind_i64(st, 4, connection_pk);
+    pst_stmt_bind_i64(st, 5, PST_CALL_LOCAL);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row) {
-        int64_t class = pst_stmt_i64(st, 1);
-        pst_str whom = pst_str_host(pst_stmt_str(st, 2));
-        if (class != PST_CALL_LOCAL && is_first_sight(&t, pst_stmt_i64(st, 0)))
-            t.items[t.count++] = (struct pst_seen_connection){
-                .connection_pk = pst_stmt_i64(st, 0),
-                .is_failing = class != PST_CALL_GOOD,
-                .is_same_host = pst_str_eq(whom, host),
-                .host_hash = hash_text(whom),
-            };
+        see(&t, st, (enum pst_call_class)pst_stmt_i64(st, 4), pst_stmt_str(st, 3), host);
         PST_TRY(pst_stmt_step(st, &row, err));
     }
-    PST_TRY(add_owners(conn, connection_pk, &t, err));
     *out = t.items;
     *count = t.count;
     return PST_OK;
@@ -414,7 +396,7 @@ pst_code pst_calls_cause(struct pst_db_conn *conn, pst_str origin, pst_wall from
 }
 
 pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_t *pk,
-                         char *connector, size_t size, struct pst_err *err)
+                         char *connector, size_t size, bool *has_worked, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     uint8_t raw[PST_ID_RAW];
@@ -423,13 +405,15 @@ pst_code pst_calls_owner(struct pst_db_conn *conn, pst_str connection_id, int64_
     if (!pst_row_raw_id(raw, "conn_", connection_id))
         return PST_OK;
     PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT pk, connector FROM connection"
-                                " WHERE id = ?1 AND deleted_at IS NULL"),
+                        PST_STR("SELECT c.pk, c.connector, " PST_ROW_HAS_WORKED
+                                " FROM connection c WHERE c.id = ?1 AND c.deleted_at IS NULL"),
                         &st, err));
     pst_stmt_bind_blob(st, 1, raw, sizeof(raw));
     PST_TRY(pst_stmt_step(st, &row, err));
-    if (row && pst_str_copy(connector, size, pst_stmt_str(st, 1)))
+    if (row && pst_str_copy(connector, size, pst_stmt_str(st, 1))) {
         *pk = pst_stmt_i64(st, 0);
+        *has_worked = pst_stmt_i64(st, 2);
+    }
     return PST_OK;
 }
 

@@ -50,6 +50,12 @@ pst_code pst_row_run(struct pst_db_conn *conn, pst_str sql, const int64_t *value
 pst_code pst_row_int(struct pst_db_conn *conn, pst_str sql, const int64_t *values, size_t count,
                      int64_t *out, struct pst_err *err);
 
+/* SQL: whether the connection `c` has ever been online. What lies further back than its history
+ * goes shows in its first sync. */
+#define PST_ROW_HAS_WORKED                                                                         \
+    "(c.status = 'online' OR c.initial_sync_done = 1 OR EXISTS (SELECT 1 FROM connection_history"  \
+    " h WHERE h.connection_pk = c.pk AND h.status = 'online'))"
+
 /* Checks a list's limit. Errors: INVALID. */
 pst_code pst_row_limit(size_t limit, struct pst_err *err);
 

@@ -473,6 +473,15 @@ static const char calls_of_runs[] = "ALTER TABLE sync ADD COLUMN own_calls INTEG
 static const char guards[] =
     /* The user chose other rows: the next complete full read is not held up by the guard. */
     "ALTER TABLE stream ADD COLUMN unguarded INTEGER NOT NULL DEFAULT 0;";
+
+static const char incident_connectors[] =
+    /* What the detector's incident is about, apart from the components that people may edit. */
+    "ALTER TABLE incident ADD COLUMN connector TEXT NOT NULL DEFAULT '';"
+    "UPDATE incident SET connector = subject WHERE kind = 'connector';"
+    "UPDATE incident SET connector = substr(c, 1, instr(c, ',') - 1) FROM"
+    " (SELECT pk AS of, substr(components || ',', instr(components, 'connector:') + 10) AS c"
+    "  FROM incident WHERE kind = 'host' AND instr(components, 'connector:') > 0)"
+    " WHERE pk = of;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -485,6 +494,7 @@ static const struct pst_migration migrations[] = {
     {7, "runs that wait", {waiting_runs, sizeof(waiting_runs) - 1}},
     {8, "calls of runs", {calls_of_runs, sizeof(calls_of_runs) - 1}},
     {9, "guards", {guards, sizeof(guards) - 1}},
+    {10, "connectors of incidents", {incident_connectors, sizeof(incident_connectors) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

@@ -212,6 +212,11 @@ pst_code pst_syncs_get(struct pst_db_conn *conn, int64_t connection_pk, pst_str 
 pst_code pst_syncs_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_arena *arena,
                           struct pst_sync *out, struct pst_err *err);
 
+/* The connection, of that organization (0 = of any), that has the sync and is not deleted; "" =
+ * there is none. */
+pst_code pst_syncs_connection(struct pst_db_conn *conn, int64_t organization_pk, pst_str id,
+                              struct pst_id *out, struct pst_err *err);
+
 /* Newest first, with streams, before before_pk (0 = from the newest); statuses: bit i = status
  * i, 0 = all. limit 1..500. */
 pst_code pst_syncs_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t before_pk,

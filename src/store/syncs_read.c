@@ -180,6 +180,28 @@ pst_code pst_syncs_get(struct pst_db_conn *conn, int64_t connection_pk, pst_str 
     return read_sync(conn, st, arena, out, err);
 }
 
+pst_code pst_syncs_connection(struct pst_db_conn *conn, int64_t organization_pk, pst_str id,
+                              struct pst_id *out, struct pst_err *err)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    uint8_t raw[PST_ID_RAW];
+    bool row = false;
+    *out = (struct pst_id){0};
+    if (!pst_row_raw_id(raw, "sync_", id))
+        return PST_OK;
+    PST_TRY(pst_db_stmt(conn,
+                        PST_STR("SELECT c.id FROM sync s JOIN connection c ON c.pk ="
+                                " s.connection_pk WHERE s.id = ?1 AND c.deleted_at IS NULL"
+                                " AND (?2 = 0 OR c.organization_pk = ?2)"),
+                        &st, err));
+    pst_stmt_bind_blob(st, 1, raw, sizeof(raw));
+    pst_stmt_bind_i64(st, 2, organization_pk);
+    PST_TRY(pst_stmt_step(st, &row, err));
+    if (row)
+        *out = pst_row_id(st, 0, "conn_");
+    return PST_OK;
+}
+
 pst_code pst_syncs_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_arena *arena,
                           struct pst_sync *out, struct pst_err *err)
 {

@@ -23,7 +23,7 @@ struct pst_board {
     int64_t today; /* days since 1970 */
     pst_wall drawn_at;
     bool store_is_failing;
-    const struct pst_incident *incidents; /* the newest first */
+    const struct pst_incident *incidents; /* those open, then those closed; the newest first */
     size_t incident_count;
 };
 

@@ -10,7 +10,7 @@
 enum {
     PAGE_MAX = 4 << 20,
     ARENA_BYTES = 16 << 20,
-    INCIDENTS_MAX = 50,
+    INCIDENTS = 50, /* closed ones only up to here */
     HEADER_BYTES = 256,
     TAG_BYTES = 40,
 };
@@ -202,13 +202,11 @@ static pst_code read_board(struct pst_web *web, struct pst_db_conn *conn, pst_wa
     struct pst_status_day *days = NULL;
     size_t incident_count = 0;
     size_t day_count = 0;
-    bool more = false;
     int64_t today = now.us / (86400 * PST_US_PER_S);
     pst_wall since = {(today - PST_WEB_DAYS + 1) * 86400 * PST_US_PER_S};
     size_t limit = (size_t)PST_WEB_DAYS * PST_WEB_COMPONENTS;
     PST_TRY(pst_arena_new(&arena, ARENA_BYTES, err));
-    PST_TRY(pst_incidents_list(conn, false, since, 0, INCIDENTS_MAX, arena, &incidents,
-                               &incident_count, &more, err));
+    PST_TRY(pst_incidents_shown(conn, since, INCIDENTS, arena, &incidents, &incident_count, err));
     PST_TRY(
         pst_status_days_list(conn, today - PST_WEB_DAYS + 1, limit, arena, &days, &day_count, err));
     b->today = today;

@@ -404,6 +404,36 @@ def test_what_others_have_counts_and_is_not_counted_out(server):
     assert connections[1][0] not in json.dumps(diagnosis) and "Two" not in json.dumps(diagnosis)
 
 
+def test_a_wrong_password_while_others_are_away(api, sim):
+    """Two troubles at once: an outage makes no refusal systemic, and refusals no outage."""
+    for c in several(api, [dead_url(), dead_url(), dead_url()], 2):
+        run_test(api, c)
+    wrong = a_connection(api, sim.url, credentials={"username": Simulator.USER, "password": "wrong"})
+    refused = wait_sync(api, wrong)
+    assert refused["status"] == "failed", refused
+    wait_until(lambda: api.get(f"/v1/connections/{wrong}")["status"] == "authentication_required", "the status")
+    path = f"/v1/connections/{wrong}/diagnosis"
+    wait_until(lambda: api.get(path)["evidence"]["connector"]["connections"] == 7, "the calls to be stored",
+               20 * slowness())
+    for diagnosis in (api.get(path), api.get(f"/v1/connections/{wrong}/syncs/{refused['id']}/diagnosis")):
+        says(diagnosis, "connection", "credentials")
+        assert diagnosis["evidence"]["connector"] == {"connections": 7, "failing": 1}, diagnosis["evidence"]
+
+
+def test_an_outage_while_others_have_wrong_passwords(api, sim, connected):
+    _, mine = connected
+    credentials = {"username": Simulator.USER, "password": "wrong"}
+    wrong = [a_connection(api, sim.url, name=f"W{i}", credentials=credentials) for i in range(4)]
+    for c in wrong:
+        wait_sync(api, c)
+    wait_until(lambda: api.get(f"/v1/connections/{wrong[0]}/diagnosis")["evidence"]["host"]["failing"] == 4,
+               "the refusals to be stored", 20 * slowness())
+    says(api.get(f"/v1/connections/{wrong[0]}/diagnosis"), "systemic", "credentials", "host")
+    fault(sim, "503")
+    diagnosis = says(settled(api, run_test(api, mine), 5), "connection", "unavailable")
+    assert diagnosis["evidence"]["host"]["failing"] <= 1, diagnosis["evidence"]
+
+
 # ---- the request log ----
 
 def test_requests_are_found_by_connection_code_status_and_time(server, connected):
@@ -493,6 +523,57 @@ def test_calls_show_where_the_time_went_and_no_query(connected):
         assert call["number"] == number and call["status"] == 200 and call["bytes"] > 0
         assert call["times_us"]["total"] >= call["times_us"]["first_byte"] >= 0
         assert "?" not in call["path"] and call["path"].startswith("/PSIGW/")
+
+
+def test_a_scheduled_sync_shows_its_calls(server, api, sim):
+    """No request stands behind it: they are found by the sync."""
+    connection = connect_to(api, sim, schedule="1d", entities=["suppliers"])
+    sync = wait_sync(api, connection)
+    assert sync["trigger"] == "initial" and sync["status"] == "completed", sync
+    found = says(api.get(f"/v1/connections/{connection}/syncs/{sync['id']}/diagnosis"), "none", "worked")
+    assert found["calls"], found
+    assert [call["number"] for call in found["calls"]] == list(range(1, len(found["calls"]) + 1))
+    assert all(call["status"] == 200 and call["path"].startswith("/PSIGW/") for call in found["calls"])
+    text = server.cli("diagnose", sync["id"]).stdout
+    assert "TOTAL (us)" in text and text.count("/PSIGW/") == len(found["calls"]), text
+
+
+def test_a_sync_is_diagnosed_by_its_id_alone(server, connected, sim):
+    """Without asking any connection whether it is its own: one request, and none that fails."""
+    api, connection = connected
+    for i in range(3):
+        a_connection(api, dead_url(), name=f"Other {i}")
+    sync = synced(api, connection)["id"]
+    found = server.cli("diagnose", sync, json_output=True)
+    for path in (f"/v1/connections/{connection}/syncs/{sync}/diagnosis", f"/v1/syncs/{sync}/diagnosis"):
+        same = api.get(path)
+        assert [same[name] for name in ("scope", "cause", "calls")] == ["none", "worked", found["calls"]], path
+    stored = wait_until(lambda: [r for r in api.pages("/v1/requests", limit=500)
+                                 if r["operation"] == "diagnoseAnySync"], "the log to be stored", 20 * slowness())
+    assert stored and all(r["sync_id"] == sync and r["connection_id"] == connection for r in stored)
+    assert not [r for r in api.pages("/v1/requests", limit=500) if r["status"] == 404]
+    # Others' syncs are not there, nor is what a token's connection does not have.
+    server.api(new_organization(server, "Other")).fails("GET", f"/v1/syncs/{sync}/diagnosis", 404, "NOT_FOUND")
+    sibling = connect_to(api, sim, name="Sibling", schedule="manual")
+    for mine, status in ((connection, 200), (sibling, 404)):
+        token = server.api(api.post(f"/v1/connections/{mine}/tokens", json={}, status=201)["token"])
+        assert token.call("GET", f"/v1/syncs/{sync}/diagnosis").status_code == status
+    unknown = server.cli("diagnose", "sync_01m85gjr84fn2tvxyf0ejj4x3j", check=False)
+    assert unknown.returncode == 66 and "there is no sync" in unknown.stderr
+
+
+def test_a_cancelled_sync_shows_its_calls(api, programs, place):
+    slow = programs(Simulator(place / "slow", orders=400))
+    fault(slow, "slow", ms=60000, query="PST_PURCHASE_ORDERS")
+    connection = connect_to(api, slow, schedule="manual")
+    path = f"/v1/connections/{connection}/syncs"
+    sync = api.get(path)["data"][0]["id"]
+    wait_until(lambda: api.get(f"{path}/{sync}/diagnosis")["calls"], "its first calls", 30 * slowness())
+    api.post(f"{path}/{sync}/cancel", status=200)
+    slow.control("DELETE", "/sim/faults")
+    wait_sync(api, connection, sync)
+    found = says(api.get(f"{path}/{sync}/diagnosis"), "request", "cancelled")
+    assert found["calls"], found
 
 
 # ---- traces ----

@@ -146,6 +146,7 @@ EXPECTED = {
     "getRequest": Expect("viewer", token=True),
     "diagnoseConnection": Expect("viewer", token=True),
     "diagnoseSync": Expect("viewer", token=True),
+    "diagnoseAnySync": Expect("viewer", token=True),
     "listIncidents": Expect("operator"),
     "createIncident": Expect("operator", 201, body={"title": "made"}),
     "getIncident": Expect("operator"),
@@ -484,7 +485,8 @@ def expected_status(w, op, caller, kind):
         return 404
     if kind != "own" and (op.expect.who != "public" or "{code}" in op.path):
         return 404
-    if kind == "own" and op.name == "getRequest" and caller.connection == w.orgs[caller.org or "a"].sibling:
+    of_a_connection = op.name in ("getRequest", "diagnoseAnySync")
+    if kind == "own" and of_a_connection and caller.connection == w.orgs[caller.org or "a"].sibling:
         return 404
     if kind == "own" and caller.connection and not op.short and caller.connection != w.orgs[caller.org].connection:
         return 404 if "{connection_id}" in op.path else op.expect.status

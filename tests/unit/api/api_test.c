@@ -267,8 +267,9 @@ static void every_operation_is_described_and_leads_to_a_schema(void **state)
         assert_true(strlen(op->summary) > 3);
         assert_int_equal((op->flags & PST_OP_BODY) != 0, op->body != NULL);
         assert_int_equal(op->status == 204, op->answer == NULL);
+        const char *leads_to_it = op->flags & PST_OP_SYNC ? "{sync_id}" : "{connection_id}";
         assert_int_equal((op->flags & PST_OP_CONNECTION) != 0,
-                         strstr(op->path, "{connection_id}") != NULL);
+                         strstr(op->path, leads_to_it) != NULL);
         for (size_t k = 0; k < PST_COUNT(names); k++) {
             bool found = !names[k] || names[k][0] == '@';
             for (const struct pst_api_schema *s = pst_api_schemas; s->name && !found; s++)
@@ -348,6 +349,20 @@ static void what_is_left_is_told_of_what_was_counted(void **state)
                         "RateLimit: \"key\";r=9999999;t=1, \"connection\";r=0;t=60\r\n");
 }
 
+/* Diagnoses look at tens of thousands of calls while a large host is away. */
+static void what_reads_much_leaves_the_event_loop_alone(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"getRequest", "diagnoseConnection", "diagnoseSync"};
+    for (size_t i = 0; i < PST_COUNT(names); i++) {
+        size_t k = 0;
+        while (k < pst_api_op_count && strcmp(pst_api_ops[k].id, names[i]) != 0)
+            k++;
+        assert_true(k < pst_api_op_count);
+        assert_int_equal(pst_api_ops[k].where, PST_RUN_WORK);
+    }
+}
+
 static void options_that_are_missing_are_refused(void **state)
 {
     (void)state;
@@ -371,6 +386,7 @@ int main(void)
         cmocka_unit_test(the_description_is_json_with_all_paths),
         cmocka_unit_test(an_address_is_limited_by_itself_or_by_its_network),
         cmocka_unit_test(what_is_left_is_told_of_what_was_counted),
+        cmocka_unit_test(what_reads_much_leaves_the_event_loop_alone),
         cmocka_unit_test(options_that_are_missing_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,15 @@ static void every_cause_has_words_and_is_found_by_its_name(void **state)
     assert_int_equal(unchanged, PST_CAUSE_DNS);
 }
 
+static void only_refused_credentials_are_a_refusal(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PST_CODE_COUNT; i++)
+        assert_int_equal(pst_cause_is_refusal(pst_cause_of((pst_code)i, 0, NULL)),
+                         i == PST_E_REAUTH);
+    assert_false(pst_cause_is_refusal(pst_cause_of(PST_E_UNREACHABLE, 407, NULL)));
+}
+
 static void many_begins_where_it_says(void **state)
 {
     (void)state;
@@ -178,6 +187,7 @@ int main(void)
         cmocka_unit_test(every_code_has_a_cause_of_its_own_kind),
         cmocka_unit_test(how_a_call_failed_tells_the_cause),
         cmocka_unit_test(every_cause_has_words_and_is_found_by_its_name),
+        cmocka_unit_test(only_refused_credentials_are_a_refusal),
         cmocka_unit_test(many_begins_where_it_says),
         cmocka_unit_test(the_verdict_follows_from_the_evidence),
         cmocka_unit_test(scopes_have_the_names_of_the_api),

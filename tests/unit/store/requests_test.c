@@ -241,9 +241,11 @@ static void the_newest_word_of_each_connection_is_seen(void **state)
                                   w->arena, &seen, &count, &w->err));
     assert_int_equal(count, 2);
     assert_int_equal(seen[0].connection_pk, other.pk);
-    assert_false(seen[0].is_failing || seen[0].is_same_connector || seen[0].is_same_host);
+    assert_int_equal(seen[0].class, PST_CALL_GOOD);
+    assert_false(seen[0].is_same_connector || seen[0].is_same_host);
     assert_int_equal(seen[1].connection_pk, w->conn.pk);
-    assert_true(seen[1].is_failing && seen[1].is_same_connector && seen[1].is_same_host);
+    assert_int_equal(seen[1].class, PST_CALL_UNWELL); /* of which kind its trouble is */
+    assert_true(seen[1].is_same_connector && seen[1].is_same_host);
     assert_int_equal(seen[1].organization_pk, w->org.pk);
     assert_true(seen[0].host_hash != seen[1].host_hash);
     assert_write(w, pst_connections_delete(w->writer, other.pk, false, at(1), &w->err));
@@ -311,14 +313,15 @@ static void whose_origin_is_away_is_seen_without_a_call(void **state)
     assert_read(w, pst_calls_seen(w->reader, w->conn.pk, origin, at(0), at(100), w->arena, &seen,
                                   &count, &w->err));
     assert_int_equal(count, 1);
-    assert_false(seen[0].is_failing);
+    assert_int_equal(seen[0].class, PST_CALL_GOOD);
     put_outage(w, other.pk, PST_OUTAGE_ORIGIN_DOWN, 50);
     put_outage(w, w->conn.pk, PST_OUTAGE_ORIGIN_DOWN, 60); /* newer than its good call */
     assert_read(w, pst_calls_seen(w->reader, w->conn.pk, origin, at(0), at(100), w->arena, &seen,
                                   &count, &w->err));
     assert_int_equal(count, 2);
     for (size_t i = 0; i < count; i++)
-        assert_true(seen[i].is_failing && seen[i].is_same_host && seen[i].is_same_connector);
+        assert_true(seen[i].class == PST_CALL_UNREACHABLE && seen[i].is_same_host &&
+                    seen[i].is_same_connector);
     assert_true(seen[0].host_hash == seen[1].host_hash);
 }
 
@@ -348,15 +351,24 @@ static void owners_are_found(void **state)
     struct world *w = *state;
     char connector[20];
     int64_t pk = 7;
+    bool has_worked = true;
     int64_t *list = NULL;
     size_t count = 0;
     const int64_t twice[] = {w->conn.pk, w->conn.pk, 999};
     assert_read(w, pst_calls_owner(w->reader, pst_id_str(&w->conn.id), &pk, connector,
-                                   sizeof(connector), &w->err));
+                                   sizeof(connector), &has_worked, &w->err));
     assert_int_equal(pk, w->conn.pk);
     assert_str(w->conn.connector, connector);
+    assert_false(has_worked);
+    assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_ONLINE,
+                                               PST_STR(""), PST_STR(""), at(1), NULL, &w->err));
+    assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_OFFLINE,
+                                               PST_STR(""), PST_STR(""), at(2), NULL, &w->err));
+    assert_read(w, pst_calls_owner(w->reader, pst_id_str(&w->conn.id), &pk, connector,
+                                   sizeof(connector), &has_worked, &w->err));
+    assert_true(has_worked);
     assert_read(w, pst_calls_owner(w->reader, PST_STR("conn_x"), &pk, connector, sizeof(connector),
-                                   &w->err));
+                                   &has_worked, &w->err));
     assert_int_equal(pk, 0);
     assert_read(
         w, pst_calls_organizations(w->reader, twice, 3, false, w->arena, &list, &count, &w->err));

@@ -427,6 +427,30 @@ static void dictionaries_stay_for_what_was_made_with_them(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 
+static void a_sync_leads_to_its_connection(void **state)
+{
+    struct world *w = *state;
+    struct pst_id found;
+    const struct run r = world_run(w, 1, PST_SYNC_FULL);
+    const struct pst_id unknown = world_id("sync_", 77);
+    const struct {
+        int64_t organization_pk;
+        const struct pst_id *id;
+        const char *connection;
+    } cases[] = {
+        {w->org.pk, &r.id, w->conn.id.text}, {0, &r.id, w->conn.id.text}, /* the operator */
+        {w->org.pk + 1, &r.id, ""},          {w->org.pk, &unknown, ""},   {0, &w->conn.id, ""},
+    };
+    for (size_t i = 0; i < PST_COUNT(cases); i++) {
+        assert_read(w, pst_syncs_connection(w->reader, cases[i].organization_pk,
+                                            pst_id_str(cases[i].id), &found, &w->err));
+        assert_string_equal(found.text, cases[i].connection);
+    }
+    assert_write(w, pst_connections_delete(w->writer, w->conn.pk, false, at(9), &w->err));
+    assert_read(w, pst_syncs_connection(w->reader, 0, pst_id_str(&r.id), &found, &w->err));
+    assert_string_equal(found.text, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +462,7 @@ int main(void)
         CASE(runs_are_claimed_in_order_and_resumed_first),
         CASE(a_resumed_run_keeps_its_window_and_its_place),
         CASE(success_moves_the_checkpoint_to_the_windows_end),
+        CASE(a_sync_leads_to_its_connection),
         CASE(failure_keeps_the_checkpoint_and_says_why),
         CASE(one_failed_stream_fails_the_run_and_the_others_move_on),
         CASE(a_queued_run_is_cancelled_at_once_a_running_one_is_asked),

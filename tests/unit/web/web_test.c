@@ -2,7 +2,15 @@
  * people cannot break out of it. */
 #include "web/internal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "os/rand.h"
+#include "store/store.h"
 #include "tests/unit/test.h"
+
+static const int64_t NOW_US = 1796054400000000;
 
 static const struct pst_incident_update UPDATES[] = {{.at = {1796054400000000},
                                                       .text = PST_STR_INIT("<script>\x01&\"'"),
@@ -133,6 +141,60 @@ static void a_page_without_room_says_so(void **state)
     assert_code(pst_buf_check(&small, &err), PST_E_LIMIT);
 }
 
+/* One that is open, and behind it so many that were. */
+static pst_code open_many(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    unsigned closed = *(const unsigned *)arg;
+    for (unsigned i = 0; i <= closed; i++) {
+        struct pst_incident one = {
+            .id = pst_rand_id("inc_"),
+            .components = i ? PST_STR("sync") : PST_STR("api"),
+            .impact = PST_IMPACT_DOWN,
+            .title = PST_STR("Trouble"),
+            .opened_at = {NOW_US},
+        };
+        struct pst_incident_update update = {.at = {NOW_US}, .text = PST_STR("begins")};
+        PST_TRY(pst_incidents_add(conn, &one, &update, err));
+        update.state = PST_INCIDENT_RESOLVED;
+        if (i)
+            PST_TRY(pst_incidents_update(conn, one.pk, &update, err));
+    }
+    return PST_OK;
+}
+
+static void an_open_incident_stays_behind_newer_ones(void **state)
+{
+    (void)state;
+    static const struct pst_connectors none = {0};
+    struct pst_err err;
+    char dir[] = "/tmp/pst-web-XXXXXX";
+    char path[64];
+    unsigned closed = 60;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/s.db", dir);
+    const struct pst_db_options options = {.path = path, .create = true};
+    struct pst_db *db = NULL;
+    struct pst_db_conn *reader = NULL;
+    struct pst_web *web = NULL;
+    assert_ok(pst_store_open(&db, &options, &err));
+    assert_ok(pst_db_reader_new(db, &reader, &err));
+    assert_ok(pst_web_new(&web, &none, &err));
+    assert_ok(pst_db_write_direct(db, open_many, &closed, &err));
+    assert_ok(pst_web_refresh(web, reader, false, (pst_wall){NOW_US}, &err));
+    assert_string_equal(pst_web_component_name(web, 0), "api");
+    assert_int_equal(pst_web_component_level(web, 0), PST_WEB_DOWN);
+    assert_int_equal(pst_web_component_level(web, 1), PST_WEB_OK);
+    pst_web_free(web);
+    pst_db_reader_free(reader);
+    pst_db_close(db);
+    static const char *const files[] = {"s.db", "s.db-wal", "s.db-shm", "s.db.lock"};
+    for (size_t i = 0; i < PST_COUNT(files); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +203,7 @@ int main(void)
         cmocka_unit_test(the_worst_component_is_the_headline),
         cmocka_unit_test(texts_of_people_stay_texts),
         cmocka_unit_test(a_page_without_room_says_so),
+        cmocka_unit_test(an_open_incident_stays_behind_newer_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
