@@ -3,6 +3,7 @@
  * draws the status page. */
 #include "app/watch.h"
 
+#include "app/days.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "event/event.h"
@@ -38,7 +39,7 @@ struct pst_watch {
     size_t waiting_count;
     int64_t affected[PST_DETECT_CONNECTIONS]; /* or that fail at all */
     size_t affected_count;
-    struct pst_status_day days[PST_WEB_COMPONENTS]; /* not stored yet */
+    struct pst_days days; /* not stored yet */
     pst_mono counted; /* up to here */
     unsigned ticks;
     bool was_failing;
@@ -370,38 +371,30 @@ static void draw(struct pst_watch *w, bool is_failing)
         pst_log_err(PST_LOG_WARN, "the status page could not be drawn", &err, NULL);
 }
 
-static pst_code write_days(struct pst_db_conn *conn, void *arg, struct pst_err *err)
-{
-    const struct pst_watch *w = arg;
-    for (size_t i = 0; i < pst_web_component_count(w->options.web); i++)
-        PST_TRY(pst_status_days_add(conn, &w->days[i], err));
-    return PST_OK;
-}
-
 static void store_days(struct pst_watch *w)
 {
     struct pst_err err;
-    if (w->days[0].watched_s > 0 && pst_db_write(w->options.db, write_days, w, &err) == PST_OK)
-        memset(w->days, 0, sizeof(w->days));
+    if (pst_db_write(w->options.db, pst_days_write, &w->days, &err) == PST_OK)
+        pst_days_stored(&w->days);
 }
 
 /* What has passed since the last time counts as the components are now. */
 static void count_days(struct pst_watch *w)
 {
     int64_t passed_s = (pst_mono_now().ns - w->counted.ns) / PST_NS_PER_S;
-    int64_t day = pst_wall_now().us / (86400 * PST_US_PER_S);
-    if (w->days[0].watched_s > 0 && w->days[0].day != day)
-        store_days(w);
     w->counted.ns += passed_s * PST_NS_PER_S;
-    for (size_t i = 0; i < pst_web_component_count(w->options.web); i++) {
-        struct pst_status_day *d = &w->days[i];
-        enum pst_web_level level = pst_web_component_level(w->options.web, i);
-        d->day = day;
-        d->component = pst_str_from(pst_web_component_name(w->options.web, i));
-        d->watched_s += passed_s;
-        d->degraded_s += level == PST_WEB_DEGRADED ? passed_s : 0;
-        d->down_s += level == PST_WEB_DOWN ? passed_s : 0;
-    }
+    pst_days_count(&w->days, pst_wall_now(), passed_s);
+}
+
+/* What passed without the program is on the page from the first time it is drawn. */
+static pst_code begin_days(struct pst_watch *w, struct pst_err *err)
+{
+    pst_wall seen = PST_WALL_NONE;
+    pst_code code = pst_status_seen_get(w->reader, &seen, err);
+    w->counted = pst_mono_now();
+    pst_days_begin(&w->days, w->options.web, seen, pst_wall_now());
+    store_days(w);
+    return code;
 }
 
 /* ---- the thread ---- */
@@ -429,8 +422,8 @@ void pst_watch_run(void *arg)
 {
     struct pst_watch *w = arg;
     struct pst_err err;
-    w->counted = pst_mono_now();
-    if (resume_incidents(w, &err) != PST_OK || resume_outages(w, &err) != PST_OK)
+    if (begin_days(w, &err) != PST_OK || resume_incidents(w, &err) != PST_OK ||
+        resume_outages(w, &err) != PST_OK)
         pst_log_err(PST_LOG_WARN, "open incidents could not be read", &err, NULL);
     while (!atomic_load(&w->stopping)) {
         tick(w);

@@ -13,6 +13,7 @@
 #include "os/file.h"
 #include "os/rand.h"
 #include "store/accounts.h"
+#include "store/incidents.h"
 #include "store/store.h"
 
 enum { BACKUP_MS = 6 * 3600 * 1000 };
@@ -175,6 +176,8 @@ static pst_code audit_restore(struct pst_db_conn *conn, void *arg, struct pst_er
                                     .actor = PST_STR("operator"),
                                     .action = PST_STR("store.restore"),
                                     .object = pst_str_from(arg)};
+    /* What lies between the backup and now was not time off. */
+    PST_TRY(pst_status_seen_put(conn, entry.at, err));
     return pst_audit_add(conn, &entry, err);
 }
 

@@ -1,6 +1,9 @@
 /* store/incidents.c: incidents, their updates, and days. */
 #include "store/incidents.h"
 
+#include <stdio.h>
+
+#include "store/accounts.h"
 #include "store/rows.h"
 #include "store/store.h"
 
@@ -350,6 +353,23 @@ pst_code pst_status_days_list(struct pst_db_conn *conn, int64_t from_day, size_t
     *out = items;
     *count = n;
     return PST_OK;
+}
+
+pst_code pst_status_seen_get(struct pst_db_conn *conn, pst_wall *out, struct pst_err *err)
+{
+    int64_t us = 0;
+    PST_TRY(pst_row_int(
+        conn, PST_STR("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'status.seen'"), NULL,
+        0, &us, err));
+    *out = us > 0 ? (pst_wall){us} : PST_WALL_NONE;
+    return PST_OK;
+}
+
+pst_code pst_status_seen_put(struct pst_db_conn *conn, pst_wall at, struct pst_err *err)
+{
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%lld", (long long)at.us);
+    return pst_meta_put(conn, PST_STR("status.seen"), pst_str_from(text), err);
 }
 
 pst_code pst_incidents_retain(struct pst_db_conn *conn, pst_wall before, size_t limit, bool *left,

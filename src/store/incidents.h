@@ -105,6 +105,10 @@ pst_code pst_status_days_list(struct pst_db_conn *conn, int64_t from_day, size_t
                               struct pst_arena *arena, struct pst_status_day **out, size_t *count,
                               struct pst_err *err);
 
+/* The moment up to which days were counted; none = never. */
+pst_code pst_status_seen_get(struct pst_db_conn *conn, pst_wall *out, struct pst_err *err);
+pst_code pst_status_seen_put(struct pst_db_conn *conn, pst_wall at, struct pst_err *err);
+
 /* Days and closed incidents from before go: one bounded batch. */
 pst_code pst_incidents_retain(struct pst_db_conn *conn, pst_wall before, size_t limit, bool *left,
                               struct pst_err *err);

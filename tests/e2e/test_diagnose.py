@@ -734,6 +734,26 @@ def test_the_status_page_in_all_its_forms(server):
     assert session.post(server.url + "/status").status_code == 405
 
 
+def test_the_time_without_the_server_is_down(server):
+    """Two hours, as the store has it: on the page from the start on, and not of the connectors."""
+    import sqlite3
+    import time
+    new_organization(server)
+    server.stop()
+    with sqlite3.connect(server.data / "penstock.db") as db:
+        known, = db.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'status.seen'").fetchone()
+        assert known <= time.time() * 1e6
+        db.execute("UPDATE meta SET value = CAST(? AS BLOB) WHERE name = 'status.seen'", (str(known - 7200 * 10**6),))
+    server.start()
+    shown = wait_until(lambda: page(server).json(), "the first picture")
+    for name, is_down in (("api", True), ("sync", True), ("webhooks", True), ("connector:peoplesoft", False)):
+        down = sum(day["down_seconds"] for day in component(shown, name)["days"])
+        assert down >= 7200 if is_down else down == 0, (name, down)
+        assert component(shown, name)["status"] == "ok"
+    assert float(component(shown, "api")["uptime_percent"]) < 99
+    assert ", down for " in page(server, "/status").text
+
+
 def test_the_status_page_tells_nothing_of_customers(watching, programs, place):
     sim = programs(Simulator(place / "sim"))
     mark = "quartz-otter-5kd81"
