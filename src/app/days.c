@@ -10,7 +10,7 @@ void pst_days_begin(struct pst_days *d, const struct pst_web *web, pst_wall seen
     if (pst_wall_is_none(seen) || seen.us >= now.us)
         return;
     int64_t longest = PST_WEB_DAYS * DAY_S * PST_US_PER_S; /* what is shown */
-    d->off_from = now.us - seen.us > longest ? (pst_wall){now.us - longest} : seen;
+    d->off_from.us = now.us - seen.us > longest ? now.us - longest : seen.us;
     d->off_to = now;
 }
 

@@ -361,7 +361,7 @@ pst_code pst_status_seen_get(struct pst_db_conn *conn, pst_wall *out, struct pst
     PST_TRY(pst_row_int(
         conn, PST_STR("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'status.seen'"), NULL,
         0, &us, err));
-    *out = us > 0 ? (pst_wall){us} : PST_WALL_NONE;
+    out->us = us > 0 ? us : PST_WALL_NONE.us;
     return PST_OK;
 }
 

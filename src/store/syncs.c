@@ -210,7 +210,7 @@ pst_code pst_syncs_next_resume(struct pst_db_conn *conn, pst_wall now, pst_wall 
                         PST_STR("SELECT min(resume_at) FROM sync WHERE ended_at IS NULL"
                                 " AND claimed = 0 AND resume_at > ?1"),
                         &now.us, 1, &us, err));
-    *out = us ? (pst_wall){us} : PST_WALL_NONE;
+    out->us = us ? us : PST_WALL_NONE.us;
     return PST_OK;
 }
 

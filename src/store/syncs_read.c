@@ -5,8 +5,8 @@
 /* clang-format off */
 #define COLUMNS                                                                                    \
     "SELECT pk, id, connection_pk, cause, mode, status, cancel_requested, requested_at,"           \
-    " started_at, ended_at, error_code, error_message, request_id, resume_at, own_calls"            \
-    " FROM sync "
+    " started_at, ended_at, error_code, error_message, request_id,"                                 \
+    " nullif(resume_at, 0), own_calls FROM sync "
 /* clang-format on */
 
 static const char *const trigger_names[] = {
@@ -148,11 +148,10 @@ static pst_code read_sync(struct pst_db_conn *conn, struct pst_stmt *st, struct 
         .requested_at = pst_stmt_wall(st, 7),
         .started_at = pst_stmt_wall(st, 8),
         .ended_at = pst_stmt_wall(st, 9),
+        .resume_at = pst_stmt_wall(st, 13),
         .counts.calls = pst_stmt_i64(st, 14),
     };
     pst_str *const texts[] = {&out->error_code, &out->error_message, &out->request_id};
-    int64_t resume_us = pst_stmt_i64(st, 13);
-    out->resume_at = resume_us ? (pst_wall){resume_us} : PST_WALL_NONE;
     int trigger = pst_row_find_name(trigger_names, PST_COUNT(trigger_names), pst_stmt_str(st, 3));
     if (trigger < 0 || !pst_sync_mode_parse(&out->mode, pst_stmt_str(st, 4)) ||
         !pst_sync_status_parse(&out->status, pst_stmt_str(st, 5)))
