@@ -691,7 +691,7 @@ def test_people_open_update_and_close_incidents(server):
     assert "Slow &lt;b&gt;answers&lt;/b&gt;" in html and "We look &amp; see." in html and "<b>answers" not in html
     server.cli("incidents", "update", made["id"], "A disk is being replaced.", "--state", "monitoring")
     closed = server.cli("incidents", "close", made["id"], "Replaced.")
-    assert (closed.stdout, closed.stderr) == (made["id"] + "\n", "resolved\n")  # a script takes the id as it is
+    assert (closed.stdout, closed.stderr) == (made["id"] + "\n", "state: resolved\n")  # a script takes the id as it is
     again = server.cli("incidents", "close", made["id"], check=False)
     assert again.returncode == 65 and "closed already" in again.stderr
     assert incidents(server, "--open") == [] and len(incidents(server)) == 1
