@@ -94,13 +94,13 @@ static pst_code open_loops(struct pst_api *api, struct pst_err *err)
     return PST_OK;
 }
 
-static pst_code open_workers(struct pst_api *api, struct pst_err *err)
+static pst_code open_lookers(struct pst_api *api, struct pst_err *err)
 {
     void *made = NULL;
-    PST_TRY(pst_new(&made, api->options.workers * sizeof(struct pst_db_conn *), err));
-    api->workers = made;
-    for (unsigned i = 0; i < api->options.workers; i++)
-        PST_TRY(pst_db_reader_new(api->options.db, &api->workers[i], err));
+    PST_TRY(pst_new(&made, api->options.lookers * sizeof(struct pst_db_conn *), err));
+    api->lookers = made;
+    for (unsigned i = 0; i < api->options.lookers; i++)
+        PST_TRY(pst_db_reader_new(api->options.db, &api->lookers[i], err));
     return PST_OK;
 }
 
@@ -109,8 +109,8 @@ pst_code pst_api_new(struct pst_api **out, const struct pst_api_options *options
 {
     void *made = NULL;
     if (!options->db || !options->root || !options->connectors || !options->sync ||
-        !options->work || !options->call || !options->new_id || options->loops == 0 ||
-        options->workers == 0)
+        !options->work || !options->look || !options->call || !options->new_id ||
+        options->loops == 0 || options->lookers == 0)
         return PST_FAIL(err, PST_E_INVALID, "an option of the api is missing");
     PST_TRY(pst_new(&made, sizeof(struct pst_api), err));
     PST_AUTO(api) struct pst_api *api = made;
@@ -126,7 +126,7 @@ pst_code pst_api_new(struct pst_api **out, const struct pst_api_options *options
     PST_TRY(pst_api_limits_init(api, err));
     PST_TRY(build_routes(api, err));
     PST_TRY(open_loops(api, err));
-    PST_TRY(open_workers(api, err));
+    PST_TRY(open_lookers(api, err));
     pst_api_openapi(&api->openapi);
     PST_TRY(pst_buf_check(&api->openapi, err));
     *out = PST_TAKE(api);
@@ -149,8 +149,8 @@ void pst_api_free(struct pst_api *api)
         return;
     for (unsigned i = 0; api->loops && i < api->options.loops; i++)
         close_loop(&api->loops[i]);
-    for (unsigned i = 0; api->workers && i < api->options.workers; i++)
-        pst_db_reader_free(api->workers[i]);
+    for (unsigned i = 0; api->lookers && i < api->options.lookers; i++)
+        pst_db_reader_free(api->lookers[i]);
     /* The short patterns stand behind one route per operation. */
     for (size_t i = pst_api_op_count; i < api->route_count; i++)
         pst_free((void *)(uintptr_t)api->routes[i].pattern);
@@ -161,7 +161,7 @@ void pst_api_free(struct pst_api *api)
     pst_vec_fini(&api->waiters);
     (void)pthread_mutex_destroy(&api->wait_lock);
     pst_free(api->loops);
-    pst_free(api->workers);
+    pst_free(api->lookers);
     pst_free(api->bound);
     pst_free(api->routes);
     pst_free(api);

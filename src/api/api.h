@@ -64,7 +64,9 @@ struct pst_api_options {
     struct pst_sync_systems systems; /* for tests of connections, on the call pool */
     pst_api_submit_fn *work; /* the pool for WORK operations */
     void *work_self;
-    unsigned workers; /* threads of it, counted from 0: as many read connections are made */
+    pst_api_submit_fn *look; /* the pool for LOOK operations */
+    void *look_self;
+    unsigned lookers; /* threads of it, counted from 0: as many read connections are made */
     pst_api_submit_fn *call; /* the pool for CALL operations */
     void *call_self;
     struct pst_id (*new_id)(const char *prefix); /* os/rand.h's pst_rand_id */

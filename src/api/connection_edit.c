@@ -486,7 +486,7 @@ static pst_code check_move(struct edit *e, const struct pst_connection *c, struc
                            "another address needs 'credentials' in the same request: the stored "
                            "ones are only sent to the address they were given for");
     e->moves = move.moves;
-    e->rechooses = move.rereads;
+    e->rechooses = move.rechooses;
     e->rereads = move.rereads || (e->patch.set_history_days &&
                                   reaches_further(e->patch.history_days, c->history_days));
     return PST_OK;

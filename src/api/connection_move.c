@@ -49,9 +49,11 @@ pst_code pst_api_compare_config(const struct pst_api_call *call, const struct ps
         PST_TRY(member_text(call->arena, to, o->name, &is, err));
         if (o->is_credential || pst_str_eq(was, is))
             continue;
+        bool moves = o->type == PST_OPTION_URL &&
+                     !pst_str_eq_nocase(origin_of(from, o->name), origin_of(to, o->name));
         out->rereads |= o->is_reread;
-        out->moves |= o->type == PST_OPTION_URL &&
-                      !pst_str_eq_nocase(origin_of(from, o->name), origin_of(to, o->name));
+        out->rechooses |= o->is_choice || (o->is_reread && moves);
+        out->moves |= moves;
     }
     return PST_OK;
 }

@@ -145,7 +145,7 @@ static void run_on_pool(void *arg, unsigned worker)
 {
     struct pst_api_call *call = arg;
     call->worker = worker;
-    call->reader = call->op->where == PST_RUN_WORK ? call->api->workers[worker] : NULL;
+    call->reader = call->op->where == PST_RUN_LOOK ? call->api->lookers[worker] : NULL;
     call->code = call->op->run(call, &call->err);
     /* From here on the loop has the call again, and may have released it already. */
     pst_server_resume(call->api->server, call->ticket);
@@ -164,19 +164,20 @@ static pst_code back_on_loop(void *data, struct pst_request *req, struct pst_res
 static pst_code hand_over(struct pst_api_call *call, struct pst_err *err)
 {
     const struct pst_api_options *o = &call->api->options;
-    bool is_work = call->op->where == PST_RUN_WORK;
+    bool is_call = call->op->where == PST_RUN_CALL;
     struct pst_suspend how = {
         .resumed = back_on_loop,
         .data = call,
         .deadline = call->op->flags & PST_OP_UNHURRIED
                         ? PST_MONO_NEVER
-                        : pst_mono_after_ms(call->req->now, is_work ? o->request_ms : o->call_ms),
+                        : pst_mono_after_ms(call->req->now, is_call ? o->call_ms : o->request_ms),
         .held = true,
     };
     call->reader = NULL;
     call->ticket = pst_server_suspend(call->req, &how);
-    bool taken = is_work ? o->work(o->work_self, run_on_pool, call)
-                         : o->call(o->call_self, run_on_pool, call);
+    bool taken = is_call                           ? o->call(o->call_self, run_on_pool, call)
+                 : call->op->where == PST_RUN_LOOK ? o->look(o->look_self, run_on_pool, call)
+                                                   : o->work(o->work_self, run_on_pool, call);
     if (taken)
         return PST_OK;
     pst_code code = PST_FAIL(err, PST_E_UNAVAILABLE, "too many requests are being worked on");

@@ -29,7 +29,8 @@
 
 enum pst_api_class {
     PST_RUN_LOOP, /* on the event loop, never waits; reads little */
-    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write, or read much */
+    PST_RUN_WORK, /* on the work pool; may wait for pst_db_write */
+    PST_RUN_LOOK, /* on a pool with readers of its own; reads much, and waits for no writer */
     PST_RUN_CALL, /* on the pool for calls to connected systems */
 };
 
@@ -175,7 +176,7 @@ struct pst_api {
     struct pst_api_bound *bound;
     size_t route_count;
     struct pst_api_loop *loops;
-    struct pst_db_conn **workers; /* the reader of each thread of the work pool */
+    struct pst_db_conn **lookers; /* the reader of each thread of the pool for LOOK */
     pst_wall started;
     struct pst_api_sandbox sandbox;
     atomic_bool stopping;
@@ -356,6 +357,7 @@ pst_code pst_api_hold_credits(struct pst_db_conn *conn, const struct pst_api_cal
 struct pst_api_move {
     bool moves; /* another scheme, host or port: stored credentials were not meant for it */
     bool rereads; /* other rows, or the same read otherwise: checkpoints hold no longer */
+    bool rechooses; /* other rows */
 };
 pst_code pst_api_compare_config(const struct pst_api_call *call, const struct pst_manifest *m,
                                 pst_str before, pst_str after, struct pst_api_move *out,

@@ -166,6 +166,6 @@ void pst_api_log_request(struct pst_api *api, const struct pst_request *req,
         copy_text(row.cause, sizeof(row.cause),
                   pst_str_from(pst_cause_name(pst_cause_of(code, 0, NULL))));
     }
-    bool is_routine = call && call->op->where == PST_RUN_LOOP && !is_failure;
+    bool is_routine = call && call->op->method == PST_METHOD_GET && !is_failure;
     api->options.journal.request(api->options.journal.self, req ? req->loop : 0, is_routine, &row);
 }

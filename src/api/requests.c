@@ -147,7 +147,9 @@ pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_ca
         if (!is_known)
             all[(*count)++] = fresh[i];
     }
-    *out = all;
+    size_t surplus = *count > CALLS_MAX ? *count - CALLS_MAX : 0;
+    *out = all + surplus;
+    *count -= surplus;
     return PST_OK;
 }
 

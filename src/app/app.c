@@ -19,6 +19,7 @@ enum {
     FIRST_CARE_MS = 10 * 1000,
     CARE_MS = 60 * 1000,
     CARE_PAUSE_MS = 20, /* between batches, for other writers */
+    LOOKERS = 2, /* threads for what reads much */
 };
 
 /* ---- building, in the order of struct pst_app ---- */
@@ -241,8 +242,9 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
 {
     const struct pst_config *c = app->config;
     unsigned sync_workers = (unsigned)pst_config_int(c, PST_OPT_SYNC_WORKERS);
-    unsigned workers = (unsigned)pst_config_int(c, PST_OPT_WORK_THREADS);
-    PST_TRY(pst_pool_new(&app->work, "work", workers, 0, err));
+    PST_TRY(pst_pool_new(&app->work, "work", (unsigned)pst_config_int(c, PST_OPT_WORK_THREADS), 0,
+                         err));
+    PST_TRY(pst_pool_new(&app->looks, "look", LOOKERS, 0, err));
     PST_TRY(pst_pool_new(&app->calls, "call", (unsigned)pst_config_int(c, PST_OPT_CALL_WORKERS),
                          sync_workers, err));
     struct pst_api_options options = {
@@ -253,7 +255,9 @@ static pst_code build_api(struct pst_app *app, struct pst_err *err)
         .systems = pst_systems_table(app->systems),
         .work = pst_pool_submit,
         .work_self = app->work,
-        .workers = workers,
+        .look = pst_pool_submit,
+        .look_self = app->looks,
+        .lookers = LOOKERS,
         .call = pst_pool_submit,
         .call_self = app->calls,
         .new_id = pst_rand_id,
@@ -348,6 +352,7 @@ static void tear_down(struct pst_app *app)
     pst_server_free(app->server);
     pst_api_free(app->api);
     pst_pool_free(app->calls);
+    pst_pool_free(app->looks);
     pst_pool_free(app->work);
     pst_hooks_free(app->hooks);
     pst_sync_engine_free(app->sync);

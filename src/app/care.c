@@ -49,7 +49,7 @@ static pst_code tell_loss(struct pst_db_conn *conn, int64_t organization_pk, pst
 {
     const struct pst_event_trouble trouble = {
         .organization_pk = organization_pk,
-        .code = PST_E_EXPIRED,
+        .code = PST_E_DROPPED,
         .message = PST_STR("events were dropped before they were delivered to a webhook: they had "
                            "waited for as long, or for as much room, as events are kept"),
     };

@@ -240,6 +240,7 @@ struct pst_app {
     struct pst_sync_engine *sync;
     struct pst_hooks *hooks;
     struct pst_pool *work; /* API requests that wait for a commit */
+    struct pst_pool *looks; /* API requests that read much */
     struct pst_pool *calls; /* API requests that call connected systems */
     struct pst_api *api;
     struct pst_server *server;

@@ -319,19 +319,25 @@ static bool is_call_of(const struct pst_call_row *c, pst_str id)
            pst_str_is(id, c->connection_id.text);
 }
 
+/* Of what is on its way to the store and what waits behind it, the oldest first. */
+static const struct pst_call_row *call_at(const struct ring *r, size_t i)
+{
+    const struct pst_call_row *taken = (const void *)r->spare;
+    return i < r->spare_len ? &taken[i] : item_at(r, i - r->spare_len);
+}
+
 size_t pst_journal_calls(void *self, pst_str id, struct pst_call_row *out, size_t max)
 {
     struct pst_journal *j = self;
     struct ring *r = &j->calls;
+    size_t count = 0;
     size_t n = 0;
     (void)pthread_mutex_lock(&r->mutex);
-    const struct pst_call_row *taken = (const void *)r->spare;
-    for (size_t i = 0; i < r->spare_len && n < max; i++) {
-        if (is_call_of(&taken[i], id))
-            out[n++] = taken[i];
-    }
-    for (size_t i = 0; i < r->len && n < max; i++) {
-        const struct pst_call_row *row = item_at(r, i);
+    size_t from = r->spare_len + r->len;
+    while (from > 0 && count < max)
+        count += is_call_of(call_at(r, --from), id);
+    for (size_t i = from; n < count; i++) {
+        const struct pst_call_row *row = call_at(r, i);
         if (is_call_of(row, id))
             out[n++] = *row;
     }

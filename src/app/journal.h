@@ -29,7 +29,8 @@ pst_code pst_journal_new(struct pst_journal **out, const struct pst_journal_opti
 void pst_journal_free(struct pst_journal *j); /* NULL is a no-op */
 PST_DEFINE_AUTO(journal, struct pst_journal, pst_journal_free);
 
-/* struct pst_api_journal's functions; any thread, never wait for the store. */
+/* struct pst_api_journal's functions; any thread, never wait for the store. _calls: the newest of
+ * them, in their order. */
 void pst_journal_request(void *self, unsigned loop, bool is_routine,
                          const struct pst_request_row *row);
 bool pst_journal_find(void *self, pst_str id, struct pst_request_row *out);

@@ -226,6 +226,9 @@ static pst_code open_for(struct pst_systems *s, const struct caller *caller,
         .http = kit->http,
         .cancel = caller->cancel ? caller->cancel : s->options.stopping,
     };
+    /* The breaker may have been told of an older status last. */
+    if (c->status != PST_CONNECTION_OFFLINE)
+        pst_gate_set_offline(s->options.gate, pst_id_str(&c->id), false, "");
     PST_TRY(pst_gate_begin(&o->run, s->options.gate, &run, err));
     kit->is_traced = false;
     system.ops = entry->ops;

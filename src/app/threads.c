@@ -96,6 +96,7 @@ static pst_code start_all(struct pst_app *app, struct pst_err *err)
     PST_TRY(pst_sync_recover(app->sync, err));
     PST_TRY(start_workers(app, workers, err));
     PST_TRY(pst_pool_start(app->work, err));
+    PST_TRY(pst_pool_start(app->looks, err));
     PST_TRY(pst_pool_start(app->calls, err));
     PST_TRY(pst_prober_start(app->prober, err));
     PST_TRY(pst_thread_start(&t->scheduler, "scheduler", run_scheduler, app, err));
@@ -142,6 +143,7 @@ void pst_threads_stop(struct pst_app *app)
      * them all and goes last. */
     pst_prober_stop(app->prober);
     pst_pool_stop(app->calls);
+    pst_pool_stop(app->looks);
     pst_pool_stop(app->work);
     join_loops(t);
     pst_thread_join(t->scheduler);

@@ -422,8 +422,9 @@ void pst_watch_run(void *arg)
 {
     struct pst_watch *w = arg;
     struct pst_err err;
-    if (begin_days(w, &err) != PST_OK || resume_incidents(w, &err) != PST_OK ||
-        resume_outages(w, &err) != PST_OK)
+    if (begin_days(w, &err) != PST_OK)
+        pst_log_err(PST_LOG_WARN, "the history of the status page could not be read", &err, NULL);
+    if (resume_incidents(w, &err) != PST_OK || resume_outages(w, &err) != PST_OK)
         pst_log_err(PST_LOG_WARN, "open incidents could not be read", &err, NULL);
     while (!atomic_load(&w->stopping)) {
         tick(w);

@@ -176,8 +176,6 @@ static pst_code audit_restore(struct pst_db_conn *conn, void *arg, struct pst_er
                                     .actor = PST_STR("operator"),
                                     .action = PST_STR("store.restore"),
                                     .object = pst_str_from(arg)};
-    /* What lies between the backup and now was not time off. */
-    PST_TRY(pst_status_seen_put(conn, entry.at, err));
     return pst_audit_add(conn, &entry, err);
 }
 

@@ -74,6 +74,7 @@ struct pst_option {
     bool is_credential; /* stands in `credentials`, sealed at rest */
     bool is_secret; /* never shown again, not even to whom it belongs */
     bool is_reread; /* decides which rows are read, or how: a change makes checkpoints worthless */
+    bool is_choice; /* decides which rows are read: what a change leaves out is to be deleted */
     bool is_name; /* letters, digits and '_' only */
     int64_t min, max; /* INTEGER and DURATION, where max > min */
     yyjson_val *values; /* ENUM: array of strings */

@@ -42,9 +42,9 @@ static pst_code read_type(struct pst_option *o, pst_str name, struct pst_err *er
 
 static pst_code read_option(struct pst_option *o, yyjson_val *spec, struct pst_err *err)
 {
-    static const char *const KNOWN[] = {"type",  "required", "default", "secret",  "credential",
-                                        "min",   "max",      "values",  "pattern", "reread",
-                                        "title", "help",     "example", NULL};
+    static const char *const KNOWN[] = {"type",   "required", "default", "secret",  "credential",
+                                        "min",    "max",      "values",  "pattern", "reread",
+                                        "choose", "title",    "help",    "example", NULL};
     pst_str type = {0};
     pst_str pattern = {0};
     PST_TRY(pst_json_only(spec, "an option", KNOWN, err));
@@ -57,6 +57,7 @@ static pst_code read_option(struct pst_option *o, yyjson_val *spec, struct pst_e
     PST_TRY(pst_json_opt_bool(spec, "credential", &o->is_credential, err));
     PST_TRY(pst_json_opt_bool(spec, "secret", &o->is_secret, err));
     PST_TRY(pst_json_opt_bool(spec, "reread", &o->is_reread, err));
+    PST_TRY(pst_json_opt_bool(spec, "choose", &o->is_choice, err));
     PST_TRY(pst_json_opt_i64(spec, "min", INT64_MIN, INT64_MAX, &o->min, err));
     PST_TRY(pst_json_opt_i64(spec, "max", INT64_MIN, INT64_MAX, &o->max, err));
     PST_TRY(pst_json_opt_array(spec, "values", &o->values, err));

@@ -295,7 +295,8 @@ static bool is_first_sight(struct seen_table *t, int64_t connection_pk)
     return true;
 }
 
-/* SQL: a connection `c` that is seen, beside the one of ?4. */
+/* SQL: a connection `c` that is seen, beside the one of ?4. What fails and has never worked says
+ * nothing about others: its address may be mistyped. */
 #define OWNER "c.organization_pk, c.connector = (SELECT connector FROM connection WHERE pk = ?4)"
 
 static void see(struct seen_table *t, struct pst_stmt *st, enum pst_call_class class,
@@ -325,7 +326,8 @@ static pst_code see_outages(struct pst_db_conn *conn, int64_t connection_pk, pst
                         PST_STR("SELECT c.pk, " OWNER ", o.origin FROM outage o INDEXED BY"
                                 " outage_busy CROSS JOIN connection c ON c.pk = o.connection_pk"
                                 " WHERE o.busy = 1 AND o.kind = ?1 AND o.failures > 0"
-                                " AND o.failing_since <= ?2 AND c.deleted_at IS NULL LIMIT ?3"),
+                                " AND o.failing_since <= ?2 AND c.deleted_at IS NULL"
+                                " AND (c.pk = ?4 OR " PST_ROW_HAS_WORKED ") LIMIT ?3"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, PST_OUTAGE_ORIGIN_DOWN);
     pst_stmt_bind_wall(st, 2, to);
@@ -355,6 +357,7 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
                                 " INDEXED BY upstream_call_seen CROSS JOIN connection c"
                                 " ON c.pk = u.connection_pk WHERE u.at >= ?1 AND u.at <= ?2"
                                 " AND u.class <> ?5 AND c.deleted_at IS NULL"
+                                " AND (u.class = ?6 OR c.pk = ?4 OR " PST_ROW_HAS_WORKED ")"
                                 " ORDER BY u.at DESC LIMIT ?3"),
                         &st, err));
     pst_stmt_bind_wall(st, 1, from);
@@ -362,6 +365,7 @@ pst_code pst_calls_seen(struct pst_db_conn *conn, int64_t connection_pk, pst_str
     pst_stmt_bind_i64(st, 3, SEEN_CALLS);
     pst_stmt_bind_i64(st, 4, connection_pk);
     pst_stmt_bind_i64(st, 5, PST_CALL_LOCAL);
+    pst_stmt_bind_i64(st, 6, PST_CALL_GOOD);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row) {
         see(&t, st, (enum pst_call_class)pst_stmt_i64(st, 4), pst_stmt_str(st, 3), host);

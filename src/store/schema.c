@@ -475,13 +475,17 @@ static const char guards[] =
     "ALTER TABLE stream ADD COLUMN unguarded INTEGER NOT NULL DEFAULT 0;";
 
 static const char incident_connectors[] =
-    /* What the detector's incident is about, apart from the components that people may edit. */
+    /* What the detector's incident is about, apart from the components that people may edit; of a
+     * host its name alone. */
     "ALTER TABLE incident ADD COLUMN connector TEXT NOT NULL DEFAULT '';"
     "UPDATE incident SET connector = subject WHERE kind = 'connector';"
     "UPDATE incident SET connector = substr(c, 1, instr(c, ',') - 1) FROM"
     " (SELECT pk AS of, substr(components || ',', instr(components, 'connector:') + 10) AS c"
     "  FROM incident WHERE kind = 'host' AND instr(components, 'connector:') > 0)"
-    " WHERE pk = of;";
+    " WHERE pk = of;"
+    "UPDATE incident SET subject ="
+    "  rtrim(rtrim(substr(subject, instr(subject, '://') + 3), '0123456789'), ':')"
+    " WHERE kind = 'host' AND instr(subject, '://') > 0;";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {

@@ -1,10 +1,11 @@
 /* store/store.c: opening, backup, restore, and a look at whether the contents agree. */
 #include "store/store.h"
 
+#include "store/incidents.h"
 #include "store/rows.h"
 #include "store/schema.h"
 
-enum { CHECK_BYTES = 256 << 20, SCHEMA_OF_FEED = 2 };
+enum { CHECK_BYTES = 256 << 20, SCHEMA_OF_FEED = 2, SCHEMA_OF_LANES = 3 };
 
 static pst_code update_tables(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
@@ -130,17 +131,22 @@ struct anew {
     int schema; /* of the backup */
 };
 
-/* What the replaced state numbered differs from what these numbers will mean, and it may be gone,
- * or one of several that went on from this backup. The time is ahead of them all: no store
- * commits a million changes per second from 1970 on. */
-static pst_code begin_feeds_anew(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+/* What the replaced state numbered (changes, deliveries of a lane) differs from what these numbers
+ * will mean, and it may be gone, or one of several that went on from this backup. The time is ahead
+ * of them all: no store commits a million changes per second from 1970 on. */
+static pst_code begin_anew(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     const struct anew *a = arg;
     PST_TRY(pst_row_run(conn, PST_STR("UPDATE connection SET last_seq = max(last_seq + 1, ?1)"),
                         &a->now.us, 1, NULL, err));
-    if (a->schema < SCHEMA_OF_FEED)
-        return PST_OK;
-    return pst_row_run(conn, PST_STR("DELETE FROM change"), NULL, 0, NULL, err);
+    if (a->schema >= SCHEMA_OF_FEED)
+        PST_TRY(pst_row_run(conn, PST_STR("DELETE FROM change"), NULL, 0, NULL, err));
+    if (a->schema >= SCHEMA_OF_LANES)
+        PST_TRY(pst_row_run(conn,
+                            PST_STR("UPDATE lane SET last_sequence = max(last_sequence + 1, ?1)"),
+                            &a->now.us, 1, NULL, err));
+    /* What lies between the backup and now was not time off. */
+    return pst_status_seen_put(conn, a->now, err);
 }
 
 pst_code pst_store_restore(const char *backup, const char *path, pst_wall now,
@@ -148,5 +154,5 @@ pst_code pst_store_restore(const char *backup, const char *path, pst_wall now,
 {
     PST_TRY(pst_store_verify(backup, out, err));
     struct anew a = {.now = now, .schema = out->schema};
-    return pst_db_restore(backup, path, begin_feeds_anew, &a, kept, err);
+    return pst_db_restore(backup, path, begin_anew, &a, kept, err);
 }

@@ -202,6 +202,14 @@ pst_code pst_syncs_put_off(struct pst_db_conn *conn, int64_t sync_pk, pst_wall u
     return PST_OK;
 }
 
+pst_code pst_syncs_wait(struct pst_db_conn *conn, int64_t sync_pk, pst_wall until,
+                        struct pst_err *err)
+{
+    const int64_t values[] = {sync_pk, until.us};
+    return pst_row_run(conn, PST_STR("UPDATE sync SET resume_at = ?2 WHERE pk = ?1"), values,
+                       PST_COUNT(values), NULL, err);
+}
+
 pst_code pst_syncs_next_resume(struct pst_db_conn *conn, pst_wall now, pst_wall *out,
                                struct pst_err *err)
 {

@@ -121,6 +121,9 @@ pst_code pst_syncs_release(struct pst_db_conn *conn, int64_t sync_pk, struct pst
 enum { PST_SYNC_WAIT_MAX_S = 400 };
 pst_code pst_syncs_put_off(struct pst_db_conn *conn, int64_t sync_pk, pst_wall until,
                            unsigned waits_max, bool *is_put_off, struct pst_err *err);
+/* The same, however often it waited. */
+pst_code pst_syncs_wait(struct pst_db_conn *conn, int64_t sync_pk, pst_wall until,
+                        struct pst_err *err);
 /* When the first of the runs that were put off is to be claimed; none. */
 pst_code pst_syncs_next_resume(struct pst_db_conn *conn, pst_wall now, pst_wall *out,
                                struct pst_err *err);

@@ -447,7 +447,8 @@ pst_code pst_pull_stream(struct pst_run *run, struct pst_sync_stream *stream, st
     }
     if (rc == PST_OK)
         rc = end_with(&p, PST_SYNC_COMPLETED, NULL, err);
-    else if (pst_plan_after_failure(rc) != PST_NEXT_CANCELLED || atomic_load(&run->w->e->stopping))
+    else if (pst_plan_after_failure(rc) != PST_NEXT_CANCELLED || run->is_put_off ||
+             atomic_load(&run->w->e->stopping))
         (void)keep_for_later(&p, &late); /* else those pages are read once more */
     if (rc != PST_OK && pst_plan_after_failure(rc) != PST_NEXT_CANCELLED)
         (void)end_with(&p, PST_SYNC_FAILED, err, &late); /* the run's end does it again */

@@ -199,8 +199,9 @@ static bool was_denied(const struct end_job *job)
            sync->trigger == PST_SYNC_SCHEDULED && !has_begun;
 }
 
-/* As if it had not been queued; one whose system came back since is put back into the queue: it is
- * the run that catches up. */
+/* As if it had not been queued. One whose system came back since is put back into the queue: it is
+ * the run that catches up; and so is one of new credentials, until the try of the old ones that is
+ * under way is over. */
 static pst_code undo(struct pst_db_conn *conn, struct end_job *job, struct pst_err *err)
 {
     const struct pst_sync *sync = job->run->sync;
@@ -209,8 +210,13 @@ static pst_code undo(struct pst_db_conn *conn, struct end_job *job, struct pst_e
         pst_connections_get_pk(conn, sync->connection_pk, job->run->w->scratch, &now, err);
     if (rc != PST_OK && rc != PST_E_NOT_FOUND)
         return rc;
-    job->is_put_back = rc == PST_OK && now.status == PST_CONNECTION_ONLINE &&
-                       now.status_since.us != job->run->connection.status_since.us;
+    bool is_back = rc == PST_OK && now.status == PST_CONNECTION_ONLINE &&
+                   now.status_since.us != job->run->connection.status_since.us;
+    bool is_pending = rc == PST_OK && now.status == PST_CONNECTION_PENDING;
+    if (is_pending)
+        PST_TRY(pst_syncs_wait(conn, sync->pk, (pst_wall){job->now.us + PST_EARLY_GAP_MS * 1000LL},
+                               err));
+    job->is_put_back = is_back || is_pending;
     job->is_withdrawn = !job->is_put_back;
     return job->is_put_back ? pst_syncs_release(conn, sync->pk, err)
                             : pst_syncs_withdraw(conn, sync->pk, err);
@@ -271,12 +277,13 @@ static void report(const struct pst_run *run, enum pst_sync_status status,
 /* A store that refuses (a full disk, no memory) is asked until it takes the end of the run: a
  * run that nobody carries on may not hold its streams. The log is told at once. A stop leaves the
  * run to the next start. */
-static pst_code store_end(struct pst_run *run, struct end_job *job, struct pst_err *err)
+static pst_code store_end(struct pst_run *run, struct end_job *job, pst_db_write_fn how,
+                          struct pst_err *err)
 {
     struct pst_sync_engine *e = run->w->e;
     bool is_told = false;
     for (;;) {
-        pst_code rc = pst_run_write(run, end_run, job, err);
+        pst_code rc = pst_run_write(run, how, job, err);
         if (rc == PST_OK || pst_code_retry(rc) != PST_RETRY_LATER || atomic_load(&e->stopping))
             return rc;
         if (!is_told)
@@ -295,7 +302,7 @@ static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
     struct end_job job = {.run = run, .now = pst_sync_wall(e), .status = PST_SYNC_FAILED};
     bool is_over = pst_plan_after_failure(rc) == PST_NEXT_CANCELLED && rc != PST_OK;
     if (is_over && (run->is_put_off || atomic_load(&e->stopping))) {
-        rc = pst_run_write(run, release_run, &job, &err);
+        rc = store_end(run, &job, release_run, &err);
         report(run, PST_SYNC_QUEUED, rc == PST_OK ? NULL : &err);
         pst_sync_work_added(e); /* others look when it is due */
         return;
@@ -304,7 +311,7 @@ static void end(struct pst_run *run, pst_code rc, struct pst_err *failure)
                          : is_over    ? PST_SYNC_CANCELLED
                                       : PST_SYNC_FAILED;
     job.outcome.failure = failure;
-    pst_code ended = store_end(run, &job, &err);
+    pst_code ended = store_end(run, &job, end_run, &err);
     /* CONFLICT: it was ended from outside (its connection is gone). */
     if (ended != PST_OK && ended != PST_E_CONFLICT)
         report(run, PST_SYNC_FAILED, &err);

@@ -458,14 +458,18 @@ def test_new_credentials_are_tried_though_a_try_of_the_old_ones_is_under_way(pro
         check(api, connection)
     for connection in connections:
         wait_status(api, connection, "offline")
-    sim.control("DELETE", "/sim/faults")
+    [dead] = sim.control("GET", "/sim/faults")["faults"]
     fault(sim, "slow", ms=5000)  # the host is away, and it is the answer to one of them that finds it back
-    wait_until(lambda: sim.control("GET", "/sim/faults")["faults"][0]["fired"] > 0, "a probe", 30 * slowness(), every=0.05)
+    sim.control("DELETE", f"/sim/faults/{dead['id']}")
+    slow = sim.control("GET", "/sim/faults")["faults"][0]["fired"]
+    wait_until(lambda: sim.control("GET", "/sim/faults")["faults"][0]["fired"] > slow, "a probe", 30 * slowness(), every=0.05)
     sim.control("DELETE", "/sim/faults")
+    assert [status_of(api, connection) for connection in connections] == ["offline"] * 2
     for connection in connections:
         api.patch(f"/v1/connections/{connection}", {"credentials": {"username": sim.USER, "password": sim.PASSWORD}})
     for connection in connections:
         wait_status(api, connection, "online", 40)
+        wait_until(lambda c=connection: [s["status"] for s in syncs_of(api, c)] == ["completed"] * 2, "what was missed", 40)
 
 
 def test_a_busy_system_is_waited_for(connected, server, sim):

@@ -132,7 +132,7 @@ static void who_lost_events_is_told_once_a_day(void **state)
     drop_old_events(w);
     assert_int_equal(number(w, "SELECT count(*) FROM event"), 1);
     assert_int_equal(number(w, "SELECT organization_pk FROM event"), w->organizations[0]);
-    assert_int_equal(number(w, "SELECT body ->> '$.data.code' = 'CHANGES_EXPIRED' FROM event"), 1);
+    assert_int_equal(number(w, "SELECT body ->> '$.data.code' = 'EVENTS_DROPPED' FROM event"), 1);
     drop_old_events(w);
     assert_int_equal(number(w, "SELECT count(*) FROM event"), 0);
     w->app.care.told_since.us -= 86400 * PST_US_PER_S;

@@ -124,6 +124,8 @@ static void incidents_of_an_older_store_have_their_connector(void **state)
     assert_str(get(w, 3).connector, "");
     assert_str(get(w, 4).connector, "https://ps:443"); /* its subject */
     assert_str(get(w, 5).connector, "");
+    assert_str(get(w, 1).subject, "ps"); /* whatever its ports */
+    assert_str(get(w, 4).subject, "https://ps:443");
 }
 
 static void lists_take_all_or_what_is_open(void **state)

@@ -265,6 +265,7 @@ static void the_ports_of_a_host_are_one(void **state)
         struct pst_connection other = w->conn;
         other.id = world_id("conn_", 50 + (unsigned)i);
         other.name = pst_str_from(OTHERS[i]);
+        other.status = PST_CONNECTION_ONLINE;
         assert_write(w, pst_connections_create(w->writer, &other, PST_STR(""), &w->err));
         calls[i + 1] = call(w, (unsigned)i + 2, PST_CALL_UNREACHABLE);
         calls[i + 1].connection_id = other.id;
@@ -301,9 +302,17 @@ static void whose_origin_is_away_is_seen_without_a_call(void **state)
     const pst_str origin = PST_STR("https://ps:443");
     other.id = world_id("conn_", 50);
     other.name = PST_STR("Other");
+    other.status = PST_CONNECTION_ONLINE;
     assert_write(w, pst_connections_create(w->writer, &other, PST_STR(""), &w->err));
-    struct pst_call_row calls[1] = {call(w, 1, PST_CALL_GOOD)};
-    add(w, NULL, 0, calls, 1);
+    /* What has never worked says nothing about others, neither by its outage nor by its calls. */
+    struct pst_connection mistyped = w->conn;
+    mistyped.id = world_id("conn_", 51);
+    mistyped.name = PST_STR("Mistyped");
+    assert_write(w, pst_connections_create(w->writer, &mistyped, PST_STR(""), &w->err));
+    put_outage(w, mistyped.pk, PST_OUTAGE_ORIGIN_DOWN, 50);
+    struct pst_call_row calls[2] = {call(w, 1, PST_CALL_GOOD), call(w, 2, PST_CALL_UNREACHABLE)};
+    calls[1].connection_id = mistyped.id;
+    add(w, NULL, 0, calls, 2);
     /* Not for its own trouble, which has calls, and not before it began. */
     put_outage(w, other.pk, PST_OUTAGE_CONNECTION, 50);
     assert_read(w, pst_calls_seen(w->reader, w->conn.pk, origin, at(0), at(100), w->arena, &seen,

@@ -1,4 +1,7 @@
 /* Runs whose system is busy (429): the wait is not a worker's. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "tests/unit/sync/toy.h"
 
 #define SUPPLIERS (1U << TOY_SUPPLIERS)
@@ -79,6 +82,64 @@ static void who_gets_on_may_wait_as_often_as_it_is_asked_to(void **state)
     assert_int_equal(s.counts.read, 1000);
     toy_check_equal(w, TOY_SUPPLIERS);
     toy_check_feed(w);
+}
+
+/* Pages that change nothing are committed now and then only; a wait keeps the place all the same.
+ */
+static void what_is_read_before_a_wait_is_not_read_again(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 1000, w->toy.now_s - 1000);
+    assert_int_equal(toy_sync(w, PST_SYNC_FULL, SUPPLIERS).status, PST_SYNC_COMPLETED);
+    w->toy.calls = 0;
+    w->toy.retry_after_s = 60;
+    for (unsigned i = 4; i < TOY_CALLS; i += 5)
+        w->toy.fail[i] = PST_E_SYSTEM_BUSY;
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.counts.read, 1000);
+    assert_int_equal(s.counts.unchanged, 1000);
+}
+
+static bool is_filled;
+
+static void let_files_grow(bool yes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = yes ? limit.rlim_max : 1;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The writer's thread, which alone looks at the store in this moment. */
+static void fill_the_disk(struct toy_world *w)
+{
+    if (!is_filled && toy_number(w, "SELECT count(*) FROM sync WHERE resume_at > 0") == 1) {
+        is_filled = true;
+        let_files_grow(false);
+    }
+}
+
+static void make_room(struct toy_world *w)
+{
+    if (w->slept_ms >= 5000)
+        let_files_grow(true);
+}
+
+/* No worker has it, and none can take it before that is stored. */
+static void a_run_that_cannot_be_put_back_is_as_soon_as_the_store_takes_it(void **state)
+{
+    struct toy_world *w = *state;
+    is_filled = false;
+    toy_fill(w, TOY_SUPPLIERS, 500, w->toy.now_s - 1000);
+    w->toy.fail[3] = PST_E_SYSTEM_BUSY;
+    w->toy.retry_after_s = 60;
+    w->on_commit = fill_the_disk;
+    w->on_sleep = make_room;
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_true(is_filled);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    toy_check_equal(w, TOY_SUPPLIERS);
 }
 
 static pst_code cancel(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -168,9 +229,12 @@ int main(void)
         T(a_run_whose_system_is_busy_for_long_holds_nobody_up),
         T(who_stays_busy_is_given_up),
         T(who_gets_on_may_wait_as_often_as_it_is_asked_to),
+        T(what_is_read_before_a_wait_is_not_read_again),
+        T(a_run_that_cannot_be_put_back_is_as_soon_as_the_store_takes_it),
         T(who_waits_can_be_cancelled),
         T(a_restart_keeps_the_wait),
         T(a_clock_that_is_set_back_makes_no_wait_longer),
     };
+    (void)signal(SIGXFSZ, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

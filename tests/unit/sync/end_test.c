@@ -263,10 +263,25 @@ static void keys_out_of_order_are_not_gone_on_with(void **state)
 
 /* ---- ticks while the system is away ---- */
 
+static pst_code set_status(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct toy_world *w = &world;
+    return pst_connections_set_status(conn, w->connection_pk, *(enum pst_connection_status *)arg,
+                                      PST_STR("because"), (pst_str){0}, w->wall, NULL, err);
+}
+
+static void become(struct toy_world *w, enum pst_connection_status status)
+{
+    struct pst_err err;
+    w->wall.us += PST_US_PER_S;
+    assert_ok(pst_db_write(w->db, set_status, &status, &err));
+}
+
 static void a_tick_that_makes_no_call_leaves_no_run(void **state)
 {
     struct toy_world *w = *state;
     toy_fill(w, TOY_SUPPLIERS, 5, w->toy.now_s - 1000);
+    become(w, PST_CONNECTION_ONLINE);
     w->trigger = PST_SYNC_SCHEDULED;
     w->toy.fail[0] = PST_E_AWAY;
     (void)toy_queue(w, PST_SYNC_INCREMENTAL, BOTH);
@@ -282,20 +297,6 @@ static void a_tick_that_makes_no_call_leaves_no_run(void **state)
     w->toy.fail[0] = PST_OK;
     w->toy.fail[1] = PST_E_AWAY;
     assert_int_equal(toy_sync(w, PST_SYNC_INCREMENTAL, BOTH).status, PST_SYNC_FAILED);
-}
-
-static pst_code set_status(struct pst_db_conn *conn, void *arg, struct pst_err *err)
-{
-    const struct toy_world *w = &world;
-    return pst_connections_set_status(conn, w->connection_pk, *(enum pst_connection_status *)arg,
-                                      PST_STR("because"), (pst_str){0}, w->wall, NULL, err);
-}
-
-static void become(struct toy_world *w, enum pst_connection_status status)
-{
-    struct pst_err err;
-    w->wall.us += PST_US_PER_S;
-    assert_ok(pst_db_write(w->db, set_status, &status, &err));
 }
 
 static void go_and_come_back(struct toy_world *w, unsigned call)
@@ -371,6 +372,21 @@ static void without_order_nothing_goes_past_the_guard(void **state)
                      100);
 }
 
+/* Its credentials are new: nobody has tried them, while the old ones are being tried. */
+static void a_run_of_new_credentials_that_is_denied_waits(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 5, w->toy.now_s - 1000);
+    become(w, PST_CONNECTION_PENDING);
+    w->trigger = PST_SYNC_SCHEDULED;
+    w->toy.fail[0] = w->toy.fail[1] = PST_E_AWAY;
+    int64_t pk = toy_queue(w, PST_SYNC_INCREMENTAL, BOTH);
+    toy_work(w);
+    assert_int_equal(toy_get(w, pk).status, PST_SYNC_COMPLETED);
+    assert_in_range(w->idle_ms, 10000, 11000);
+    toy_check_equal(w, TOY_SUPPLIERS);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -384,6 +400,7 @@ int main(void)
         T(keys_out_of_order_are_not_gone_on_with),
         T(a_tick_that_makes_no_call_leaves_no_run),
         T(a_tick_that_was_denied_while_the_system_came_back_is_made),
+        T(a_run_of_new_credentials_that_is_denied_waits),
         T(rows_that_were_chosen_away_go_past_the_guard_once),
         T(without_order_nothing_goes_past_the_guard),
     };
