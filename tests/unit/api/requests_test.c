@@ -52,6 +52,67 @@ static void what_a_test_found_stands_in_its_row(void **state)
     }
 }
 
+static void keep_routine(void *self, unsigned loop, bool is_routine,
+                         const struct pst_request_row *row)
+{
+    (void)loop, (void)row;
+    *(bool *)self = is_routine;
+}
+
+/* Reads can be made without end: where they run says nothing about it. */
+static void reads_that_succeed_are_routine(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op;
+        int status;
+        bool is_routine;
+    } CASES[] = {
+        {"getConnection", 200, true},       {"getRequest", 200, true},
+        {"diagnoseConnection", 200, true},  {"diagnoseAnySync", 200, true},
+        {"diagnoseConnection", 404, false}, {"testConnection", 200, false},
+        {"createSync", 202, false},
+    };
+    struct pst_id id = world_id("req_", 1);
+    const struct pst_route route = {0};
+    for (size_t i = 0; i < PST_COUNT(CASES); i++) {
+        bool is_routine = !CASES[i].is_routine;
+        struct pst_api api = {.options.journal = {.request = keep_routine, .self = &is_routine}};
+        struct pst_api_call call = {.op = op_called(CASES[i].op)};
+        struct pst_request req = {.route = &route, .user = &call};
+        call.req = &req;
+        const struct pst_server_outcome outcome = {.status = CASES[i].status};
+        pst_api_log_request(&api, &req, &id, &outcome);
+        assert_int_equal(is_routine, CASES[i].is_routine);
+    }
+}
+
+static size_t give_many(void *self, pst_str id, struct pst_call_row *out, size_t max)
+{
+    (void)self, (void)id;
+    for (size_t i = 0; i < max; i++)
+        out[i] = (struct pst_call_row){.number = 1000 + (unsigned)i, .at = at(1000)};
+    return max;
+}
+
+static void the_newest_calls_are_shown(void **state)
+{
+    struct world *w = *state;
+    struct pst_id id = world_id("req_", 1);
+    struct pst_call_row row = {.connection_id = w->conn.id, .number = 1, .at = at(1)};
+    const struct pst_request_batch batch = {.calls = &row, .call_count = 1};
+    struct pst_api api = {.options.journal = {.calls = give_many, .self = w}};
+    struct pst_api_call call = {.api = &api, .arena = w->arena, .reader = w->reader};
+    struct pst_call_row *calls = NULL;
+    size_t count = 0;
+    assert_true(pst_str_copy(row.request_id.text, sizeof(row.request_id.text), pst_id_str(&id)));
+    assert_write(w, pst_requests_add(w->writer, &batch, &w->err));
+    assert_read(w, pst_api_find_calls(&call, pst_id_str(&id), &calls, &count, &w->err));
+    assert_int_equal(count, 200);
+    assert_int_equal(calls[0].number, 1000);
+    assert_int_equal(calls[199].number, 1199);
+}
+
 /* Stored between two looks: the journal has it no more. */
 static size_t store_meanwhile(void *self, pst_str id, struct pst_call_row *out, size_t max)
 {
@@ -81,6 +142,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_test_found_stands_in_its_row),
+        cmocka_unit_test(reads_that_succeed_are_routine),
+        cmocka_unit_test_setup_teardown(the_newest_calls_are_shown, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(a_call_that_is_stored_at_the_moment_is_found, world_set_up,
                                         world_tear_down),
     };

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "os/file.h"
+#include "store/incidents.h"
+#include "store/rows.h"
 #include "store/schema.h"
 #include "tests/unit/store/world.h"
 
@@ -162,9 +164,20 @@ static void a_restore_takes_no_followers_position_for_one_of_the_new_feed(void *
     struct run r = world_run(w, 1, PST_SYNC_FULL);
     (void)snprintf(backup, sizeof(backup), "%s/backup.db", w->dir);
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three, 1, "1", at(1)));
+    assert_write(
+        w, pst_db_exec_script(w->writer, PST_STR("INSERT INTO lane VALUES (1, 1, 7)"), &w->err));
     assert_read(w, pst_store_backup(w->db, backup, &w->err));
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three + 1, 2, "2", at(2)));
     restore_at(w, backup, at(9));
+    /* Nor is a delivery's number one that a receiver had under another event, nor what lies between
+     * time off. */
+    int64_t number = 0;
+    pst_wall seen = PST_WALL_NONE;
+    assert_read(w, pst_row_int(w->reader, PST_STR("SELECT last_sequence FROM lane"), NULL, 0,
+                               &number, &w->err));
+    assert_int_equal(number, at(9).us);
+    assert_read(w, pst_status_seen_get(w->reader, &seen, &w->err));
+    assert_int_equal(seen.us, at(9).us);
     goes_on_behind(w, &r, at(9).us, 3, three + 1);
     restore_at(w, backup, at(20)); /* once more from the same state */
     goes_on_behind(w, &r, at(20).us, at(9).us + 1, three + 2);
