@@ -154,7 +154,12 @@ class Demo:
         """A command of the command line: shown to the user, or its JSON."""
         command = [str(PENSTOCK), *map(str, arguments), "--data-dir", str(DATA)]
         if show:
-            done = subprocess.run(command, check=False)
+            # Busy for a moment: the schedule was quicker, or the address has just changed.
+            for _ in range(5):
+                done = subprocess.run(command, check=False)
+                if done.returncode != os.EX_TEMPFAIL:
+                    break
+                time.sleep(1)
         else:
             done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
         if done.returncode != 0:

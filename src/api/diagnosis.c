@@ -61,6 +61,17 @@ static void note_operation(struct inquiry *q, const struct pst_call_row *c)
         q->operations[q->operation_count++] = c;
 }
 
+/* Whether an operation that failed worked later on: calls[0..at) are newer. */
+static bool has_worked_since(const struct pst_call_row *calls, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (calls[i].class == PST_CALL_GOOD && calls[i].code[0] == '\0' &&
+            strcmp(calls[i].path, calls[at].path) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Newest first. The run of failures that the moment lies in tells since when. */
 static void look_at_calls(struct inquiry *q, const struct pst_call_row *calls, size_t count)
 {
@@ -70,7 +81,8 @@ static void look_at_calls(struct inquiry *q, const struct pst_call_row *calls, s
         const struct pst_call_row *c = &calls[i];
         if (c->at.us < q->at.us - BEFORE_US && (is_broken || !is_failing(c)))
             break;
-        if (c->code[0] && c->class != PST_CALL_LOCAL)
+        /* Of the present only what still fails; a request of the past keeps what it met. */
+        if (c->code[0] && c->class != PST_CALL_LOCAL && !(q->is_now && has_worked_since(calls, i)))
             note_operation(q, c);
         if (is_failing(c)) {
             q->unreachable++;
@@ -360,7 +372,8 @@ static void put_evidence(struct pst_json_writer *w, const struct inquiry *q)
     put_peers(w, "connector", &q->own_connector);
     pst_json_add_bool(w, "elsewhere", q->elsewhere);
     pst_json_add_array(w, "operations");
-    for (size_t i = 0; i < q->operation_count; i++) {
+    size_t shown = q->cause == PST_CAUSE_WORKED ? 0 : q->operation_count;
+    for (size_t i = 0; i < shown; i++) {
         const struct pst_call_row *c = q->operations[i];
         pst_json_begin_object(w);
         pst_json_add_z(w, "method", c->method);

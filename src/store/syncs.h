@@ -118,7 +118,7 @@ pst_code pst_syncs_release(struct pst_db_conn *conn, int64_t sync_pk, struct pst
 
 /* A claimed run is to wait, PST_SYNC_WAIT_MAX_S at most, and will be released. *is_put_off false:
  * it did so waits_max times without getting a page further. */
-enum { PST_SYNC_WAIT_MAX_S = 400 };
+enum { PST_SYNC_WAIT_MAX_S = 3700 };
 pst_code pst_syncs_put_off(struct pst_db_conn *conn, int64_t sync_pk, pst_wall until,
                            unsigned waits_max, bool *is_put_off, struct pst_err *err);
 /* The same, however often it waited. */

@@ -39,13 +39,13 @@ static inline bool pst_window_is_full(pst_wall to)
 
 /* ---- failures ---- */
 
-enum { PST_PLAN_TRIES = 3, PST_PLAN_BUSY_MAX_S = 300, PST_PLAN_BUSY_DEFAULT_S = 30 };
+enum { PST_PLAN_TRIES = 3, PST_PLAN_BUSY_MAX_S = 3600, PST_PLAN_BUSY_DEFAULT_S = 30 };
 /* Whoever has to wait longer gives its worker to others meanwhile. */
 enum { PST_PLAN_HOLD_MS = 5000 };
 
 /* Milliseconds to wait before the operation is tried again, after `failures` failures of it in
  * a row (1, 2, ...); -1: give up. Connectivity failures are tried at 0, +2 and +5 s, a system
- * that is busy after the time it asked for (at most 5 minutes), nothing else. random: 64 random
+ * that is busy after the time it asked for (at most an hour), nothing else. random: 64 random
  * bits, jitter of at most a fifth either way. */
 int64_t pst_plan_retry_ms(const struct pst_err *err, unsigned failures, uint64_t random);
 

@@ -1,10 +1,12 @@
 """Diagnosis: staged situations, each with the verdict that has to come out of its request id; the
 request log and what it never holds; traces; the detector, incidents and the status page."""
+import contextlib
 import http.server
 import json
 import pathlib
 import re
 import socket
+import sqlite3
 import threading
 import xml.etree.ElementTree
 
@@ -182,6 +184,26 @@ def test_what_stands_in_front_of_it(api, status, cause):
         says(verdict_on(api, front.url), "connection", cause)
 
 
+def test_a_test_that_makes_no_call_finds_nothing(connected, sim):
+    """It says so once, and does not go on as if something had answered."""
+    api, connection = connected
+    fault(sim, "reset")
+    run_test(api, connection)
+    wait_until(lambda: api.get(f"/v1/connections/{connection}")["status"] == "offline", "the status", 30 * slowness())
+
+    def denied():
+        checks = run_test(api, connection).json()["checks"]
+        return checks if "a moment ago" in checks[0]["detail"] else None
+    [only] = wait_until(denied, "a test that is not let through", 30 * slowness(), every=0)
+    assert (only["name"], only["ok"]) == ("address", False) and "No call was made" in only["fix"], only
+
+
+def test_a_wrong_time_zone_is_noticed(api, sim):
+    connection = a_connection(api, sim.url, config={"base_url": sim.url, "time_zone": "Asia/Tokyo"})
+    [clock] = [c for c in run_test(api, connection).json()["checks"] if c["name"] == "clock"]
+    assert "540 min behind the web server's" in clock["detail"] and "time_zone" in clock["detail"], clock
+
+
 def test_something_that_speaks_no_http(api):
     with Answering(raw=b"SSH-2.0-OpenSSH_9.2\r\n") as other:
         says(verdict_on(api, other.url), "connection", "protocol")
@@ -354,8 +376,16 @@ def test_our_own_disk_is_full(programs, place):
         server.stop()
 
 
-def several(api, urls, each):
-    return [a_connection(api, url, name=f"C{i}") for i, url in enumerate(urls * each)]
+def let_them_have_worked(server):
+    """What has never worked says nothing about others; these did once, as far as the store knows."""
+    with contextlib.closing(sqlite3.connect(server.data / "penstock.db", timeout=30)) as db, db:
+        db.execute("UPDATE connection SET initial_sync_done = 1")
+
+
+def several(server, api, urls, each):
+    connections = [a_connection(api, url, name=f"C{i}") for i, url in enumerate(urls * each)]
+    let_them_have_worked(server)
+    return connections
 
 
 def settled(api, response, connections):
@@ -366,8 +396,19 @@ def settled(api, response, connections):
     return wait_until(complete, "the calls to be stored", 20 * slowness())
 
 
+def test_new_connections_with_a_mistyped_address(api):
+    """However many of them there are: each can correct its own."""
+    url = dead_url()
+    connections = [a_connection(api, url, name=f"New {i}") for i in range(4)]
+    responses = [run_test(api, c) for c in connections]
+    for response in responses:
+        found = wait_until(lambda r=response: verdict_of(api, r), "the verdict")
+        says(found, "connection", "connect")
+        assert found["evidence"]["host"]["connections"] <= 1, found
+
+
 def test_many_connections_of_one_host(server, api):
-    connections = several(api, [dead_url()], 4)
+    connections = several(server, api, [dead_url()], 4)
     responses = [run_test(api, c) for c in connections]
     diagnosis = says(settled(api, responses[-1], 4), "systemic", "connect", "host")
     assert diagnosis["evidence"]["host"] == {"connections": 4, "failing": 4}
@@ -376,15 +417,15 @@ def test_many_connections_of_one_host(server, api):
     assert "same host" in shown and "does not accept connections" in shown
 
 
-def test_the_ports_of_a_machine_are_one_host(api):
-    connections = several(api, [dead_url(), dead_url()], 2)
+def test_the_ports_of_a_machine_are_one_host(server, api):
+    connections = several(server, api, [dead_url(), dead_url()], 2)
     responses = [run_test(api, c) for c in connections]
     diagnosis = says(settled(api, responses[0], 4), "systemic", "connect", "host")
     assert diagnosis["evidence"]["host"] == {"connections": 4, "failing": 4}
 
 
-def test_many_hosts_of_one_connector(api):
-    connections = several(api, [dead_url(f"127.0.0.{i}") for i in (1, 2, 3)], 2)
+def test_many_hosts_of_one_connector(server, api):
+    connections = several(server, api, [dead_url(f"127.0.0.{i}") for i in (1, 2, 3)], 2)
     responses = [run_test(api, c) for c in connections]
     diagnosis = says(settled(api, responses[0], 6), "systemic", "connect", "connector")
     assert diagnosis["evidence"]["connector"]["failing"] == 6
@@ -394,7 +435,7 @@ def test_what_others_have_counts_and_is_not_counted_out(server):
     """Two organizations on one dead host: each sees its own numbers, and that it is systemic."""
     url = dead_url()
     apis = [server.api(new_organization(server, name)) for name in ("One", "Two")]
-    connections = [several(each, [url], 2) for each in apis]
+    connections = [several(server, each, [url], 2) for each in apis]
     responses = [run_test(each, c) for each, mine in zip(apis, connections) for c in mine]
     for each, response in zip(apis, (responses[0], responses[-1])):
         settled(each, response, 2)
@@ -404,9 +445,9 @@ def test_what_others_have_counts_and_is_not_counted_out(server):
     assert connections[1][0] not in json.dumps(diagnosis) and "Two" not in json.dumps(diagnosis)
 
 
-def test_a_wrong_password_while_others_are_away(api, sim):
+def test_a_wrong_password_while_others_are_away(server, api, sim):
     """Two troubles at once: an outage makes no refusal systemic, and refusals no outage."""
-    for c in several(api, [dead_url(), dead_url(), dead_url()], 2):
+    for c in several(server, api, [dead_url(), dead_url(), dead_url()], 2):
         run_test(api, c)
     wrong = a_connection(api, sim.url, credentials={"username": Simulator.USER, "password": "wrong"})
     refused = wait_sync(api, wrong)
@@ -420,12 +461,13 @@ def test_a_wrong_password_while_others_are_away(api, sim):
         assert diagnosis["evidence"]["connector"] == {"connections": 7, "failing": 1}, diagnosis["evidence"]
 
 
-def test_an_outage_while_others_have_wrong_passwords(api, sim, connected):
+def test_an_outage_while_others_have_wrong_passwords(server, api, sim, connected):
     _, mine = connected
     credentials = {"username": Simulator.USER, "password": "wrong"}
     wrong = [a_connection(api, sim.url, name=f"W{i}", credentials=credentials) for i in range(4)]
     for c in wrong:
         wait_sync(api, c)
+    let_them_have_worked(server)
     wait_until(lambda: api.get(f"/v1/connections/{wrong[0]}/diagnosis")["evidence"]["host"]["failing"] == 4,
                "the refusals to be stored", 20 * slowness())
     says(api.get(f"/v1/connections/{wrong[0]}/diagnosis"), "systemic", "credentials", "host")
@@ -548,8 +590,10 @@ def test_a_sync_is_diagnosed_by_its_id_alone(server, connected, sim):
     for path in (f"/v1/connections/{connection}/syncs/{sync}/diagnosis", f"/v1/syncs/{sync}/diagnosis"):
         same = api.get(path)
         assert [same[name] for name in ("scope", "cause", "calls")] == ["none", "worked", found["calls"]], path
-    stored = wait_until(lambda: [r for r in api.pages("/v1/requests", limit=500)
-                                 if r["operation"] == "diagnoseAnySync"], "the log to be stored", 20 * slowness())
+    def logged():
+        api.get(f"/v1/syncs/{sync}/diagnosis")  # of reads that succeed a sample is kept
+        return [r for r in api.pages("/v1/requests", limit=500) if r["operation"] == "diagnoseAnySync"]
+    stored = wait_until(logged, "the log to be stored", 20 * slowness(), every=1)
     assert stored and all(r["sync_id"] == sync and r["connection_id"] == connection for r in stored)
     assert not [r for r in api.pages("/v1/requests", limit=500) if r["status"] == 404]
     # Others' syncs are not there, nor is what a token's connection does not have.

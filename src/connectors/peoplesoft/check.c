@@ -11,7 +11,7 @@
 #include "connectors/peoplesoft/meta.h"
 #include "connectors/peoplesoft/request.h"
 
-enum { CHECKS_PER_STREAM = 4, CHECKS_FIRST = 3, LIST_BYTES = 1500 };
+enum { CHECKS_PER_STREAM = 4, CHECKS_FIRST = 3, LIST_BYTES = 1500, CLOCKS_APART_S = 600 };
 
 struct tester {
     struct pst_connector *self;
@@ -73,6 +73,8 @@ static const struct {
      "firewall "
      "lets this server through. For a certificate that is not from a public authority, give the "
      "authority's certificate in ca_pem"},
+    {PST_E_AWAY, 0,
+     "No call was made. Test again in some seconds: a test tries it every 5 s at most"},
     {PST_E_EGRESS, 0,
      "Correct the address. For a system in a private network the operator of Penstock has to list "
      "its address range in system_ranges; loopback addresses, Penstock's own and the ports of "
@@ -118,7 +120,7 @@ static bool ends_test(pst_code code)
 static bool is_over(pst_code code)
 {
     return code == PST_E_REAUTH || code == PST_E_UNREACHABLE || code == PST_E_TIMEOUT ||
-           code == PST_E_EGRESS || code == PST_E_FOREIGN_PAGE;
+           code == PST_E_AWAY || code == PST_E_EGRESS || code == PST_E_FOREIGN_PAGE;
 }
 
 /* ---- metadata ------------------------------------------------------------------------------ */
@@ -395,8 +397,16 @@ static pst_code check_clock(struct tester *t, struct pst_err *err)
     struct pst_check *c = add(t, PST_STR("clock"), (pst_str){0});
     char text[PST_WALL_TEXT];
     if (code == PST_OK) {
+        pst_wall web;
         pst_wall_format(text, now);
-        return pst_arena_printf(t->arena, &c->detail, err, "the database's time is %s", text);
+        int64_t apart_s = pst_http_date_parse(&web, date) ? (now.us - web.us) / PST_US_PER_S : 0;
+        if (apart_s > -CLOCKS_APART_S && apart_s < CLOCKS_APART_S)
+            return pst_arena_printf(t->arena, &c->detail, err, "the database's time is %s", text);
+        return pst_arena_printf(t->arena, &c->detail, err,
+                                "the database's time is %s, %lld min %s the web server's: is the "
+                                "option time_zone right?",
+                                text, (long long)((apart_s < 0 ? -apart_s : apart_s) + 30) / 60,
+                                apart_s < 0 ? "behind" : "ahead of");
     }
     c->detail =
         PST_STR("query PST_CLOCK is not there: the web server's time is used instead, which "

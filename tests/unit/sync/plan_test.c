@@ -109,8 +109,8 @@ static void only_connectivity_and_busy_systems_are_tried_again(void **state)
         {PST_E_REAUTH, 1, 0, -1, -1},          {PST_E_SYSTEM, 1, 0, -1, -1},
         {PST_E_SYSTEM_DENIED, 1, 0, -1, -1},   {PST_E_CANCELLED, 1, 0, -1, -1},
         {PST_E_NO_MEMORY, 1, 0, -1, -1},       {PST_E_EGRESS, 1, 0, -1, -1},
-        {PST_E_SYSTEM_BUSY, 1, 7, 7000, 7999}, {PST_E_SYSTEM_BUSY, 2, 300, 300000, 300999},
-        {PST_E_SYSTEM_BUSY, 1, 301, -1, -1},   {PST_E_SYSTEM_BUSY, 1, 0, 30000, 30999},
+        {PST_E_SYSTEM_BUSY, 1, 7, 7000, 7999}, {PST_E_SYSTEM_BUSY, 2, 3600, 3600000, 3600999},
+        {PST_E_SYSTEM_BUSY, 1, 3601, -1, -1},  {PST_E_SYSTEM_BUSY, 1, 0, 30000, 30999},
         {PST_E_SYSTEM_BUSY, 3, 7, -1, -1},
     };
     for (size_t i = 0; i < PST_COUNT(cases); i++) {
