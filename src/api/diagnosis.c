@@ -449,6 +449,10 @@ static pst_code look_at_sync(struct inquiry *q, const struct pst_sync *sync, str
         q->cause = PST_CAUSE_CANCELLED;
         return PST_OK;
     }
+    if (!pst_wall_is_none(sync->resume_at)) {
+        q->cause = PST_CAUSE_SLOW_DOWN; /* it waits */
+        return PST_OK;
+    }
     if (sync->error_code.len)
         q->cause = cause_of_run(sync);
     /* The calls know more, where the system was at fault. */
@@ -535,6 +539,12 @@ static pst_code look_at_connection(struct inquiry *q, struct pst_err *err)
         break;
     }
     q->error = PST_STR("");
+    pst_wall resumes_at = PST_WALL_NONE;
+    PST_TRY(pst_syncs_resume_at(q->call->reader, q->connection.pk, &resumes_at, err));
+    if (!pst_wall_is_none(resumes_at)) {
+        q->cause = PST_CAUSE_SLOW_DOWN;
+        return PST_OK;
+    }
     PST_TRY(pst_syncs_list(q->call->reader, q->connection.pk, 0, ENDED, 1, q->call->arena, &syncs,
                            &count, &more, err));
     if (count == 1)

@@ -191,8 +191,9 @@ const struct pst_api_schema pst_api_schemas[] = {
      "'string','enum':['incremental','full'],'default':'incremental'},'entities':" NAMES "}}"},
     {"SyncStatus", "{'type':'object','required':['connection_id','status','syncing','entities'],"
      "'properties':{'connection_id':" ID ",'status':" STATUS ",'status_since':" TIME
-     ",'status_reason':" TEXT_OR_NULL ",'outage':" OUTAGE ",'syncing':" FLAG
-     ",'initial_sync_done':" FLAG ",'schedule':" OBJECT ",'next_run_at':" TIME_OR_NULL ",'last_seq':" COUNT ",'entities':{"
+     ",'status_reason':" TEXT_OR_NULL ",'outage':" OUTAGE ",'syncing':" FLAG ",'resumes_at':{'type':"
+     "['string','null'],'format':'date-time','description':'A sync waits until then, since the "
+     "system is busy (429).'},'initial_sync_done':" FLAG ",'schedule':" OBJECT ",'next_run_at':" TIME_OR_NULL ",'last_seq':" COUNT ",'entities':{"
      "'type':'array','items':{'type':'object','required':['entity','status','last_success_at',"
      "'last_attempt_at','next_run_at','error','records','progress'],'properties':{'entity':" TEXT
      ",'status':{'type':'string','enum':['never','queued','running','completed','failed']},"

@@ -82,8 +82,10 @@ pst_code pst_api_sync_status(struct pst_api_call *call, struct pst_err *err)
     size_t count = 0;
     int64_t queued = 0;
     int64_t running = 0;
+    pst_wall resumes_at = PST_WALL_NONE;
     struct pst_health health;
     PST_TRY(pst_api_load_health(call->reader, call, c, &health, err));
+    PST_TRY(pst_syncs_resume_at(call->reader, c->pk, &resumes_at, err));
     PST_TRY(pst_api_streams_of(call, c, &streams, err));
     PST_TRY(pst_streams_list(call->reader, c->pk, call->arena, &states, &count, err));
     PST_TRY(pst_syncs_count_open(call->reader, c->pk, &queued, &running, err));
@@ -100,6 +102,7 @@ pst_code pst_api_sync_status(struct pst_api_call *call, struct pst_err *err)
         pst_json_add_null(&w, "status_reason");
     pst_api_put_outage(&w, call, c, &health);
     pst_json_add_bool(&w, "syncing", queued + running > 0);
+    pst_json_add_wall(&w, "resumes_at", resumes_at);
     pst_json_add_bool(&w, "initial_sync_done", c->initial_sync_done);
     pst_api_put_schedule(&w, c->schedule);
     pst_json_add_wall(&w, "next_run_at", next);

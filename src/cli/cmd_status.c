@@ -196,6 +196,11 @@ static const struct pst_column outage_fields[] = {
     {"Next probe", "outage.next_probe_at", PST_COLUMN_TIME, 0},
 };
 
+/* Of one whose system is busy. */
+static const struct pst_column wait_fields[] = {
+    {"Waits until", "resumes_at", PST_COLUMN_TIME, 0}, /* 429 */
+};
+
 static const struct pst_column entity_columns[] = {
     {"ENTITY", "entity", PST_COLUMN_TEXT, 24},
     {"STATUS", "status", PST_COLUMN_TEXT, 12},
@@ -226,6 +231,8 @@ static pst_code show_one(struct pst_cli *cli, struct pst_err *err)
     pst_print_fields(reply.root, one_fields, PST_COUNT(one_fields));
     if (yyjson_is_obj(pst_value_at(reply.root, "outage")))
         pst_print_fields(reply.root, outage_fields, PST_COUNT(outage_fields));
+    if (yyjson_is_str(pst_value_at(reply.root, "resumes_at")))
+        pst_print_fields(reply.root, wait_fields, PST_COUNT(wait_fields));
     yyjson_arr_foreach(pst_value_at(reply.root, "entities"), i, n, item)
     {
         if (count < PST_COUNT(items))

@@ -117,6 +117,7 @@ static void add_figures(struct watch *w, struct pst_buf *b, size_t ended, size_t
 {
     yyjson_val *root = w->reply.root;
     pst_str entity = pst_value_str(root, "progress.entity");
+    pst_str resumes = pst_value_str(root, "resumes_at"); /* "2026-11-28T18:56:57Z" */
     int64_t elapsed = pst_mono_ms_until(w->started, pst_mono_now());
     int64_t records = pst_value_i64(root, "progress.records");
     int64_t rate = pst_value_i64(root, "progress.records_per_second");
@@ -129,7 +130,11 @@ static void add_figures(struct watch *w, struct pst_buf *b, size_t ended, size_t
     if (rate == 0 && elapsed > 0)
         rate = (records - w->first_read) * 1000 / elapsed;
     pst_buf_addf(b, "%zu/%zu ", ended < all ? ended + 1 : all, all);
-    pst_buf_add_str(b, entity.len > 0 ? entity : pst_value_str(root, "status"));
+    if (resumes.len > 0)
+        pst_buf_addf(b, "the system is busy, goes on at %.*s UTC",
+                     PST_STR_ARG(pst_str_sub(resumes, 11, 8)));
+    else
+        pst_buf_add_str(b, entity.len > 0 ? entity : pst_value_str(root, "status"));
     pst_buf_add_lit(b, "  ");
     pst_format_count(b, records);
     pst_buf_add_lit(b, " records  ");

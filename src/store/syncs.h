@@ -227,6 +227,9 @@ pst_code pst_syncs_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t
                         struct pst_sync **out, size_t *count, bool *more, struct pst_err *err);
 
 /* How many are queued and running, of one connection or (0) of all. */
+/* When the first run of the connection that waits for its busy system goes on; none. */
+pst_code pst_syncs_resume_at(struct pst_db_conn *conn, int64_t connection_pk, pst_wall *out,
+                             struct pst_err *err);
 pst_code pst_syncs_count_open(struct pst_db_conn *conn, int64_t connection_pk, int64_t *queued,
                               int64_t *running, struct pst_err *err);
 

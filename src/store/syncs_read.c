@@ -246,6 +246,18 @@ pst_code pst_syncs_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t
     return PST_OK;
 }
 
+pst_code pst_syncs_resume_at(struct pst_db_conn *conn, int64_t connection_pk, pst_wall *out,
+                             struct pst_err *err)
+{
+    int64_t us = 0;
+    PST_TRY(pst_row_int(conn,
+                        PST_STR("SELECT min(nullif(resume_at, 0)) FROM sync"
+                                " WHERE ended_at IS NULL AND connection_pk = ?1"),
+                        &connection_pk, 1, &us, err));
+    out->us = us ? us : PST_WALL_NONE.us;
+    return PST_OK;
+}
+
 pst_code pst_syncs_count_open(struct pst_db_conn *conn, int64_t connection_pk, int64_t *queued,
                               int64_t *running, struct pst_err *err)
 {

@@ -493,6 +493,13 @@ def test_busy_systems_hold_up_nobody_else(programs, place, sim):
         assert wait_sync(other, connect_to(other, sim, schedule="manual", entities=["items"]))["status"] == "completed"
         runs = [syncs_of(api, connection)[0] for connection in waiting]
         assert [(r["status"], r["resumes_at"] > r["started_at"], r["ended_at"]) for r in runs] == [("running", True, None)] * 2
+        for connection, run in zip(waiting, runs):
+            assert api.get(f"/v1/connections/{connection}/sync-status")["resumes_at"] == run["resumes_at"]
+            found = api.get(f"/v1/syncs/{run['id']}/diagnosis")
+            assert (found["scope"], found["cause"]) == ("connection", "slow_down"), found
+            found = api.get(f"/v1/connections/{connection}/diagnosis")
+            assert (found["scope"], found["cause"]) == ("connection", "slow_down"), found
+            assert "Waits until" in server.cli("status", connection, "--organization", "Busy").stdout
         api.post(f"/v1/connections/{waiting[0]}/syncs/{runs[0]['id']}/cancel", status=200)
         ended = wait_sync(api, waiting[0])
         assert (ended["status"], ended["resumes_at"]) == ("cancelled", None)
