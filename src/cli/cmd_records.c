@@ -228,8 +228,13 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
     pst_target_init(&target);
     PST_TRY(pst_client_connection(cli, cli->words[0], &connection_id, err));
     PST_TRY(build_target(cli, connection_id, &target, err));
-    return cli->word_count > 2 ? show_one(cli, &target, connection_id, err)
-                               : show_list(cli, &target, connection_id, err);
+    pst_code code = cli->word_count > 2 ? show_one(cli, &target, connection_id, err)
+                                        : show_list(cli, &target, connection_id, err);
+    if (code == PST_E_UNREACHABLE)
+        pst_notef(pst_config_int(cli->options, STALE) == 0
+                      ? "The copy that is stored: the same with --stale\n"
+                      : "No copy is as young as that: --stale alone takes any age\n");
+    return code;
 }
 
 static const struct pst_example examples[] = {

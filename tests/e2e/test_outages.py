@@ -251,7 +251,10 @@ def told_how_old(server, api, connection):
     record = json.loads(plain.stdout)["data"][0]["id"]
     one = server.cli("records", connection, "items", record, "--stale", "--json")
     assert json.loads(one.stdout)["id"] == record and "stored copy" in one.stderr
-    assert server.cli("records", connection, "items", "--stale=1s", "--no-retry", check=False).returncode != 0
+    old = server.cli("records", connection, "items", "--stale=1s", "--no-retry", check=False)
+    assert old.returncode != 0 and "takes any age" in old.stderr, old
+    none = server.cli("records", connection, "items", "--no-retry", check=False)
+    assert none.returncode != 0 and "the same with --stale" in none.stderr, none
     for age in ("soon", "0s", "-1h", "1.5h"):
         refused = server.cli("records", connection, "items", f"--stale={age}", check=False)
         assert refused.returncode == 64 and f"'{age}' is not a time from 1s to 36500d" in refused.stderr, refused
