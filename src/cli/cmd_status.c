@@ -138,14 +138,14 @@ static pst_code print_rows(yyjson_val *const *rows, size_t count, yyjson_val *co
     return PST_OK;
 }
 
-/* Why a connection is as it is; of one that could not be synced yet, the last error. */
+/* Why a connection is as it is; where it is in no trouble itself, what its last syncs met. */
 static void print_reasons(yyjson_val *const *connections, size_t count)
 {
     PST_AUTO(buf) struct pst_buf b = {.max = 4 << 20};
     for (size_t i = 0; i < count; i++) {
         pst_str reason = pst_value_str(connections[i], "status_reason");
         bool is_pending = pst_str_is(pst_value_str(connections[i], "status"), "pending");
-        bool has_failed = reason.len == 0 && is_pending;
+        bool has_failed = reason.len == 0;
         if (has_failed)
             reason = pst_value_str(connections[i], "error.message");
         if (reason.len == 0)
@@ -154,7 +154,8 @@ static void print_reasons(yyjson_val *const *connections, size_t count)
         pst_buf_add_lit(&b, ": ");
         pst_terminal_clean(&b, reason, 600);
         if (has_failed)
-            pst_buf_addf(&b, "\n  -> what to do: penstock connections test %.*s",
+            pst_buf_addf(&b, "\n  -> what to do: penstock %s %.*s",
+                         is_pending ? "connections test" : "diagnose",
                          PST_STR_ARG(pst_value_str(connections[i], "id")));
         pst_buf_add_char(&b, '\n');
     }

@@ -544,6 +544,7 @@ def test_a_query_that_is_forbidden_is_no_outage(connected, server, sim):
     sync = synced(api, connection)
     assert {e["entity"]: e["status"] for e in sync["entities"]} == {"items": "failed", "suppliers": "completed"}
     assert status_of(api, connection) == "online", "a 403 of one entity is that entity's own"
+    assert f"penstock diagnose {connection}" in server.cli("status").stdout, "what failed is not hidden by that"
 
 
 def test_the_deleted_and_the_switched_off_are_not_probed(offline, server, sim):
