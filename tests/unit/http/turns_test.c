@@ -303,11 +303,16 @@ static void test_threads_keep_the_limits_and_take_turns(void **state)
     struct crowd c = {0};
     struct pst_thread *threads[GREEDY + 1] = {NULL};
     assert_ok(pst_http_slots_new(&c.slots, 2, 2, &err));
-    for (size_t i = 0; i < GREEDY; i++)
-        assert_ok(pst_thread_start(&threads[i], "greedy", be_greedy, &c, &err));
-    assert_ok(pst_thread_start(&threads[GREEDY], "modest", be_modest, &c, &err));
+    pst_code started = PST_OK;
+    for (size_t i = 0; i < GREEDY && started == PST_OK; i++)
+        started = pst_thread_start(&threads[i], "greedy", be_greedy, &c, &err);
+    if (started == PST_OK)
+        started = pst_thread_start(&threads[GREEDY], "modest", be_modest, &c, &err);
     for (size_t i = 0; i < PST_COUNT(threads); i++)
-        pst_thread_join(threads[i]);
+        pst_thread_join(threads[i]); /* before anything is judged: they use what lies here */
+    if (started != PST_OK)
+        pst_http_slots_free(c.slots);
+    assert_ok(started);
     assert_int_equal(c.greedy_let_in, GREEDY * GREEDY_CALLS);
     assert_in_range(c.most, 1, 2);
     assert_in_range(c.greedy_most, 1, 2);
