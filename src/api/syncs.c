@@ -105,6 +105,7 @@ static pst_code start_in_job(struct pst_db_conn *conn, void *arg, struct pst_err
     PST_TRY(pst_connections_get_pk(conn, s->request.connection_pk, s->call->arena, &c, err));
     s->was_offline = c.status == PST_CONNECTION_OFFLINE;
     PST_TRY(pst_syncs_create(conn, &s->request, &pk, &s->busy, err));
+    PST_TRY(pst_event_tell_syncs(conn, c.pk, s->call->now, err)); /* what made room */
     PST_TRY(
         pst_api_audit(conn, s->call, "sync.create", pst_id_str(&s->request.id), PST_STR(""), err));
     return pst_syncs_get_pk(conn, pk, s->call->arena, &s->sync, err);

@@ -243,10 +243,10 @@ static pst_code end_run(struct pst_db_conn *conn, void *arg, struct pst_err *err
         PST_TRY(pst_syncs_end(conn, job->run->sync->pk, &job->outcome, job->run->covers_all,
                               job->now, &job->status, err));
     PST_TRY(store_calls(conn, job->run, err));
-    PST_TRY(pst_event_tell_syncs(conn, job->run->sync->connection_pk, job->now, err));
-    if (job->is_put_back)
-        return PST_OK;
-    return queue_successor(conn, job, err);
+    if (!job->is_put_back)
+        PST_TRY(queue_successor(conn, job, err));
+    /* Those, too, that made room for a successor. */
+    return pst_event_tell_syncs(conn, job->run->sync->connection_pk, job->now, err);
 }
 
 static pst_code release_run(struct pst_db_conn *conn, void *arg, struct pst_err *err)

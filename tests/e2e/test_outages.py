@@ -361,6 +361,24 @@ def test_a_sync_by_hand_tries_an_offline_system_once(slowly_probed, sim):
     assert status_of(api, connection) == "online"
 
 
+def test_a_waiting_run_that_makes_room_is_told(slowly_probed, place):
+    """At once: not with the end of the run that took its place."""
+    api, connection = slowly_probed
+    store = place / "data" / "penstock.db"
+    with contextlib.closing(sqlite3.connect(store, timeout=30)) as db, db:
+        [pk] = db.execute("SELECT pk FROM connection").fetchone()
+        run = db.execute("INSERT INTO sync (id, connection_pk, cause, mode, status, requested_at, request_id)"
+                         " VALUES (randomblob(16), ?, 'scheduled', 'incremental', 'queued', 1, '')", (pk,)).lastrowid
+        streams = db.execute("SELECT pk FROM stream WHERE connection_pk = ?", (pk,)).fetchall()
+        for position, [stream] in enumerate(streams):
+            db.execute("INSERT INTO sync_stream (sync_pk, stream_pk, position, status) VALUES (?, ?, ?, 'queued')",
+                       (run, stream, position))
+            db.execute("UPDATE stream SET sync_pk = ? WHERE pk = ?", (run, stream))
+    start_sync(api, connection)
+    with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
+        assert db.execute("SELECT status, told FROM sync WHERE pk = ?", (run,)).fetchone() == ("cancelled", 1)
+
+
 def test_a_test_brings_back_what_probes_would_find_later(programs, place, sim):
     server = programs(Server(place, hold_down="1s"))  # probes after up to 15 s, and later
     api = server.api(new_organization(server))
