@@ -80,7 +80,7 @@ struct pst_api_options {
     const struct pst_hooks *hooks; /* for their numbers in /metrics; NULL = none */
     pst_mono (*mono)(void); /* os/clock.h's pst_mono_now; NULL stands still (tests) */
     struct pst_api_prober prober; /* all NULL: nothing is probed */
-    int64_t request_ms; /* a WORK operation is answered 503 after this; 0 = 30,000 */
+    int64_t request_ms; /* a WORK or LOOK operation is answered 503 after this; 0 = 30,000 */
     int64_t call_ms; /* the same for CALL; 0 = 120,000 */
     struct pst_api_journal journal; /* all NULL: nothing is logged */
     const struct pst_route *more_routes; /* of others (the status page); their self is their own */

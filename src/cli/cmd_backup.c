@@ -13,7 +13,6 @@
 #include "os/file.h"
 #include "os/rand.h"
 #include "store/accounts.h"
-#include "store/incidents.h"
 #include "store/store.h"
 
 enum { BACKUP_MS = 6 * 3600 * 1000 };

@@ -269,18 +269,23 @@ static void print_checks(yyjson_val *checks)
     pst_terminal_print(pst_buf_str(&b));
 }
 
-pst_code pst_test_connection(struct pst_cli *cli, pst_str id, struct pst_err *err)
+pst_code pst_ask_test(struct pst_cli *cli, pst_str id, struct pst_reply *out, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
-    struct pst_reply reply = {0};
-    size_t i = 0;
-    size_t n = 0;
-    yyjson_val *check = NULL;
     pst_target_init(&target);
     pst_target_add(&target, PST_STR("connections"));
     pst_target_add(&target, id);
     pst_target_add(&target, PST_STR("test"));
-    PST_TRY(pst_client_call(cli, "POST", &target, PST_STR("{}"), TEST_MS, &reply, err));
+    return pst_client_call(cli, "POST", &target, PST_STR("{}"), TEST_MS, out, err);
+}
+
+pst_code pst_test_connection(struct pst_cli *cli, pst_str id, struct pst_err *err)
+{
+    struct pst_reply reply = {0};
+    size_t i = 0;
+    size_t n = 0;
+    yyjson_val *check = NULL;
+    PST_TRY(pst_ask_test(cli, id, &reply, err));
     if (cli->json)
         pst_print_json(reply.text);
     else

@@ -11,7 +11,7 @@
 #include "cli/terminal.h"
 #include "cli/webhooks.h"
 
-enum { LIST_MAX = 10000, LIST_BYTES = 64 << 20, TEST_MS = 600000, NAME = 2400 };
+enum { LIST_MAX = 10000, LIST_BYTES = 64 << 20, NAME = 2400 };
 
 static const char *const verdict_names[] = {"ok", "warning", "error", "skipped"};
 static const char *const verdict_marks[] = {"  ok    ", "  warn  ", "  FAIL  ", "  -     "};
@@ -78,17 +78,12 @@ static size_t list(struct pst_report *r, const char *what, pst_str organization,
 
 static void test_one(struct pst_report *r, yyjson_val *connection, struct pst_finding *f)
 {
-    PST_AUTO(target) struct pst_target target = {0};
     struct pst_err err;
     struct pst_reply reply = {0};
     size_t i = 0;
     size_t n = 0;
     yyjson_val *check = NULL;
-    pst_target_init(&target);
-    pst_target_add(&target, PST_STR("connections"));
-    pst_target_add(&target, pst_value_str(connection, "id"));
-    pst_target_add(&target, PST_STR("test"));
-    if (pst_client_call(r->cli, "POST", &target, PST_STR("{}"), TEST_MS, &reply, &err) != PST_OK) {
+    if (pst_ask_test(r->cli, pst_value_str(connection, "id"), &reply, &err) != PST_OK) {
         pst_finding_say(f, PST_FINDING_BAD, "", "%s", err.msg);
         return;
     }

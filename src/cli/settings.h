@@ -71,7 +71,10 @@ enum pst_settings_use {
 pst_code pst_settings_put(struct pst_cli *cli, struct pst_json_writer *w, enum pst_settings_use use,
                           struct pst_err *err);
 
-/* Run the connection's test and print its findings. Errors: that of the first failed check. */
+/* Run the connection's test: what the server answers. */
+struct pst_reply;
+pst_code pst_ask_test(struct pst_cli *cli, pst_str id, struct pst_reply *out, struct pst_err *err);
+/* The same, and print its findings. Errors: also that of the first failed check. */
 pst_code pst_test_connection(struct pst_cli *cli, pst_str id, struct pst_err *err);
 
 /* Of a sync-status: the error of the first entity whose last sync failed, or NULL. */

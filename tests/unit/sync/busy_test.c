@@ -1,28 +1,9 @@
 /* Runs whose system is busy (429): the wait is not a worker's. */
 #include <signal.h>
-#include <sys/resource.h>
 
 #include "tests/unit/sync/toy.h"
 
 #define SUPPLIERS (1U << TOY_SUPPLIERS)
-
-static struct toy_world world;
-
-static int setup(void **state)
-{
-    toy_world_make(&world);
-    toy_world_open(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    toy_world_close(&world);
-    toy_world_remove(&world);
-    return 0;
-}
 
 static void a_run_whose_system_is_busy_for_long_holds_nobody_up(void **state)
 {
@@ -103,27 +84,19 @@ static void what_is_read_before_a_wait_is_not_read_again(void **state)
 
 static bool is_filled;
 
-static void let_files_grow(bool yes)
-{
-    struct rlimit limit;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = yes ? limit.rlim_max : 1;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 /* The writer's thread, which alone looks at the store in this moment. */
 static void fill_the_disk(struct toy_world *w)
 {
     if (!is_filled && toy_number(w, "SELECT count(*) FROM sync WHERE resume_at > 0") == 1) {
         is_filled = true;
-        let_files_grow(false);
+        toy_let_files_grow(false);
     }
 }
 
 static void make_room(struct toy_world *w)
 {
     if (w->slept_ms >= 5000)
-        let_files_grow(true);
+        toy_let_files_grow(true);
 }
 
 /* No worker has it, and none can take it before that is stored. */
@@ -224,7 +197,7 @@ static void a_clock_that_is_set_back_makes_no_wait_longer(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, toy_set_up, toy_tear_down)
     const struct CMUnitTest tests[] = {
         T(a_run_whose_system_is_busy_for_long_holds_nobody_up),
         T(who_stays_busy_is_given_up),

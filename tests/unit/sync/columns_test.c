@@ -3,23 +3,12 @@
 
 #define SUPPLIERS (1U << TOY_SUPPLIERS)
 
-static struct toy_world world;
-
 static int setup(void **state)
 {
-    toy_world_make(&world);
-    toy_world_open(&world);
-    toy_fill(&world, TOY_SUPPLIERS, 5, world.toy.now_s - 1000);
-    world.toy.described = "ID:Number NAME:Character";
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    toy_world_close(&world);
-    toy_world_remove(&world);
+    (void)toy_set_up(state);
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 5, w->toy.now_s - 1000);
+    w->toy.described = "ID:Number NAME:Character";
     return 0;
 }
 
@@ -124,11 +113,14 @@ static void refused_credentials_end_the_run_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(what_was_found_first_is_no_news, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_came_went_or_changed_is_told_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(incremental_runs_look_once_a_day, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_system_that_cannot_say_is_asked_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused_credentials_end_the_run_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_found_first_is_no_news, setup, toy_tear_down),
+        cmocka_unit_test_setup_teardown(what_came_went_or_changed_is_told_once, setup,
+                                        toy_tear_down),
+        cmocka_unit_test_setup_teardown(incremental_runs_look_once_a_day, setup, toy_tear_down),
+        cmocka_unit_test_setup_teardown(a_system_that_cannot_say_is_asked_again, setup,
+                                        toy_tear_down),
+        cmocka_unit_test_setup_teardown(refused_credentials_end_the_run_there, setup,
+                                        toy_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,29 +1,10 @@
 /* How runs end, and what the next one does with what they left. */
 #include <signal.h>
-#include <sys/resource.h>
 
 #include "tests/unit/sync/toy.h"
 
 #define BOTH (1U << TOY_SUPPLIERS | 1U << TOY_ITEMS)
 #define SUPPLIERS (1U << TOY_SUPPLIERS)
-
-static struct toy_world world;
-
-static int setup(void **state)
-{
-    toy_world_make(&world);
-    toy_world_open(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    toy_world_close(&world);
-    toy_world_remove(&world);
-    return 0;
-}
 
 static void move_on(struct toy_world *w, int64_t seconds)
 {
@@ -34,26 +15,17 @@ static void move_on(struct toy_world *w, int64_t seconds)
 
 /* ---- a store that refuses ---- */
 
-/* No file may grow, nor be written behind its first bytes. */
-static void let_files_grow(bool yes)
-{
-    struct rlimit limit;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = yes ? limit.rlim_max : 1;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 static void fill_the_disk(struct toy_world *w, unsigned call)
 {
     (void)w;
     if (call == 3)
-        let_files_grow(false);
+        toy_let_files_grow(false);
 }
 
 static void make_room_after_a_while(struct toy_world *w)
 {
     if (w->slept_ms >= 5000)
-        let_files_grow(true);
+        toy_let_files_grow(true);
 }
 
 static void stop_after_a_while(struct toy_world *w)
@@ -89,7 +61,7 @@ static void a_stop_does_not_wait_for_a_store_that_refuses(void **state)
     w->on_sleep = stop_after_a_while;
     int64_t pk = toy_queue(w, PST_SYNC_FULL, BOTH);
     toy_work(w);
-    let_files_grow(true);
+    toy_let_files_grow(true);
     assert_int_equal(toy_get(w, pk).status, PST_SYNC_RUNNING);
     w->toy.hook = NULL;
     w->on_sleep = NULL;
@@ -113,11 +85,11 @@ static void lose_the_second_page(struct toy_world *w, unsigned call)
 {
     struct pst_err err;
     if (call == 3)
-        let_files_grow(false);
+        toy_let_files_grow(false);
     if (call != 4)
         return;
     (void)pst_db_write(w->db, do_nothing, NULL, &err); /* what was queued before is done with */
-    let_files_grow(true);
+    toy_let_files_grow(true);
     pst_sync_stop(w->engine);
 }
 
@@ -263,18 +235,24 @@ static void keys_out_of_order_are_not_gone_on_with(void **state)
 
 /* ---- ticks while the system is away ---- */
 
+struct status_job {
+    const struct toy_world *w;
+    enum pst_connection_status status;
+};
+
 static pst_code set_status(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
-    const struct toy_world *w = &world;
-    return pst_connections_set_status(conn, w->connection_pk, *(enum pst_connection_status *)arg,
-                                      PST_STR("because"), (pst_str){0}, w->wall, NULL, err);
+    const struct status_job *job = arg;
+    return pst_connections_set_status(conn, job->w->connection_pk, job->status, PST_STR("because"),
+                                      (pst_str){0}, job->w->wall, NULL, err);
 }
 
 static void become(struct toy_world *w, enum pst_connection_status status)
 {
     struct pst_err err;
+    struct status_job job = {w, status};
     w->wall.us += PST_US_PER_S;
-    assert_ok(pst_db_write(w->db, set_status, &status, &err));
+    assert_ok(pst_db_write(w->db, set_status, &job, &err));
 }
 
 static void a_tick_that_makes_no_call_leaves_no_run(void **state)
@@ -389,7 +367,7 @@ static void a_run_of_new_credentials_that_is_denied_waits(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, toy_set_up, toy_tear_down)
     const struct CMUnitTest tests[] = {
         T(a_run_whose_end_the_store_refuses_is_ended_as_soon_as_it_takes_it),
         T(a_stop_does_not_wait_for_a_store_that_refuses),

@@ -6,7 +6,6 @@
 
 enum { HOUR_S = 3600 };
 
-static struct toy_world world;
 static int64_t ends_at_us;
 static bool leaves_open; /* queued runs are not ended */
 static bool is_denied; /* the run that is open when the system goes makes no call, ... */
@@ -141,21 +140,12 @@ static pst_code set_status(struct pst_db_conn *conn, void *arg, struct pst_err *
 
 static int setup(void **state)
 {
-    toy_world_make(&world);
-    toy_world_open(&world);
-    world.idle = idle;
+    (void)toy_set_up(state);
+    struct toy_world *w = *state;
+    w->idle = idle;
     leaves_open = is_denied = false;
     taken_pk = waits = 0;
     away_from_us = back_from_us = 0;
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    toy_world_close(&world);
-    toy_world_remove(&world);
     return 0;
 }
 
@@ -392,7 +382,7 @@ static void a_lost_note_is_made_up_for(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, toy_tear_down)
     const struct CMUnitTest tests[] = {
         T(a_new_connection_gets_its_initial_sync_then_its_ticks),
         T(an_outage_pauses_the_schedule_and_is_caught_up_by_one_sync),

@@ -8,24 +8,6 @@
 #define SUPPLIERS (1U << TOY_SUPPLIERS)
 #define ITEMS (1U << TOY_ITEMS)
 
-static struct toy_world world;
-
-static int setup(void **state)
-{
-    toy_world_make(&world);
-    toy_world_open(&world);
-    *state = &world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    toy_world_close(&world);
-    toy_world_remove(&world);
-    return 0;
-}
-
 static void move_on(struct toy_world *w, int64_t seconds)
 {
     w->toy.now_s += seconds;
@@ -919,7 +901,7 @@ static void an_allocation_that_fails_harms_nothing(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, toy_set_up, toy_tear_down)
     const struct CMUnitTest tests[] = {
         T(a_first_full_sync_reads_everything_of_the_window),
         T(a_first_fill_leaves_every_index_behind),

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "codec/tz.h"
@@ -619,6 +620,30 @@ struct pst_sync toy_sync(struct toy_world *w, enum pst_sync_mode mode, unsigned 
     if (!pst_wall_is_none(sync.ended_at) && is_only && !w->alloc_failed)
         assert_int_equal(sync.counts.calls, w->toy.calls);
     return sync;
+}
+
+int toy_set_up(void **state)
+{
+    static struct toy_world world;
+    toy_world_make(&world);
+    toy_world_open(&world);
+    *state = &world;
+    return 0;
+}
+
+int toy_tear_down(void **state)
+{
+    toy_world_close(*state);
+    toy_world_remove(*state);
+    return 0;
+}
+
+void toy_let_files_grow(bool yes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = yes ? limit.rlim_max : 1;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 /* ---- looks ---- */

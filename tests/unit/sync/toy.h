@@ -84,6 +84,11 @@ void toy_world_make(struct toy_world *w);
 /* Open the store (made when it is new), its writer, and one connection. */
 void toy_world_open(struct toy_world *w);
 void toy_world_close(struct toy_world *w);
+/* A test's world, made and open, as *state; and its end. */
+int toy_set_up(void **state);
+int toy_tear_down(void **state);
+/* false: no file may grow, nor be written behind its first bytes (SIGXFSZ has to be ignored). */
+void toy_let_files_grow(bool yes);
 void toy_world_remove(struct toy_world *w);
 
 void toy_put(struct toy_world *w, int stream, unsigned number, const char *name, int64_t stamp_s);
