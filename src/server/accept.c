@@ -61,6 +61,14 @@ static void pause_accepting(struct pst_loop *loop)
     loop->accept_again = pst_mono_after_ms(pst_server_now(loop), PAUSE_MS);
 }
 
+/* Whether an idle connection may be closed for another's sake: not before it had the time to ask. A
+ * turn accepts several at once, and the request of the first may be on its way. */
+static bool gives_way(struct pst_loop *loop, const struct pst_conn *idle)
+{
+    pst_mono settled = pst_mono_after_ms(idle->phase_started, loop->server->limits.settle_ms);
+    return idle->asked || settled.ns <= pst_server_now(loop).ns;
+}
+
 /* Whether there is room for one more; the connection that has been idle longest makes some. The
  * operator's socket keeps a few for itself, so that a flood can be looked at. */
 static bool has_room(struct pst_loop *loop, bool local)
@@ -69,7 +77,7 @@ static bool has_room(struct pst_loop *loop, bool local)
     int64_t max = (int64_t)limits->connections_max + (local ? LOCAL_SPARE : 0);
     if (atomic_load(&loop->server->connections) < max)
         return true;
-    if (!loop->idle)
+    if (!loop->idle || !gives_way(loop, loop->idle))
         return false;
     pst_server_conn_kill(loop->idle);
     return atomic_load(&loop->server->connections) < max;

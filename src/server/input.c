@@ -76,6 +76,7 @@ enum pst_step pst_server_step_idle(struct pst_conn *c)
     c->scan = (struct pst_head_scan){0};
     c->head_end = c->at = 0;
     pst_server_conn_leave_idle(c);
+    c->asked = true;
     c->state = PST_CONN_HEAD;
     pst_server_conn_deadline(c, pst_server_limits_of(c)->head_ms);
     return PST_STEP_AGAIN;

@@ -113,6 +113,7 @@ struct pst_conn {
     bool queued; /* in loop->ready */
     bool in_trailer;
     bool idle; /* in loop->idle */
+    bool asked; /* a request has begun on it */
     struct pst_loop *loop;
     struct pst_conn *prev, *next; /* of loop->conns, or of the graveyard */
     struct pst_conn *idle_prev, *idle_next;

@@ -24,6 +24,7 @@ static const struct pst_server_limits defaults = {
     .body_grace_ms = 10000,
     .body_rate = 1024,
     .idle_ms = 60000,
+    .settle_ms = 1000,
     .write_ms = 30000,
 };
 
@@ -46,6 +47,7 @@ static void fill_defaults(struct pst_server_limits *limits)
     DEFAULT(body_grace_ms);
     DEFAULT(body_rate);
     DEFAULT(idle_ms);
+    DEFAULT(settle_ms);
     DEFAULT(write_ms);
 }
 

@@ -255,6 +255,8 @@ struct pst_server_limits {
     int64_t body_grace_ms; /* from then on body_rate is asked; default 10,000 */
     size_t body_rate; /* bytes per second, average; default 1,024 */
     int64_t idle_ms; /* between requests; default 60,000 */
+    int64_t settle_ms; /* a new connection that has not asked yet makes no room for others before
+                          that; default 1,000 */
     int64_t write_ms; /* in each such span the client takes at least body_rate bytes per second of
                          the answer, or all of the rest; else it is cut off; default 30,000 */
 };

@@ -243,9 +243,9 @@ class Server(Program):
     def is_ready(self):
         if not self.alive():
             raise RuntimeError(f"penstock ended:\n{self.log()[-3000:]}")
-        session = requests.Session()
-        session.trust_env = False
-        return session.get(self.url + "/readyz", timeout=5).status_code == 200
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(self.url + "/readyz", timeout=5).status_code == 200
 
     def api(self, token=None):
         return Api(self.url, token, timeout=40 * slowness())

@@ -4,10 +4,12 @@ Connection is for single conversations. converse() holds many at a time, each on
 its own, until the server closes it or is silent.
 """
 import asyncio
+import select
 import socket
 from dataclasses import dataclass, field
 
 HEAD_MAX = 64 << 10
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; Python has no name for it
 
 
 @dataclass
@@ -118,6 +120,13 @@ def take_answers(data, bodyless=lambda i: False):
     return answers
 
 
+def bind_address(one, address):
+    """Only the address: the port is chosen as it connects, so that those which wait for their time to
+    pass after other connections can be taken again for another server."""
+    one.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+    one.bind((address, 0))
+
+
 class Connection:
     """One TCP connection (or to a unix socket, when `port` is a path)."""
 
@@ -128,7 +137,7 @@ class Connection:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:
-            self.socket.bind((source, 0))
+            bind_address(self.socket, source)
         self.socket.connect(str(port) if local else ("127.0.0.1", port))
         if not local:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -142,6 +151,10 @@ class Connection:
 
     def close(self):
         self.socket.close()
+
+    def answered(self):
+        """Whether anything has come, the end included."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def send(self, data, cuts=()):
         """All of data, as one write for each piece between the cuts. A server may have refused

@@ -11,6 +11,8 @@ import socket
 import time
 from dataclasses import dataclass
 
+from harness.raw import bind_address
+
 EVERY = 0.25  # seconds between the trickled bytes of a socket
 
 
@@ -44,7 +46,7 @@ class Socket:
         self.socket = socket.socket()
         if way.receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, way.receive_buffer)
-        self.socket.bind((source, 0))
+        bind_address(self.socket, source)
         self.begun = time.monotonic()
         self.socket.connect(("127.0.0.1", port))
         self.socket.setblocking(False)

@@ -442,6 +442,39 @@ static void connections_beyond_the_limit_take_the_place_of_idle_ones(void **stat
     fixture_stop(&f, 1000);
 }
 
+/* Several are accepted in one turn: the first of them is not closed before its request was looked
+ * at. */
+static void a_new_connection_has_the_time_to_ask_before_it_makes_room(void **state)
+{
+    (void)state;
+    struct fixture f;
+    bool closed = false;
+    fixture_start(&f, &(struct pst_server_limits){.connections_max = 1, .settle_ms = 60000}, 1);
+    int first = client_connect(&f);
+    int second = client_connect(&f);
+    char *answer = client_read_all(second, 3000, &closed);
+    assert_int_equal(status_of(answer), 503);
+    pst_free(answer);
+    expect_answer(first, GET, 200);
+    (void)close(first);
+    (void)close(second);
+    fixture_stop(&f, 1000);
+
+    fixture_start(&f, &(struct pst_server_limits){.connections_max = 1, .settle_ms = 1}, 1);
+    first = client_connect(&f);
+    wait_for_connections(&f, 1);
+    pst_sleep_ms(20);
+    second = client_connect(&f);
+    expect_answer(second, GET, 200);
+    answer = client_read_all(first, 3000, &closed);
+    assert_true(closed);
+    assert_string_equal(answer, "");
+    pst_free(answer);
+    (void)close(first);
+    (void)close(second);
+    fixture_stop(&f, 1000);
+}
+
 /* The process runs out of descriptors: who comes then is told or waits, and when some are free
  * again all goes on. */
 static void running_out_of_descriptors_is_survived(void **state)
@@ -501,6 +534,7 @@ int main(void)
         cmocka_unit_test(what_is_in_hand_has_a_limit_and_small_bodies_always_go),
         cmocka_unit_test(more_connections_of_one_address_are_told_so),
         cmocka_unit_test(connections_beyond_the_limit_take_the_place_of_idle_ones),
+        cmocka_unit_test(a_new_connection_has_the_time_to_ask_before_it_makes_room),
         cmocka_unit_test(running_out_of_descriptors_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
