@@ -215,8 +215,7 @@ static pst_code test_in_job(struct pst_db_conn *conn, void *arg, struct pst_err 
     pst_str detail = {NULL, 0};
     PST_TRY(read_endpoint(conn, s, err));
     if (pst_hook_is_off(&s->endpoint))
-        return PST_FAIL(err, PST_E_WEBHOOK_DISABLED,
-                        "the webhook is %s: switch it on first, with {\"enabled\": true}",
+        return PST_FAIL(err, PST_E_WEBHOOK_DISABLED, "the webhook is %s: enable it first",
                         s->endpoint.enabled ? "disabled" : "off");
     PST_TRY(pst_event_add_sample(conn, call->organization_pk, s->endpoint.connection_pk, s->type,
                                  pst_id_str(&unique), call->now, call->arena, &event, err));

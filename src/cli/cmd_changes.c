@@ -1,44 +1,47 @@
 /* cli/cmd_changes.c: penstock changes: the change feed, once or for ever. */
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/follow.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 
 enum { CALL_MS = 60000, WAIT_S = 20, PAGE = 500, PAGES_BYTES = 64 << 20 };
 enum { AFTER = PST_CLI_OWN, ENTITIES, LIMIT, FOLLOW };
 
-PST_CLI_TABLE(table,
-              {.name = "after",
-               .letter = 'a',
-               .type = PST_CONFIG_INT,
-               .value = "0",
-               .min = 0,
-               .max = INT64_MAX,
-               .flags = PST_CONFIG_FLAG_ONLY,
-               .arg = "SEQ",
-               .help = "Only changes behind this number."},
-              {.name = "entities",
-               .letter = 'e',
-               .type = PST_CONFIG_LIST,
-               .max = 64,
-               .flags = PST_CONFIG_FLAG_ONLY,
-               .arg = "ENTITY,...",
-               .help = "Only these entities."},
-              {.name = "limit",
-               .letter = 'l',
-               .type = PST_CONFIG_INT,
-               .value = "100",
-               .min = 1,
-               .max = 1000000,
-               .flags = PST_CONFIG_FLAG_ONLY,
-               .arg = "N",
-               .unit = "changes",
-               .help = "At most this many; with --follow there is no end."},
-              {.name = "follow",
-               .letter = 'f',
-               .type = PST_CONFIG_BOOL,
-               .flags = PST_CONFIG_FLAG_ONLY,
-               .help = "Wait for further changes until Ctrl-C; with --json one object a line."});
+PST_CLI_TABLE(
+    table,
+    {.name = "after",
+     .letter = 'a',
+     .type = PST_CONFIG_INT,
+     .value = "0",
+     .min = 0,
+     .max = INT64_MAX,
+     .flags = PST_CONFIG_FLAG_ONLY,
+     .arg = "SEQ",
+     .help = "Only changes behind this number."},
+    {.name = "entities",
+     .letter = 'e',
+     .type = PST_CONFIG_LIST,
+     .max = 64,
+     .flags = PST_CONFIG_FLAG_ONLY,
+     .arg = "ENTITY,...",
+     .help = "Only these entities."},
+    {.name = "limit",
+     .letter = 'l',
+     .type = PST_CONFIG_INT,
+     .value = "100",
+     .min = 1,
+     .max = 1000000,
+     .flags = PST_CONFIG_FLAG_ONLY,
+     .arg = "N",
+     .unit = "changes",
+     .help = "At most this many; with --follow there is no end."},
+    {.name = "follow",
+     .letter = 'f',
+     .type = PST_CONFIG_BOOL,
+     .flags = PST_CONFIG_FLAG_ONLY,
+     .help = "Wait for further changes until Ctrl-C, also while the server is started again; "
+             "with --json one object a line."});
 
 struct feed {
     struct pst_cli *cli;
@@ -46,7 +49,8 @@ struct feed {
     pst_str entities; /* joined by commas */
     int64_t after;
     int64_t left; /* how many may still be printed */
-    bool follow;
+    bool is_endless;
+    struct pst_follow follow;
 };
 
 static void add_change(struct pst_buf *b, yyjson_val *change)
@@ -97,7 +101,7 @@ static pst_code read_page(struct feed *f, size_t *got, struct pst_err *err)
     pst_target_query(&target, "entities", f->entities);
     (void)snprintf(number, sizeof(number), "%lld", (long long)(f->left < PAGE ? f->left : PAGE));
     pst_target_query(&target, "limit", pst_str_from(number));
-    if (f->follow) {
+    if (f->is_endless) {
         (void)snprintf(number, sizeof(number), "%d", WAIT_S);
         pst_target_query(&target, "wait", pst_str_from(number));
     }
@@ -116,10 +120,12 @@ static pst_code read_feed(struct feed *f, struct pst_err *err)
     while (f->left > 0) {
         size_t got = 0;
         pst_arena_reset(f->cli->arena);
-        PST_TRY(read_page(f, &got, err));
-        if (!f->follow)
+        pst_code code = read_page(f, &got, err);
+        if (f->is_endless ? !pst_follow_goes_on(&f->follow, code, err) : code != PST_OK)
+            return code;
+        if (!f->is_endless)
             f->left -= (int64_t)got;
-        if (got == 0 && !f->follow)
+        if (got == 0 && !f->is_endless)
             break;
     }
     return PST_OK;
@@ -134,7 +140,7 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
     struct feed f = {.cli = cli,
                      .after = pst_config_int(cli->options, AFTER),
                      .left = pst_config_int(cli->options, LIMIT),
-                     .follow = pst_config_bool(cli->options, FOLLOW)};
+                     .is_endless = pst_config_bool(cli->options, FOLLOW)};
     pst_buf_init(&joined, 4096);
     for (size_t i = 0; i < count; i++)
         pst_buf_addf(&joined, "%s%.*s", i > 0 ? "," : "", PST_STR_ARG(entities[i]));

@@ -387,8 +387,23 @@ static const struct {
     {"store contents", check_contents},
 };
 
+/* Files, clock and store of this machine say nothing about a server elsewhere. */
+static void look_from_afar(struct doctor *d)
+{
+    struct pst_finding f = {0};
+    pst_finding_say(&f, PST_FINDING_SKIPPED, "",
+                    "with --url, only what that server answers: its files are looked at where it "
+                    "runs");
+    pst_report_print(&d->report, "this machine", &f);
+    pst_report_organizations(&d->report, pst_config_bool(d->cli->options, REACH));
+}
+
 static void run_checks(struct doctor *d)
 {
+    if (pst_config_str(d->cli->options, PST_CLI_URL).len > 0) {
+        look_from_afar(d);
+        return;
+    }
     d->server_runs = pst_app_is_running(d->settings.paths.socket);
     d->store_exists = pst_file_exists(d->settings.paths.store.ptr);
     for (size_t i = 0; i < PST_COUNT(checks); i++) {
@@ -438,6 +453,8 @@ static pst_code run(struct pst_cli *cli, struct pst_err *err)
 static const struct pst_example examples[] = {
     {"penstock doctor", NULL},
     {"penstock doctor --reach", "also try every connected system"},
+    {"penstock doctor --url https://penstock.example.com",
+     "a server elsewhere: its connections and webhooks"},
     {0},
 };
 

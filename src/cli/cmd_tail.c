@@ -1,13 +1,14 @@
 /* cli/cmd_tail.c: penstock tail: events as they happen. */
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/follow.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "cli/webhooks.h"
 #include "os/clock.h"
 #include "os/service.h"
 
-enum { WAIT_S = 20, RETRY_MS = 1000, PAGES_BYTES = 64 << 20 };
+enum { WAIT_S = 20, PAGES_BYTES = 64 << 20, ENOUGH = 2 };
 enum { CONNECTION = PST_CLI_OWN, TYPES, SINCE, AFTER };
 
 PST_CLI_TABLE(
@@ -46,8 +47,7 @@ struct tail {
     struct pst_cli *cli;
     pst_str connection_id, types, since;
     char after[PST_ID_TEXT]; /* where the next call goes on */
-    bool is_connected; /* the server has answered once */
-    bool is_waiting; /* it does not answer, which was said */
+    struct pst_follow follow;
 };
 
 /* What of an event's data says most in one line. */
@@ -100,7 +100,6 @@ static pst_code read_page(struct tail *t, struct pst_err *err)
     (void)snprintf(number, sizeof(number), "%d", WAIT_S);
     pst_target_query(&target, "wait", pst_str_from(number));
     PST_TRY(pst_client_get(t->cli, &target, &reply, err));
-    t->is_connected = true;
     yyjson_arr_foreach(pst_value_at(reply.root, "data"), i, n, event)
     {
         print_event(t, event);
@@ -111,21 +110,14 @@ static pst_code read_page(struct tail *t, struct pst_err *err)
     return PST_OK;
 }
 
-/* Whether to go on after that: a server that is started again goes on where it was. */
-static bool is_passing(struct tail *t, const struct pst_err *err)
+static bool goes_on(struct tail *t, pst_code code, const struct pst_err *err)
 {
-    if (err->code == PST_E_EXPIRED && t->is_connected) {
+    if (code == PST_E_EXPIRED && t->follow.is_connected) {
         pst_notef("the last event shown is no longer kept; going on with the oldest that is\n");
         (void)pst_str_copy(t->after, sizeof(t->after), PST_STR("oldest"));
         return true;
     }
-    if (!t->is_connected || !pst_code_retryable(err->code))
-        return false;
-    if (!t->is_waiting)
-        pst_notef("%s; trying again until it answers (Ctrl-C ends)\n", err->msg);
-    t->is_waiting = true;
-    pst_sleep_ms(RETRY_MS);
-    return true;
+    return pst_follow_goes_on(&t->follow, code, err);
 }
 
 static pst_code follow(struct tail *t, struct pst_err *err)
@@ -133,13 +125,27 @@ static pst_code follow(struct tail *t, struct pst_err *err)
     for (;;) {
         pst_arena_reset(t->cli->arena);
         pst_code code = read_page(t, err);
-        if (code == PST_OK && t->is_waiting)
-            pst_notef("it answers again\n");
-        if (code == PST_OK)
-            t->is_waiting = false;
-        else if (!is_passing(t, err))
+        if (!goes_on(t, code, err))
             return code;
     }
+}
+
+/* The operator's socket serves every organization, and takes the only one where none is named: that
+ * one is kept to, also when there are more later. */
+static pst_code keep_to_organization(struct pst_cli *cli, struct pst_err *err)
+{
+    PST_AUTO(target) struct pst_target target = {0};
+    yyjson_val **items = NULL;
+    size_t count = 0;
+    if (pst_config_str(cli->options, PST_CLI_ORGANIZATION).len > 0 ||
+        pst_config_str(cli->options, PST_CLI_URL).len > 0)
+        return PST_OK;
+    pst_target_init(&target);
+    pst_target_add(&target, PST_STR("organizations"));
+    PST_TRY(pst_client_list(cli, &target, ENOUGH, &items, &count, err));
+    if (count == 1)
+        pst_client_act_for(cli, pst_value_str(items[0], "id"));
+    return PST_OK;
 }
 
 static pst_code begin(struct tail *t, struct pst_err *err)
@@ -158,6 +164,7 @@ static pst_code begin(struct tail *t, struct pst_err *err)
     if (!pst_str_copy(t->after, sizeof(t->after), after))
         return PST_FAIL(err, PST_E_INVALID, "flag --after: '%.*s' is no id of an event (evt_...)",
                         PST_STR_ARG(after));
+    PST_TRY(keep_to_organization(cli, err));
     if (connection.len)
         PST_TRY(pst_client_connection(cli, connection, &t->connection_id, err));
     return PST_OK;

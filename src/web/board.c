@@ -15,6 +15,13 @@ const char *pst_web_level_title(enum pst_web_level level)
     return TITLES[level];
 }
 
+const char *pst_web_state_title(enum pst_incident_impact impact, enum pst_incident_state state)
+{
+    static const char *const TROUBLE[] = {"Investigating", "Identified", "Monitoring", "Resolved"};
+    static const char *const WORK[] = {"In progress", "In progress", "Verifying", "Completed"};
+    return impact == PST_IMPACT_MAINTENANCE ? WORK[state] : TROUBLE[state];
+}
+
 /* How bad, for comparing. */
 static int rank(enum pst_web_level level)
 {

@@ -131,7 +131,9 @@ static void put_entry(struct pst_buf *b, const struct pst_incident *i)
         char at[PST_WALL_TEXT];
         const struct pst_incident_update *u = &i->updates[k - 1];
         (void)pst_wall_format(at, u->at);
-        pst_buf_addf(b, "%s %s: ", at, pst_incident_state_name(u->state));
+        pst_buf_addf(b, "%s %s", at, pst_web_state_title(i->impact, u->state));
+        if (u->text.len)
+            pst_buf_add_lit(b, ": ");
         put_xml(b, u->text);
         pst_buf_add_char(b, '\n');
     }

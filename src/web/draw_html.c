@@ -130,12 +130,6 @@ static void put_component(struct pst_buf *b, const struct pst_board *board,
 
 /* ---- incidents ---- */
 
-static const char *state_title(enum pst_incident_state state)
-{
-    static const char *const TITLES[] = {"Investigating", "Identified", "Monitoring", "Resolved"};
-    return TITLES[state];
-}
-
 static void put_component_titles(struct pst_buf *b, const struct pst_board *board, pst_str list)
 {
     while (list.len) {
@@ -164,12 +158,16 @@ static void put_incident(struct pst_buf *b, const struct pst_board *board,
     pst_buf_add_lit(b, "</p><ol>");
     for (size_t k = i->update_count; k > 0; k--) {
         const struct pst_incident_update *u = &i->updates[k - 1];
-        pst_buf_addf(b, "<li><b>%s</b> ", state_title(u->state));
+        pst_buf_addf(b, "<li><b>%s</b> ", pst_web_state_title(i->impact, u->state));
         pst_buf_add_lit(b, "<span class=\"meta\">");
         put_time(b, u->at);
-        pst_buf_add_lit(b, "</span><p class=\"text\">");
-        pst_html_add(b, u->text);
-        pst_buf_add_lit(b, "</p></li>");
+        pst_buf_add_lit(b, "</span>");
+        if (u->text.len) {
+            pst_buf_add_lit(b, "<p class=\"text\">");
+            pst_html_add(b, u->text);
+            pst_buf_add_lit(b, "</p>");
+        }
+        pst_buf_add_lit(b, "</li>");
     }
     pst_buf_add_lit(b, "</ol></article>");
 }

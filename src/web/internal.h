@@ -36,6 +36,8 @@ const char *pst_web_headline(enum pst_web_level overall); /* a sentence */
 enum pst_web_level pst_web_day_level(const struct pst_board_day *day, bool *known);
 /* "99.98", of all days watched; false: none was. */
 bool pst_web_uptime(const struct pst_board_component *c, char out[16]);
+/* "Investigating"; a maintenance goes through the same states by other names ("In progress"). */
+const char *pst_web_state_title(enum pst_incident_impact impact, enum pst_incident_state state);
 const char *pst_web_component_title(const struct pst_board *board, pst_str name); /* or NULL */
 
 /* The styles, and their hash as a Content-Security-Policy names it. */

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness import binary, slowness, wait_until
-from harness.programs import environment
+from harness.programs import environment, run_cli
 
 
 @pytest.fixture
@@ -363,6 +363,13 @@ def test_changes_are_read_and_followed(acme, sim):
     acme.cli("sync", "acme")
     lines = [json.loads(follower.stdout.readline()) for _ in range(2)]
     assert {(c["entity"], c["op"]) for c in lines} == {("suppliers", "updated")}
+    acme.stop()
+    assert "trying again until it answers" in follower.stderr.readline()
+    acme.start()
+    assert "answers again" in follower.stderr.readline()
+    sim.change("change", "suppliers", 1)
+    acme.cli("sync", "acme")
+    assert json.loads(follower.stdout.readline())["seq"] > max(c["seq"] for c in lines)
     follower.send_signal(signal.SIGINT)
     follower.communicate(timeout=20)
 
@@ -408,6 +415,16 @@ def test_the_doctor_looks_at_the_directory_itself(server, place):
     done = subprocess.run([binary("penstock"), "doctor", "--data-dir", place / "file"], capture_output=True, text=True,
                           env=environment(place), timeout=60, check=False)
     assert done.returncode == 75 and "is no directory" in done.stdout
+
+
+def test_the_doctor_of_a_server_elsewhere_says_nothing_of_this_machine(acme, place):
+    key = acme.cli("keys", "create", "--organization", "Acme", "--name", "doctor", "--role", "viewer", json_output=True)["key"]
+    done = run_cli(place, ["doctor", "--url", acme.url, "--json"], PENSTOCK_KEY=key)
+    checks = json.loads(done.stdout)["checks"]
+    assert [(c["name"], c["verdict"]) for c in checks] == [("this machine", "skipped"), ("connection acme", "ok")], checks
+    acme.stop()
+    done = run_cli(place, ["doctor", "--url", acme.url], PENSTOCK_KEY=key, check=False)
+    assert done.returncode != 0 and "FAIL" in done.stdout
 
 
 def test_the_doctor_reaches_out(acme, sim):

@@ -107,6 +107,19 @@ def test_tail(api, sim, follow):
     assert told == list(reversed(events(api)))
 
 
+def test_tail_keeps_to_the_organization_it_began_with(api, server, sim, follow):
+    tail = follow("tail", "tail", "--json", "--types", "sync.completed", "--after", "oldest")
+    wait_sync(api, connect_to(api, sim))
+    wait_until(lambda: len(lines(tail)) == 1, "the first sync", SECONDS)
+    other = server.api(new_organization(server, name="Other"))
+    wait_sync(other, connect_to(other, sim))
+    mine = connect_to(api, sim, name="Second")
+    wait_sync(api, mine)
+    wait_until(lambda: len(lines(tail)) == 2, "the second sync", SECONDS)
+    assert json.loads(lines(tail)[1])["connection_id"] == mine
+    end(tail)
+
+
 def test_listen(api, sim, follow):
     connection = connect_to(api, sim)
     wait_sync(api, connection)

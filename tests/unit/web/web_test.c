@@ -131,6 +131,42 @@ static void texts_of_people_stay_texts(void **state)
     assert_true(has(&html, "store cannot be written"));
 }
 
+/* Its states have names of their own, and an update without a text leaves no hole. */
+static void a_maintenance_is_not_investigated(void **state)
+{
+    (void)state;
+    struct pst_incident_update updates[] = {
+        {.at = {1796054400000000}, .state = PST_INCIDENT_INVESTIGATING},
+        {.at = {1796054500000000}, .state = PST_INCIDENT_MONITORING, .text = PST_STR("nearly")},
+        {.at = {1796054600000000}, .state = PST_INCIDENT_RESOLVED},
+    };
+    struct pst_incident incident = {
+        .id = {"inc_01m85gjr84fn2tvxyf0ejj4x3j"},
+        .components = PST_STR("api"),
+        .impact = PST_IMPACT_MAINTENANCE,
+        .title = PST_STR("New disks"),
+        .opened_at = {1796054400000000},
+        .updated_at = {1796054600000000},
+        .closed_at = {1796054600000000},
+        .updates = updates,
+        .update_count = PST_COUNT(updates),
+    };
+    struct pst_board b = board_with(&incident);
+    PST_AUTO(buf) struct pst_buf html = {.max = 1 << 20};
+    PST_AUTO(buf) struct pst_buf atom = {.max = 1 << 20};
+    pst_web_draw_html(&html, &b);
+    pst_web_draw_atom(&atom, &b);
+    assert_true(has(&html, "<b>In progress</b>") && has(&html, "<b>Verifying</b>") &&
+                has(&html, "<b>Completed</b>") && has(&html, ">nearly</p>"));
+    assert_true(has(&atom, "Z In progress\n") && has(&atom, "Z Verifying: nearly\n") &&
+                has(&atom, "Z Completed\n"));
+    assert_false(has(&html, "Investigating") || has(&html, "class=\"text\"></p>"));
+    incident.impact = PST_IMPACT_DOWN;
+    pst_buf_reset(&html);
+    pst_web_draw_html(&html, &b);
+    assert_true(has(&html, "<b>Investigating</b>") && has(&html, "<b>Resolved</b>"));
+}
+
 static void a_page_without_room_says_so(void **state)
 {
     (void)state;
@@ -202,6 +238,7 @@ int main(void)
         cmocka_unit_test(uptime_is_rounded_down),
         cmocka_unit_test(the_worst_component_is_the_headline),
         cmocka_unit_test(texts_of_people_stay_texts),
+        cmocka_unit_test(a_maintenance_is_not_investigated),
         cmocka_unit_test(a_page_without_room_says_so),
         cmocka_unit_test(an_open_incident_stays_behind_newer_ones),
     };
