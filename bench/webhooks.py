@@ -7,16 +7,20 @@ store or signature. All of it shares the cores of the machine.
 - enqueue: events with their deliveries into a store that no server has open, each in a durable commit of its own
   and many to a commit, for no endpoint and for one (bench/outbox.c)
 - backlog: the store is filled while no server runs; a server is started and delivers all of it, in order per
-  connection: over many connections, and of one alone
+  connection: over many connections, and of one alone. Meanwhile a client of the API asks in a steady beat, and
+  again when nothing is left to do. Then all events of the many are sent again (POST .../resend)
 - latency: syncs of small changes; from the time that the event carries (before its commit) until its body has
   arrived, by the same clock; for one endpoint alone, and with a dead and a silent one beside it
+- herd: the same for 900 endpoints that are told of everything, alone and with 100 beside them that never answer
 """
+import http.client
 import json
 import pathlib
 import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 
 from common import ROOT, Figure, at_least, at_most
@@ -28,6 +32,7 @@ from harness.wait import wait_until
 
 RUNS = 3
 RATE, P99_MS, READY_MS, LANE_RATE, GROWTH_MIB, ENQUEUE = 10000, 50, 200, 1000, 64, 0.9
+API_TIMES, REPLAY_RATE, REPLAY_MIB, HERD_TIMES = 2, 5000, 32, 1.5
 IN_FLIGHT = 8  # deliveries at a time to one endpoint
 BENCH = ROOT / "build/release/bench"
 
@@ -38,7 +43,8 @@ def add_options(parser):
     parser.add_argument("--one", type=int, default=100_000, help="events of the backlog of one connection")
     parser.add_argument("--syncs", type=int, default=1000, help="for the latency")
     parser.add_argument("--rate", type=float, default=20, help="of them a second")
-    parser.add_argument("--only", default="", help="parts whose name has this in it: enqueue, backlog, one, latency")
+    parser.add_argument("--herd", type=int, default=60, help="syncs in each half of the herd's part, one a second")
+    parser.add_argument("--only", default="", help="parts whose name has this in it: enqueue, backlog, one, latency, herd")
 
 
 class Sink:
@@ -124,45 +130,108 @@ def floor(sink, outbox, count, connections):
     return result["posted"] / result["seconds"], result["cpu_seconds"] / result["posted"] * 1e6
 
 
-def drain(sink, outbox, events):
-    """Start, deliver everything, stop. Returns what was seen."""
+class Beat:
+    """A client of the API on one kept connection: a page of connections, `EVERY` seconds apart, in a thread."""
+
+    EVERY = 0.02
+
+    def __init__(self, port, key):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.headers = {"Authorization": f"Bearer {key}"}
+        self.seconds, self.is_over = [], threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        self.thread.join()
+        self.connection.close()
+
+    def run(self):
+        while not self.is_over.wait(self.EVERY):
+            begun = time.perf_counter()
+            self.connection.request("GET", "/v1/connections?limit=20", headers=self.headers)
+            answer = self.connection.getresponse()
+            answer.read()
+            assert answer.status == 200, answer.status
+            self.seconds.append(time.perf_counter() - begun)
+
+    def p99_ms(self):
+        return sorted(self.seconds)[int((len(self.seconds) - 1) * 0.99)] * 1000
+
+
+def received(sink, child, events):
+    """The receiver's figures when so many have come, and how many a second that were."""
+    patience = time.monotonic() + max(120, events / 200)
+    while (stats := sink.stats())["count"] < events:
+        if time.monotonic() > patience or child.poll() is not None:
+            raise SystemExit(f"{stats['count']} of {events} were delivered")
+        time.sleep(0.5)
+    return stats["count"], (stats["count"] - 1) / ((stats["last_us"] - stats["first_us"]) / 1e6)
+
+
+def forget_peak(pid):
+    """From now on VmHWM is the peak since now (proc(5), clear_refs)."""
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+    return memory_of(pid, "VmRSS")
+
+
+def replay(sink, child, api, hook, events):
+    sink.reset()
+    before = forget_peak(child.pid)
+    api.post(f"{hook}/resend", json={"since": "2020-01-01T00:00:00Z", "status": "all"}, status=202)
+    _, rate = received(sink, child, events)
+    return {"rate": rate, "growth": memory_of(child.pid, "VmHWM") - before}
+
+
+def drain(sink, outbox, events, again):
+    """Start, deliver everything, with `again` once more, stop. Returns what was seen."""
     sink.reset()
     ms, child, port = start.start(outbox)
     try:
-        at_rest = memory_of(child.pid, "VmRSS")
-        patience = time.monotonic() + max(120, events / 200)
-        while (stats := sink.stats())["count"] < events:
-            if time.monotonic() > patience or child.poll() is not None:
-                raise SystemExit(f"{stats['count']} of {events} were delivered")
-            time.sleep(0.5)
         api = Api(f"http://127.0.0.1:{port}", outbox.key)
         hook = f"/v1/webhooks/{outbox.hooks[0]['id']}"
+        at_rest = memory_of(child.pid, "VmRSS")
+        with Beat(port, outbox.key) as busy:
+            count, rate = received(sink, child, events)
         wait_until(lambda: api.get(hook)["waiting"] == 0, "all outcomes to be written", 60, every=0.2)
-        stats = sink.stats()
-        return {"ms": ms, "count": stats["count"], "rate": (stats["count"] - 1) / ((stats["last_us"] - stats["first_us"]) / 1e6),
-                "growth": memory_of(child.pid, "VmHWM") - at_rest, "peak": memory_of(child.pid, "VmHWM"),
-                "cpu_us": cpu_of(child.pid) / events * 1e6}
+        seen = {"ms": ms, "count": count, "rate": rate, "growth": memory_of(child.pid, "VmHWM") - at_rest,
+                "peak": memory_of(child.pid, "VmHWM"), "cpu_us": cpu_of(child.pid) / events * 1e6}
+        with Beat(port, outbox.key) as idle:
+            time.sleep(10)
+        seen |= {"api_ms": busy.p99_ms(), "api_idle_ms": idle.p99_ms()}
+        return seen | {"again": replay(sink, child, api, hook, events)} if again else seen
     finally:
         start.end(child)
 
 
-def measure_backlog(options, place, sink, name, events, connections, goal):
+def measure_backlog(place, sink, name, events, connections, goal):
     outbox = Outbox(place / "backlog", [sink.url("/hook")])
     outbox.fill(events, connections, 500)
     size = outbox.store.stat().st_size
-    seen = drain(sink, outbox, events)
+    seen = drain(sink, outbox, events, again=connections > 1)
     in_flight = min(IN_FLIGHT, connections)
     rate, cpu_us = floor(sink, outbox, min(events, 200_000), in_flight)
     shutil.rmtree(outbox.place)
     extra = {"events": events, "connections": connections, "store_bytes": size, "received": seen["count"]}
-    return [
+    figures = [
         Figure("durable, signed", seen["rate"], "deliveries/s", rate, f"curl, {in_flight} at a time", at_least(goal), name,
                extra),
         Figure("CPU of a delivery", seen["cpu_us"], "us", cpu_us, "curl", None, name),
         Figure("ready with the backlog", seen["ms"], "ms", goal=at_most(READY_MS), group=name),
         Figure("memory, peak above the start's", seen["growth"], "MiB", goal=at_most(GROWTH_MIB), group=name,
                extra={"peak": seen["peak"]}),
+        Figure("an API request meanwhile, p99", seen["api_ms"], "ms", seen["api_idle_ms"], "none",
+               at_most(API_TIMES * seen["api_idle_ms"], "twice that without"), name),
     ]
+    if "again" in seen:
+        figures += [Figure("all sent again", seen["again"]["rate"], "deliveries/s", goal=at_least(REPLAY_RATE), group=name),
+                    Figure("memory of that, peak above before", seen["again"]["growth"], "MiB", goal=at_most(REPLAY_MIB),
+                           group=name)]
+    return figures
 
 
 # ---- latency -------------------------------------------------------------------------------------
@@ -174,13 +243,24 @@ def closed_port():
         return probe.getsockname()[1]
 
 
-def drip(options, api, sim, connections):
-    """Syncs of one changed record, so many a second; those that meet a running one are left out."""
+def drip(sim, connections, syncs, rate):
+    """Syncs of one changed record, so many a second; those that meet a running one are left out. connections:
+    each with the client of its organization."""
     begun = time.monotonic()
-    for number in range(options.syncs):
-        time.sleep(max(0, begun + number / options.rate - time.monotonic()))
+    for number in range(syncs):
+        time.sleep(max(0, begun + number / rate - time.monotonic()))
         sim.change("change", "suppliers", 1, seed=number + 1)
-        start_sync(api, connections[number % len(connections)], entities=["suppliers"], busy_is_fine=True)
+        api, connection = connections[number % len(connections)]
+        start_sync(api, connection, entities=["suppliers"], busy_is_fine=True)
+    for api, connection in connections:
+        wait_sync(api, connection)
+
+
+def connect_some(api, sim):
+    connections = [(api, connect_to(api, sim, name=f"Number {i}", schedule="7d")) for i in range(4)]
+    for _, connection in connections:
+        wait_sync(api, connection)
+    return connections
 
 
 def measure_latency(options, place, sink):
@@ -190,18 +270,14 @@ def measure_latency(options, place, sink):
     server = Server(directory).start()
     try:
         api = server.api(new_organization(server))
-        connections = [connect_to(api, sim, name=f"Number {i}", schedule="7d") for i in range(4)]
-        for connection in connections:
-            wait_sync(api, connection)
+        connections = connect_some(api, sim)
         api.post("/v1/webhooks", json={"url": sink.url("/hook")}, status=201)
         for name, more in (("alone", []), ("beside a dead and a silent one",
                                            [f"http://127.0.0.1:{closed_port()}/", sink.url("/slow")])):
             for url in more:
                 api.post("/v1/webhooks", json={"url": url}, status=201)
             sink.reset()
-            drip(options, api, sim, connections)
-            for connection in connections:
-                wait_sync(api, connection)
+            drip(sim, connections, options.syncs, options.rate)
             stats = settled(sink)
             group = f"latency, {name}"
             extra = {key: stats[key] for key in ("count", "p999_us", "max_us")}
@@ -212,6 +288,36 @@ def measure_latency(options, place, sink):
         sim.stop()
         shutil.rmtree(directory)
     return figures
+
+
+# ---- herd ----------------------------------------------------------------------------------------
+
+HERDS, HEALTHY, SILENT = 2, 450, 50  # organizations, and endpoints of each
+
+
+def measure_herd(options, place, sink):
+    directory = place / "herd"
+    sim = Simulator(directory / "sim", orders=20).start()
+    server = Server(directory).start()
+    try:
+        apis = [server.api(new_organization(server, name=f"Herd {number}")) for number in range(HERDS)]
+        connections = [one for api in apis for one in connect_some(api, sim)]
+        p99 = []
+        for count, path in ((HEALTHY, "/hook"), (SILENT, "/slow")):
+            for api in apis:
+                for number in range(count):
+                    api.post("/v1/webhooks", json={"url": sink.url(f"{path}/{number}")}, status=201)
+            sink.reset()
+            drip(sim, connections, options.herd, 1)
+            stats = settled(sink)
+            p99.append(stats["p99_us"] / 1000)
+    finally:
+        server.stop()
+        sim.stop()
+        shutil.rmtree(directory)
+    extra = {key: stats[key] for key in ("count", "p999_us", "max_us")}
+    return [Figure(f"p99 of {HERDS * HEALTHY}, with {HERDS * SILENT} silent ones beside", p99[1], "ms", p99[0], "none",
+                   at_most(HERD_TIMES * p99[0], "1.5 times that without"), "herd", extra)]
 
 
 def settled(sink):
@@ -226,10 +332,11 @@ def settled(sink):
 def measure(options, place, _):
     parts = {
         "enqueue": lambda sink: measure_enqueue(place, sink),
-        "backlog": lambda sink: measure_backlog(options, place, sink, "backlog of many connections", options.events,
+        "backlog": lambda sink: measure_backlog(place, sink, "backlog of many connections", options.events,
                                                 options.connections, RATE),
-        "one": lambda sink: measure_backlog(options, place, sink, "backlog of one connection", options.one, 1, LANE_RATE),
+        "one": lambda sink: measure_backlog(place, sink, "backlog of one connection", options.one, 1, LANE_RATE),
         "latency": lambda sink: measure_latency(options, place, sink),
+        "herd": lambda sink: measure_herd(options, place, sink),
     }
     figures = []
     for name, part in parts.items():
