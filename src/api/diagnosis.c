@@ -11,7 +11,6 @@
 #include "store/outages.h"
 
 enum {
-    OWN_CALLS = 200, /* of the connection that are looked at */
     OPERATIONS = 5,
     SENTENCES = 8,
     SLOW_US = 10 * 1000000,
@@ -97,41 +96,6 @@ static void look_at_calls(struct inquiry *q, const struct pst_call_row *calls, s
         }
         is_first = is_first && c->class == PST_CALL_LOCAL;
     }
-}
-
-static pst_code find_own_calls(struct inquiry *q, struct pst_call_row **out, size_t *count,
-                               struct pst_err *err)
-{
-    const struct pst_api_journal *j = &q->call->api->options.journal;
-    struct pst_arena *arena = q->call->arena;
-    struct pst_call_row *stored = NULL;
-    struct pst_call_row *all = NULL;
-    size_t n = 0;
-    pst_wall until = {q->at.us + AFTER_US};
-    PST_TRY(pst_arena_array(arena, &all, 2 * OWN_CALLS, sizeof(*all), err));
-    if (j->calls && q->connection.pk)
-        n = j->calls(j->self, pst_id_str(&q->connection.id), all, OWN_CALLS);
-    for (size_t i = 0; i < n / 2; i++) { /* the journal gives the oldest first */
-        struct pst_call_row row = all[i];
-        all[i] = all[n - 1 - i];
-        all[n - 1 - i] = row;
-    }
-    *count = 0;
-    PST_TRY(pst_calls_of_connection(q->call->reader, q->connection.pk, until, OWN_CALLS, arena,
-                                    &stored, count, err));
-    size_t fresh = n;
-    for (size_t i = 0; i < *count; i++) {
-        /* What was stored at this moment is in both. */
-        bool is_known = false;
-        for (size_t k = 0; k < fresh; k++)
-            is_known =
-                is_known || (all[k].at.us == stored[i].at.us && all[k].number == stored[i].number);
-        if (!is_known)
-            all[n++] = stored[i];
-    }
-    *count = n;
-    *out = all;
-    return PST_OK;
 }
 
 /* While its origin is away a connection is denied its calls: the outage tells of it then. */
@@ -256,7 +220,8 @@ static pst_code gather(struct inquiry *q, struct pst_err *err)
     q->since = PST_WALL_NONE;
     q->evidence.store_is_failing = pst_db_trouble(q->call->api->options.db, &trouble);
     if (q->connection.pk) {
-        PST_TRY(find_own_calls(q, &calls, &count, err));
+        PST_TRY(pst_api_find_calls_until(q->call, &q->connection, (pst_wall){q->at.us + AFTER_US},
+                                         &calls, &count, err));
         look_at_calls(q, calls, count);
         PST_TRY(look_at_outage(q, err));
         refine_cause(q);

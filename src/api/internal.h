@@ -420,6 +420,11 @@ void pst_api_put_calls(struct pst_json_writer *w, const struct pst_call_row *cal
 /* Of a request or a sync, oldest first; those that are not stored yet, too. */
 pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_call_row **out,
                             size_t *count, struct pst_err *err);
+/* Of a connection: those that began until then, the newest 200 of them stored and the newest 200
+ * not stored yet, newest first. What it does later is not looked at. */
+pst_code pst_api_find_calls_until(struct pst_api_call *call,
+                                  const struct pst_connection *connection, pst_wall until,
+                                  struct pst_call_row **out, size_t *count, struct pst_err *err);
 
 /* outage.c */
 struct pst_health_time pst_api_health_time(const struct pst_api_call *call);

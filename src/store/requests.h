@@ -102,7 +102,8 @@ pst_code pst_requests_list(struct pst_db_conn *conn, const struct pst_request_qu
  * the last ones. */
 pst_code pst_calls_of(struct pst_db_conn *conn, pst_str id, size_t limit, struct pst_arena *arena,
                       struct pst_call_row **out, size_t *count, struct pst_err *err);
-/* The newest ones of a connection, newest first, not after `until` (none = now). */
+/* The newest ones of a connection, newest first, not after `until` (none = now). They are looked
+ * for among the 10,000 that ended until then. */
 pst_code pst_calls_of_connection(struct pst_db_conn *conn, int64_t connection_pk, pst_wall until,
                                  size_t limit, struct pst_arena *arena, struct pst_call_row **out,
                                  size_t *count, struct pst_err *err);

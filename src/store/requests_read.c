@@ -99,22 +99,33 @@ pst_code pst_requests_get(struct pst_db_conn *conn, int64_t organization_pk, pst
 
 /* ---- lists ---- */
 
-/* The first key at or after a time, by halving: times grow with keys. */
-static pst_code seek(struct pst_db_conn *conn, pst_wall at, int64_t *out, struct pst_err *err)
+/* SQL of a table whose times grow with its keys: the first key, one behind the last, and whether
+ * the first row from ?1 on is before ?2. */
+struct timed_table {
+    pst_str first, end, is_before;
+};
+#define TIMED_TABLE(name)                                                                          \
+    {                                                                                              \
+        PST_STR_INIT("SELECT coalesce(min(pk), 0) FROM " name),                                    \
+        PST_STR_INIT("SELECT coalesce(max(pk), 0) + 1 FROM " name),                                \
+        PST_STR_INIT("SELECT at < ?2 FROM " name " WHERE pk >= ?1 ORDER BY pk LIMIT 1"),           \
+    }
+static const struct timed_table requests_by_time = TIMED_TABLE("request");
+static const struct timed_table calls_by_time = TIMED_TABLE("upstream_call");
+
+/* The first key at or after a time, by halving. */
+static pst_code seek(struct pst_db_conn *conn, const struct timed_table *table, pst_wall at,
+                     int64_t *out, struct pst_err *err)
 {
     int64_t low = 0;
     int64_t high = 0;
-    PST_TRY(
-        pst_row_int(conn, PST_STR("SELECT coalesce(min(pk), 0) FROM request"), NULL, 0, &low, err));
-    PST_TRY(pst_row_int(conn, PST_STR("SELECT coalesce(max(pk), 0) + 1 FROM request"), NULL, 0,
-                        &high, err));
+    PST_TRY(pst_row_int(conn, table->first, NULL, 0, &low, err));
+    PST_TRY(pst_row_int(conn, table->end, NULL, 0, &high, err));
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         int64_t is_before = 0;
         const int64_t values[] = {middle, at.us};
-        PST_TRY(pst_row_int(
-            conn, PST_STR("SELECT at < ?2 FROM request WHERE pk >= ?1 ORDER BY pk LIMIT 1"), values,
-            2, &is_before, err));
+        PST_TRY(pst_row_int(conn, table->is_before, values, 2, &is_before, err));
         if (is_before)
             low = middle + 1;
         else
@@ -170,7 +181,7 @@ pst_code pst_requests_list(struct pst_db_conn *conn, const struct pst_request_qu
     PST_TRY(pst_row_limit(q->limit, err));
     PST_TRY(pst_arena_array(arena, &items, q->limit, sizeof(*items), err));
     if (!q->before_pk && !pst_wall_is_none(q->until))
-        PST_TRY(seek(conn, (pst_wall){q->until.us + SLOP_US}, &before, err));
+        PST_TRY(seek(conn, &requests_by_time, (pst_wall){q->until.us + SLOP_US}, &before, err));
     PST_TRY(open_list(conn, q, &st, err));
     pst_stmt_bind_i64(st, 2, before);
     pst_stmt_bind_i64(st, 3, PST_REQUESTS_BUDGET + 1);
@@ -247,16 +258,22 @@ pst_code pst_calls_of_connection(struct pst_db_conn *conn, int64_t connection_pk
                                  size_t limit, struct pst_arena *arena, struct pst_call_row **out,
                                  size_t *count, struct pst_err *err)
 {
+    /* A call is written when it has ended, and its time is its beginning. */
+    static const int64_t LONGEST_US = 60 * 60 * PST_US_PER_S;
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    int64_t before = INT64_MAX;
     PST_TRY(pst_row_limit(limit, err));
+    if (!pst_wall_is_none(until))
+        PST_TRY(seek(conn, &calls_by_time, (pst_wall){until.us + LONGEST_US}, &before, err));
     PST_TRY(pst_db_stmt(conn,
                         PST_STR(CALL "WHERE pk IN (SELECT pk FROM upstream_call WHERE"
-                                     " connection_pk = ?1 ORDER BY pk DESC LIMIT 10000)"
+                                     " connection_pk = ?1 AND pk < ?4 ORDER BY pk DESC LIMIT 10000)"
                                      " AND at <= ?2 ORDER BY pk DESC LIMIT ?3"),
                         &st, err));
     pst_stmt_bind_i64(st, 1, connection_pk);
     pst_stmt_bind_i64(st, 2, pst_wall_is_none(until) ? INT64_MAX : until.us);
     pst_stmt_bind_i64(st, 3, (int64_t)limit);
+    pst_stmt_bind_i64(st, 4, before);
     return collect_calls(st, limit, arena, out, count, err);
 }
 

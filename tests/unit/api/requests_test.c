@@ -138,12 +138,47 @@ static void a_call_that_is_stored_at_the_moment_is_found(void **state)
     assert_int_equal(calls[0].number, 1);
 }
 
+/* Two that are not stored yet: one of then, which was long under way, and one of now. */
+static size_t give_late(void *self, pst_str id, struct pst_call_row *out, size_t max)
+{
+    const struct world *w = self;
+    assert_true(pst_str_eq(id, pst_id_str(&w->conn.id)) && max > 2);
+    out[0] = (struct pst_call_row){.number = 1, .at = at(1)};
+    out[1] = (struct pst_call_row){.number = 9, .at = at(9000)};
+    out[2] = (struct pst_call_row){.number = 3, .at = at(3)};
+    return 3;
+}
+
+/* A verdict about the past does not depend on what the connection does at the moment. */
+static void of_the_past_only_calls_of_then_are_looked_at(void **state)
+{
+    struct world *w = *state;
+    struct pst_call_row rows[3] = {
+        {.connection_id = w->conn.id, .number = 1, .at = at(1)},
+        {.connection_id = w->conn.id, .number = 2, .at = at(2)},
+        {.connection_id = w->conn.id, .number = 8, .at = at(8000)},
+    };
+    const struct pst_request_batch batch = {.calls = rows, .call_count = PST_COUNT(rows)};
+    struct pst_api api = {.options.journal = {.calls = give_late, .self = w}};
+    struct pst_api_call call = {.api = &api, .arena = w->arena, .reader = w->reader};
+    struct pst_call_row *calls = NULL;
+    size_t count = 0;
+    assert_write(w, pst_requests_add(w->writer, &batch, &w->err));
+    assert_read(w, pst_api_find_calls_until(&call, &w->conn, at(300), &calls, &count, &w->err));
+    assert_int_equal(count, 3);
+    assert_int_equal(calls[0].number, 3);
+    assert_int_equal(calls[1].number, 1);
+    assert_int_equal(calls[2].number, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_test_found_stands_in_its_row),
         cmocka_unit_test(reads_that_succeed_are_routine),
         cmocka_unit_test_setup_teardown(the_newest_calls_are_shown, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(of_the_past_only_calls_of_then_are_looked_at, world_set_up,
+                                        world_tear_down),
         cmocka_unit_test_setup_teardown(a_call_that_is_stored_at_the_moment_is_found, world_set_up,
                                         world_tear_down),
     };

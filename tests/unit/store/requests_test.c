@@ -222,6 +222,30 @@ static void calls_are_found_by_request_sync_and_connection(void **state)
     assert_int_equal(count, 3);
 }
 
+/* However much the connection did since: a request is kept for 30 days, and so are its neighbours.
+ */
+static void calls_of_long_ago_are_found_behind_many_newer_ones(void **state)
+{
+    struct world *w = *state;
+    enum { NEWER = 10001, BATCH = 73, LATER_S = 2 * 60 * 60 };
+    struct pst_call_row old = call(w, 1, PST_CALL_UNREACHABLE);
+    struct pst_call_row rows[BATCH];
+    struct pst_call_row *got = NULL;
+    size_t count = 0;
+    add(w, NULL, 0, &old, 1);
+    for (unsigned done = 0; done < NEWER; done += BATCH) {
+        for (unsigned i = 0; i < BATCH; i++) {
+            rows[i] = call(w, done + i, PST_CALL_GOOD);
+            rows[i].at = at(LATER_S + done + i);
+        }
+        add(w, NULL, 0, rows, BATCH);
+    }
+    assert_read(w, pst_calls_of_connection(w->reader, w->conn.pk, at(300), 10, w->arena, &got,
+                                           &count, &w->err));
+    assert_int_equal(count, 1);
+    assert_int_equal(got[0].class, PST_CALL_UNREACHABLE);
+}
+
 static void the_newest_word_of_each_connection_is_seen(void **state)
 {
     struct world *w = *state;
@@ -465,6 +489,7 @@ int main(void)
         CASE(lists_filter_and_page_newest_first),
         CASE(a_range_of_time_far_back_is_found_at_once_and_ends),
         CASE(calls_are_found_by_request_sync_and_connection),
+        CASE(calls_of_long_ago_are_found_behind_many_newer_ones),
         CASE(the_newest_word_of_each_connection_is_seen),
         CASE(the_ports_of_a_host_are_one),
         CASE(whose_origin_is_away_is_seen_without_a_call),
