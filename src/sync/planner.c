@@ -10,7 +10,6 @@
 
 #define PLANNER_ARENA (256U << 20)
 #define LOAD_BATCH 1000
-#define OPEN_RUNS_ARENA (4U << 20)
 
 struct run_job {
     struct pst_db_job job;
@@ -118,24 +117,6 @@ static pst_code load_all(struct planner *p, struct pst_err *err)
     return PST_OK;
 }
 
-/* Whether a run that nobody asked for by hand is open: the API queues the first one, and one
- * after new credentials. Streams it has already read are free again, yet the connection is not
- * to be read by two such runs at once. */
-static pst_code has_own_run(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
-                            struct pst_err *err)
-{
-    PST_AUTO(arena) struct pst_arena *arena = NULL;
-    struct pst_sync *open = NULL;
-    size_t count = 0;
-    bool more = false;
-    PST_TRY(pst_arena_new(&arena, OPEN_RUNS_ARENA, err));
-    PST_TRY(pst_syncs_list(conn, connection_pk, 0, 1U << PST_SYNC_QUEUED | 1U << PST_SYNC_RUNNING,
-                           PST_ENTITIES_MAX, arena, &open, &count, &more, err));
-    for (size_t i = 0; i < count; i++)
-        *out = *out || open[i].trigger != PST_SYNC_MANUAL;
-    return PST_OK;
-}
-
 struct settle_job {
     int64_t pk;
     bool is_settled; /* out */
@@ -146,7 +127,7 @@ struct settle_job {
 static pst_code settle(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct settle_job *job = arg;
-    PST_TRY(has_own_run(conn, job->pk, &job->is_settled, err));
+    PST_TRY(pst_syncs_has_own(conn, job->pk, &job->is_settled, err));
     return job->is_settled ? pst_outages_settle(conn, job->pk, err) : PST_OK;
 }
 
@@ -189,7 +170,9 @@ static pst_code queue_run(struct pst_db_conn *conn, void *arg, struct pst_err *e
 {
     struct run_job *job = arg;
     bool is_busy = false;
-    PST_TRY(has_own_run(conn, job->request.connection_pk, &is_busy, err));
+    /* The API queues the first run, and one after new credentials. Streams it has already read are
+     * free again, yet the connection is not to be read by two such runs at once. */
+    PST_TRY(pst_syncs_has_own(conn, job->request.connection_pk, &is_busy, err));
     /* The one that the API queued may have come to its end since the connection was looked at. */
     if (!is_busy && job->request.trigger == PST_SYNC_INITIAL)
         PST_TRY(pst_connections_is_read(conn, job->request.connection_pk, &is_busy, err));
