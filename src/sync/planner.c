@@ -86,6 +86,7 @@ static pst_code describe(struct planner *p, const struct pst_connection_plan *pl
         .paused = plan->status == PST_CONNECTION_AUTHENTICATION_REQUIRED ||
                   plan->status == PST_CONNECTION_INACTIVE || plan->status == PST_CONNECTION_OFFLINE,
         .initial = !plan->initial_sync_done && pst_wall_is_none(plan->last_tick_at),
+        .running = plan->has_own_run,
         .last_run = plan->last_tick_at,
         /* Who syncs by hand only catches up by hand, too, but for the first sync. */
         .owed = plan->owed && (schedule.kind != PST_SCHEDULE_MANUAL || !plan->initial_sync_done),
@@ -102,10 +103,15 @@ static pst_code load_row(void *self, const struct pst_connection_plan *plan, str
     return describe(p, plan, event, err);
 }
 
-/* Batch by batch, so that no read is open while runs are queued. */
+/* As after a start: what was known before may be wrong in any way (a run that is over, a connection
+ * that is gone). Batch by batch, so that no read is open while runs are queued. */
 static pst_code load_all(struct planner *p, struct pst_err *err)
 {
+    struct pst_sched *fresh = NULL;
     bool more = true;
+    PST_TRY(pst_sched_new(&fresh, err));
+    pst_sched_free(p->sched);
+    p->sched = fresh;
     p->last_loaded = 0;
     while (more && !atomic_load(&p->e->stopping)) {
         p->loaded.len = 0;
@@ -315,7 +321,6 @@ static pst_code look_around(struct planner *p, struct pst_err *err)
 
 static pst_code planner_init(struct planner *p, struct pst_err *err)
 {
-    PST_TRY(pst_sched_new(&p->sched, err));
     PST_TRY(pst_arena_new(&p->arena, PLANNER_ARENA, err));
     PST_TRY(pst_db_reader_new(p->e->options.db, &p->reader, err));
     return load_all(p, err);
@@ -339,8 +344,8 @@ static void run_planner(struct planner *p)
     while (!atomic_load(&p->e->stopping)) {
         struct pst_err err;
         int64_t ms = PST_SCHED_LOOK_MS;
-        /* What failed (no memory, a store that refuses) is made up for by looking at
-         * everything again. */
+        /* What failed (no memory, a store that refuses), and the notes and runs that went unheard
+         * with it, are made up for by looking at everything again. */
         if (look_around(p, &err) != PST_OK)
             atomic_store(&p->e->notes_lost, true);
         else if (p->actions.wake.ns != PST_MONO_NEVER.ns)
