@@ -319,6 +319,7 @@ static void every_disagreement_of_the_contents_is_found(void **state)
         {"DELETE FROM change WHERE seq = 2", "the feed has 2 from 1 to 3"},
         {"UPDATE connection SET last_seq = 5", "its last change is 5"},
         {"UPDATE stream SET records = 4", "counts 4 live records, there are 3"},
+        {"UPDATE stream SET rejected = 2", "counts 2 rejected rows, there are 0"},
         {"UPDATE stream SET sync_pk = 77", "held by a sync that has ended"},
         {"UPDATE rec_purchase_orders SET data = '{}' WHERE pk = 2", "not what was written"},
         {"UPDATE rec_purchase_orders SET conn = 9 WHERE pk = 2", "belongs to no stream"},
