@@ -245,7 +245,9 @@ pst_code pst_connections_plan(struct pst_db_conn *conn, int64_t after_pk, size_t
     PST_TRY(pst_db_stmt(conn,
                         PST_STR("SELECT c.pk, c.id, c.schedule, c.status, c.initial_sync_done,"
                                 " c.version, c.created_at, c.next_run_at, c.last_tick_at,"
-                                " coalesce(o.owed, 0) FROM connection c"
+                                " coalesce(o.owed, 0), EXISTS (SELECT 1 FROM sync y"
+                                " WHERE y.connection_pk = c.pk AND y.ended_at IS NULL"
+                                " AND y.cause <> 'manual') FROM connection c"
                                 " LEFT JOIN outage o ON o.connection_pk = c.pk"
                                 " WHERE c.pk > ?1 AND c.deleted_at IS NULL"
                                 " ORDER BY c.pk LIMIT ?2"),
@@ -264,6 +266,7 @@ pst_code pst_connections_plan(struct pst_db_conn *conn, int64_t after_pk, size_t
             .next_run_at = pst_stmt_wall(st, 7),
             .last_tick_at = pst_stmt_wall(st, 8),
             .owed = pst_stmt_i64(st, 9) != 0,
+            .has_own_run = pst_stmt_i64(st, 10) != 0,
         };
         PST_TRY(read_status(st, 3, &plan.status, err));
         PST_TRY(row_fn(self, &plan, err));

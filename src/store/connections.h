@@ -94,6 +94,7 @@ struct pst_connection_plan {
     enum pst_connection_status status;
     bool initial_sync_done;
     bool owed; /* it is back, and a run has to catch up (store/outages.h) */
+    bool has_own_run; /* pst_syncs_has_own; kept by pst_connections_plan only */
     int64_t version;
     pst_wall created_at, next_run_at, last_tick_at;
 };

@@ -45,6 +45,11 @@ static const pst_str common_checks[] = {
     PST_STR_INIT("SELECT 'stream ' || s.pk || ' is held by a sync that has ended' FROM stream s"
                  " LEFT JOIN sync y ON y.pk = s.sync_pk"
                  " WHERE s.sync_pk IS NOT NULL AND (y.pk IS NULL OR y.ended_at IS NOT NULL)"),
+    PST_STR_INIT("SELECT 'stream ' || s.pk || ' counts ' || s.rejected || ' rejected rows, there"
+                 " are ' || (SELECT count(*) FROM rejected r WHERE r.stream_pk = s.pk)"
+                 " FROM stream s JOIN connection c ON c.pk = s.connection_pk AND c.purge = 0"
+                 " WHERE s.rejected <> (SELECT count(*) FROM rejected r"
+                 " WHERE r.stream_pk = s.pk)"),
     PST_STR_INIT("SELECT 'change ' || x.seq || ' of connection ' || x.connection_pk || ' belongs to"
                  " no stream' FROM change x LEFT JOIN stream s ON s.pk = x.stream_pk"
                  " WHERE s.pk IS NULL LIMIT 100"),

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "store/records.h"
+#include "store/rejected.h"
 #include "store/rows.h"
 #include "store/syncs_private.h"
 
@@ -26,6 +27,7 @@ struct page_writer {
     int64_t first_seq, last_seq; /* taken for this page; 0 = none */
     int64_t next_seq;
     int64_t live_delta; /* how many more live records there are */
+    int64_t rejected_delta; /* how many more rows are kept aside */
 };
 
 static void fini_writer(struct page_writer *w)
@@ -300,30 +302,38 @@ static pst_code list_missing(struct page_writer *w, struct pst_err *err)
     return PST_OK;
 }
 
+/* Keep one row aside, or what is new about one that is kept already. */
+static pst_code keep_one(struct page_writer *w, const struct pst_rejected *r, struct pst_err *err)
+{
+    static const pst_str statements[] = {
+        PST_STR_INIT("UPDATE rejected SET reason = ?3, source = ?4, sync_pk = ?5, last_at = ?6"
+                     " WHERE stream_pk = ?1 AND source_id = ?2"),
+        PST_STR_INIT("INSERT INTO rejected (stream_pk, source_id, reason, source, sync_pk,"
+                     " first_at, last_at, connection_pk) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)"),
+    };
+    int64_t changes = 0;
+    for (size_t i = 0; i < PST_COUNT(statements) && changes == 0; i++) {
+        PST_AUTO(stmt) struct pst_stmt *st = NULL;
+        PST_TRY(pst_db_stmt(w->conn, statements[i], &st, err));
+        pst_stmt_bind_i64(st, 1, w->page->stream_pk);
+        pst_stmt_bind_str(st, 2, r->source_id);
+        pst_stmt_bind_str(st, 3, r->reason);
+        pst_stmt_bind_str(st, 4, r->source);
+        pst_row_bind_ref(st, 5, w->page->sync_pk);
+        pst_stmt_bind_wall(st, 6, w->page->now);
+        if (i == 1)
+            pst_stmt_bind_i64(st, 7, w->page->connection_pk);
+        PST_TRY(pst_stmt_run(st, &changes, err));
+        w->rejected_delta += (int64_t)i;
+    }
+    return PST_OK;
+}
+
 static pst_code keep_rejected(struct page_writer *w, struct pst_err *err)
 {
     const struct pst_page_commit *p = w->page;
-    PST_AUTO(stmt) struct pst_stmt *st = NULL;
-    if (p->rejected_count == 0)
-        return PST_OK;
-    PST_TRY(pst_db_stmt(
-        w->conn,
-        PST_STR("INSERT INTO rejected (connection_pk, stream_pk, source_id, reason, source,"
-                " sync_pk, first_at, last_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)"
-                " ON CONFLICT (stream_pk, source_id) DO UPDATE SET reason = excluded.reason,"
-                " source = excluded.source, sync_pk = excluded.sync_pk, last_at ="
-                " excluded.last_at"),
-        &st, err));
-    for (size_t i = 0; i < p->rejected_count; i++) {
-        pst_stmt_bind_i64(st, 1, p->connection_pk);
-        pst_stmt_bind_i64(st, 2, p->stream_pk);
-        pst_stmt_bind_str(st, 3, p->rejected[i].source_id);
-        pst_stmt_bind_str(st, 4, p->rejected[i].reason);
-        pst_stmt_bind_str(st, 5, p->rejected[i].source);
-        pst_row_bind_ref(st, 6, p->sync_pk);
-        pst_stmt_bind_wall(st, 7, p->now);
-        PST_TRY(pst_stmt_run(st, NULL, err));
-    }
+    for (size_t i = 0; i < p->rejected_count; i++)
+        PST_TRY(keep_one(w, &p->rejected[i], err));
     return PST_OK;
 }
 
@@ -338,8 +348,10 @@ static pst_code drop_accepted(struct page_writer *w, struct pst_err *err)
                         &st, err));
     pst_stmt_bind_i64(st, 1, p->stream_pk);
     for (size_t i = 0; i < p->accepted_count; i++) {
+        int64_t gone = 0;
         pst_stmt_bind_str(st, 2, p->accepted_again[i]);
-        PST_TRY(pst_stmt_run(st, NULL, err));
+        PST_TRY(pst_stmt_run(st, &gone, err));
+        w->rejected_delta -= gone;
     }
     return PST_OK;
 }
@@ -395,6 +407,7 @@ pst_code pst_records_commit_page(struct pst_db_conn *conn, const struct pst_page
     PST_TRY(list_missing(&w, err));
     PST_TRY(keep_rejected(&w, err));
     PST_TRY(drop_accepted(&w, err));
+    PST_TRY(pst_rejected_count(conn, page->stream_pk, w.rejected_delta, err));
     PST_TRY(move_checkpoint(&w, page, err));
     return count_live(&w, err);
 }

@@ -48,13 +48,25 @@ pst_code pst_rejected_drop_unseen(struct pst_db_conn *conn, int64_t stream_pk, i
                                   struct pst_err *err)
 {
     const int64_t values[] = {stream_pk, sync_pk};
+    int64_t gone = 0;
     /* A read that a run took over from one that broke off has the same as_of in both. */
-    return pst_row_run(
-        conn,
-        PST_STR("DELETE FROM rejected WHERE stream_pk = ?1"
-                " AND coalesce(sync_pk, 0) NOT IN (SELECT t.sync_pk FROM sync_stream t"
-                " JOIN sync_stream o ON o.stream_pk = t.stream_pk"
-                " AND (t.sync_pk = o.sync_pk OR t.as_of = o.as_of)"
-                " WHERE o.sync_pk = ?2 AND o.stream_pk = ?1)"),
-        values, PST_COUNT(values), NULL, err);
+    PST_TRY(
+        pst_row_run(conn,
+                    PST_STR("DELETE FROM rejected WHERE stream_pk = ?1"
+                            " AND coalesce(sync_pk, 0) NOT IN (SELECT t.sync_pk FROM sync_stream t"
+                            " JOIN sync_stream o ON o.stream_pk = t.stream_pk"
+                            " AND (t.sync_pk = o.sync_pk OR t.as_of = o.as_of)"
+                            " WHERE o.sync_pk = ?2 AND o.stream_pk = ?1)"),
+                    values, PST_COUNT(values), &gone, err));
+    return pst_rejected_count(conn, stream_pk, -gone, err);
+}
+
+pst_code pst_rejected_count(struct pst_db_conn *conn, int64_t stream_pk, int64_t delta,
+                            struct pst_err *err)
+{
+    const int64_t values[] = {stream_pk, delta};
+    if (delta == 0)
+        return PST_OK;
+    return pst_row_run(conn, PST_STR("UPDATE stream SET rejected = rejected + ?2 WHERE pk = ?1"),
+                       values, PST_COUNT(values), NULL, err);
 }

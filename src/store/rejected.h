@@ -33,4 +33,8 @@ pst_code pst_rejected_list(struct pst_db_conn *conn, int64_t connection_pk,
 pst_code pst_rejected_drop_unseen(struct pst_db_conn *conn, int64_t stream_pk, int64_t sync_pk,
                                   struct pst_err *err);
 
+/* So many more (less than 0: fewer) rows of the stream are kept. For what keeps and drops them. */
+pst_code pst_rejected_count(struct pst_db_conn *conn, int64_t stream_pk, int64_t delta,
+                            struct pst_err *err);
+
 #endif

@@ -486,6 +486,15 @@ static const char incident_connectors[] =
     "UPDATE incident SET subject ="
     "  rtrim(rtrim(substr(subject, instr(subject, '://') + 3), '0123456789'), ':')"
     " WHERE kind = 'host' AND instr(subject, '://') > 0;";
+
+static const char kept_answers[] =
+    /* What is asked of one connection's runs is answered without its history. */
+    "DROP INDEX sync_open;"
+    "CREATE INDEX sync_open ON sync (connection_pk, pk) WHERE ended_at IS NULL;"
+    "CREATE INDEX sync_by_status ON sync (connection_pk, status, pk) WHERE ended_at IS NOT NULL;"
+    /* How many of its rows are kept aside. */
+    "ALTER TABLE stream ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE stream SET rejected = (SELECT count(*) FROM rejected r WHERE r.stream_pk = stream.pk);";
 /* clang-format on */
 
 static const struct pst_migration migrations[] = {
@@ -499,6 +508,7 @@ static const struct pst_migration migrations[] = {
     {8, "calls of runs", {calls_of_runs, sizeof(calls_of_runs) - 1}},
     {9, "guards", {guards, sizeof(guards) - 1}},
     {10, "connectors of incidents", {incident_connectors, sizeof(incident_connectors) - 1}},
+    {11, "runs by status, rejected rows counted", {kept_answers, sizeof(kept_answers) - 1}},
 };
 
 const struct pst_migration *pst_schema_migrations(size_t *count)

@@ -29,7 +29,7 @@ struct pst_stream_state {
     pst_str error_code; /* public code of the last attempt's failure, "" = it worked */
     pst_str error_message;
     int64_t records; /* live records, kept exact by the page commit */
-    int64_t rejected; /* rows that are kept aside */
+    int64_t rejected; /* rows that are kept aside, kept exact by what keeps and drops them */
     bool unguarded; /* other rows were chosen since the last completed run (pst_streams_rewind) */
     uint64_t mapping_version; /* of the last completed run, 0 = none */
     int64_t dict; /* dictionary for new source copies (store/dictionaries.h), 0 = none */

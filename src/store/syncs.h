@@ -226,10 +226,14 @@ pst_code pst_syncs_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t
                         unsigned statuses, size_t limit, struct pst_arena *arena,
                         struct pst_sync **out, size_t *count, bool *more, struct pst_err *err);
 
-/* How many are queued and running, of one connection or (0) of all. */
+/* Whether a run of the connection that nobody asked for by hand is queued or running. */
+pst_code pst_syncs_has_own(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
+                           struct pst_err *err);
+
 /* When the first run of the connection that waits for its busy system goes on; none. */
 pst_code pst_syncs_resume_at(struct pst_db_conn *conn, int64_t connection_pk, pst_wall *out,
                              struct pst_err *err);
+/* How many are queued and running, of one connection or (0) of all. */
 pst_code pst_syncs_count_open(struct pst_db_conn *conn, int64_t connection_pk, int64_t *queued,
                               int64_t *running, struct pst_err *err);
 

@@ -214,6 +214,29 @@ pst_code pst_syncs_get_pk(struct pst_db_conn *conn, int64_t pk, struct pst_arena
     return read_sync(conn, st, arena, out, err);
 }
 
+/* clang-format off */
+#define OF_CONNECTION "WHERE connection_pk = ?1 AND pk < ?2 "
+#define NEWEST_FIRST "ORDER BY pk DESC LIMIT ?3"
+#define OR_ENDED(status, bit)                                                                      \
+    "UNION ALL " COLUMNS OF_CONNECTION "AND ended_at IS NOT NULL AND status = '" status "'"        \
+    " AND ?4 >> " bit " & 1 "
+/* clang-format on */
+
+/* Each status has its own walk through an index, and the walks are merged: what the history has of
+ * the others is never looked at. */
+pst_str pst_syncs_list_sql(bool has_statuses)
+{
+    static const pst_str all = PST_STR_INIT(COLUMNS OF_CONNECTION NEWEST_FIRST);
+    static const pst_str some = PST_STR_INIT(
+        COLUMNS OF_CONNECTION
+        "AND ended_at IS NULL AND ?4 >> (status = 'running') & 1 " OR_ENDED("completed", "2")
+            OR_ENDED("failed", "3") OR_ENDED("cancelled", "4") NEWEST_FIRST);
+    _Static_assert(PST_SYNC_QUEUED == 0 && PST_SYNC_RUNNING == 1 && PST_SYNC_COMPLETED == 2 &&
+                       PST_SYNC_FAILED == 3 && PST_SYNC_CANCELLED == 4,
+                   "the bits of the statuses");
+    return has_statuses ? some : all;
+}
+
 pst_code pst_syncs_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t before_pk,
                         unsigned statuses, size_t limit, struct pst_arena *arena,
                         struct pst_sync **out, size_t *count, bool *more, struct pst_err *err)
@@ -224,17 +247,12 @@ pst_code pst_syncs_list(struct pst_db_conn *conn, int64_t connection_pk, int64_t
     bool row = false;
     PST_TRY(pst_row_limit(limit, err));
     PST_TRY(pst_arena_array(arena, &items, limit, sizeof(*items), err));
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR(COLUMNS "WHERE connection_pk = ?1 AND pk < ?2 AND (?3 = 0"
-                                        " OR (?3 >> CASE status WHEN 'queued' THEN 0"
-                                        " WHEN 'running' THEN 1 WHEN 'completed' THEN 2"
-                                        " WHEN 'failed' THEN 3 ELSE 4 END) & 1)"
-                                        " ORDER BY pk DESC LIMIT ?4"),
-                        &st, err));
+    PST_TRY(pst_db_stmt(conn, pst_syncs_list_sql(statuses != 0), &st, err));
     pst_stmt_bind_i64(st, 1, connection_pk);
     pst_stmt_bind_i64(st, 2, before_pk ? before_pk : INT64_MAX);
-    pst_stmt_bind_i64(st, 3, statuses);
-    pst_stmt_bind_i64(st, 4, (int64_t)limit + 1);
+    pst_stmt_bind_i64(st, 3, (int64_t)limit + 1);
+    if (statuses)
+        pst_stmt_bind_i64(st, 4, statuses);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row && n < limit) {
         PST_TRY(read_sync(conn, st, arena, &items[n++], err));
@@ -258,17 +276,40 @@ pst_code pst_syncs_resume_at(struct pst_db_conn *conn, int64_t connection_pk, ps
     return PST_OK;
 }
 
+pst_str pst_syncs_has_own_sql(void)
+{
+    return PST_STR("SELECT EXISTS (SELECT 1 FROM sync WHERE connection_pk = ?1"
+                   " AND ended_at IS NULL AND cause <> 'manual')");
+}
+
+pst_code pst_syncs_has_own(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
+                           struct pst_err *err)
+{
+    int64_t found = 0;
+    PST_TRY(pst_row_int(conn, pst_syncs_has_own_sql(), &connection_pk, 1, &found, err));
+    *out = found != 0;
+    return PST_OK;
+}
+
+#define COUNT_OPEN                                                                                 \
+    "SELECT coalesce(sum(status = 'queued'), 0), coalesce(sum(status = 'running'), 0) FROM sync"   \
+    " WHERE ended_at IS NULL"
+
+pst_str pst_syncs_count_open_sql(bool of_one)
+{
+    static const pst_str all = PST_STR_INIT(COUNT_OPEN);
+    static const pst_str one = PST_STR_INIT(COUNT_OPEN " AND connection_pk = ?1");
+    return of_one ? one : all;
+}
+
 pst_code pst_syncs_count_open(struct pst_db_conn *conn, int64_t connection_pk, int64_t *queued,
                               int64_t *running, struct pst_err *err)
 {
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     bool row = false;
-    PST_TRY(pst_db_stmt(conn,
-                        PST_STR("SELECT coalesce(sum(status = 'queued'), 0),"
-                                " coalesce(sum(status = 'running'), 0) FROM sync"
-                                " WHERE ended_at IS NULL AND (?1 = 0 OR connection_pk = ?1)"),
-                        &st, err));
-    pst_stmt_bind_i64(st, 1, connection_pk);
+    PST_TRY(pst_db_stmt(conn, pst_syncs_count_open_sql(connection_pk != 0), &st, err));
+    if (connection_pk)
+        pst_stmt_bind_i64(st, 1, connection_pk);
     PST_TRY(pst_stmt_step(st, &row, err));
     *queued = pst_stmt_i64(st, 0);
     *running = pst_stmt_i64(st, 1);

@@ -10,7 +10,6 @@
 
 #define PLANNER_ARENA (256U << 20)
 #define LOAD_BATCH 1000
-#define OPEN_RUNS_ARENA (4U << 20)
 
 struct run_job {
     struct pst_db_job job;
@@ -87,6 +86,7 @@ static pst_code describe(struct planner *p, const struct pst_connection_plan *pl
         .paused = plan->status == PST_CONNECTION_AUTHENTICATION_REQUIRED ||
                   plan->status == PST_CONNECTION_INACTIVE || plan->status == PST_CONNECTION_OFFLINE,
         .initial = !plan->initial_sync_done && pst_wall_is_none(plan->last_tick_at),
+        .running = plan->has_own_run,
         .last_run = plan->last_tick_at,
         /* Who syncs by hand only catches up by hand, too, but for the first sync. */
         .owed = plan->owed && (schedule.kind != PST_SCHEDULE_MANUAL || !plan->initial_sync_done),
@@ -103,10 +103,15 @@ static pst_code load_row(void *self, const struct pst_connection_plan *plan, str
     return describe(p, plan, event, err);
 }
 
-/* Batch by batch, so that no read is open while runs are queued. */
+/* As after a start: what was known before may be wrong in any way (a run that is over, a connection
+ * that is gone). Batch by batch, so that no read is open while runs are queued. */
 static pst_code load_all(struct planner *p, struct pst_err *err)
 {
+    struct pst_sched *fresh = NULL;
     bool more = true;
+    PST_TRY(pst_sched_new(&fresh, err));
+    pst_sched_free(p->sched);
+    p->sched = fresh;
     p->last_loaded = 0;
     while (more && !atomic_load(&p->e->stopping)) {
         p->loaded.len = 0;
@@ -115,24 +120,6 @@ static pst_code load_all(struct planner *p, struct pst_err *err)
         for (size_t i = 0; i < p->loaded.len; i++)
             PST_TRY(step(p, &p->loaded.items[i], err));
     }
-    return PST_OK;
-}
-
-/* Whether a run that nobody asked for by hand is open: the API queues the first one, and one
- * after new credentials. Streams it has already read are free again, yet the connection is not
- * to be read by two such runs at once. */
-static pst_code has_own_run(struct pst_db_conn *conn, int64_t connection_pk, bool *out,
-                            struct pst_err *err)
-{
-    PST_AUTO(arena) struct pst_arena *arena = NULL;
-    struct pst_sync *open = NULL;
-    size_t count = 0;
-    bool more = false;
-    PST_TRY(pst_arena_new(&arena, OPEN_RUNS_ARENA, err));
-    PST_TRY(pst_syncs_list(conn, connection_pk, 0, 1U << PST_SYNC_QUEUED | 1U << PST_SYNC_RUNNING,
-                           PST_ENTITIES_MAX, arena, &open, &count, &more, err));
-    for (size_t i = 0; i < count; i++)
-        *out = *out || open[i].trigger != PST_SYNC_MANUAL;
     return PST_OK;
 }
 
@@ -146,7 +133,7 @@ struct settle_job {
 static pst_code settle(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 {
     struct settle_job *job = arg;
-    PST_TRY(has_own_run(conn, job->pk, &job->is_settled, err));
+    PST_TRY(pst_syncs_has_own(conn, job->pk, &job->is_settled, err));
     return job->is_settled ? pst_outages_settle(conn, job->pk, err) : PST_OK;
 }
 
@@ -189,7 +176,9 @@ static pst_code queue_run(struct pst_db_conn *conn, void *arg, struct pst_err *e
 {
     struct run_job *job = arg;
     bool is_busy = false;
-    PST_TRY(has_own_run(conn, job->request.connection_pk, &is_busy, err));
+    /* The API queues the first run, and one after new credentials. Streams it has already read are
+     * free again, yet the connection is not to be read by two such runs at once. */
+    PST_TRY(pst_syncs_has_own(conn, job->request.connection_pk, &is_busy, err));
     /* The one that the API queued may have come to its end since the connection was looked at. */
     if (!is_busy && job->request.trigger == PST_SYNC_INITIAL)
         PST_TRY(pst_connections_is_read(conn, job->request.connection_pk, &is_busy, err));
@@ -332,7 +321,6 @@ static pst_code look_around(struct planner *p, struct pst_err *err)
 
 static pst_code planner_init(struct planner *p, struct pst_err *err)
 {
-    PST_TRY(pst_sched_new(&p->sched, err));
     PST_TRY(pst_arena_new(&p->arena, PLANNER_ARENA, err));
     PST_TRY(pst_db_reader_new(p->e->options.db, &p->reader, err));
     return load_all(p, err);
@@ -356,8 +344,8 @@ static void run_planner(struct planner *p)
     while (!atomic_load(&p->e->stopping)) {
         struct pst_err err;
         int64_t ms = PST_SCHED_LOOK_MS;
-        /* What failed (no memory, a store that refuses) is made up for by looking at
-         * everything again. */
+        /* What failed (no memory, a store that refuses), and the notes and runs that went unheard
+         * with it, are made up for by looking at everything again. */
         if (look_around(p, &err) != PST_OK)
             atomic_store(&p->e->notes_lost, true);
         else if (p->actions.wake.ns != PST_MONO_NEVER.ns)

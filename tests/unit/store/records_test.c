@@ -1,4 +1,6 @@
 /* tests/unit/store/records_test.c: page commits, the change feed, deleting what is missing. */
+#include "store/rows.h"
+#include "store/schema.h"
 #include "tests/unit/store/world.h"
 
 static const struct order two[] = {
@@ -270,6 +272,72 @@ static void the_guard_counts_only_what_lies_in_the_window(void **state)
 
 /* ---- rejected ---- */
 
+/* What the stream of orders counts, and the rows there are. */
+static void assert_rejected(struct world *w, int64_t rows)
+{
+    struct pst_stream_state s = {0};
+    int64_t there = 0;
+    bool found = false;
+    assert_read(w,
+                pst_streams_get(w->reader, w->conn.pk, w->orders, w->arena, &s, &found, &w->err));
+    assert_true(found);
+    assert_int_equal(s.rejected, rows);
+    assert_read(w, pst_row_int(w->reader, PST_STR("SELECT count(*) FROM rejected"), NULL, 0, &there,
+                               &w->err));
+    assert_int_equal(there, rows);
+}
+
+static void rejected_rows_are_counted(void **state)
+{
+    struct world *w = *state;
+    const pst_str source = PST_STR("[]");
+    const struct pst_rejected bad[] = {{PST_STR("X|1"), PST_STR("why"), source},
+                                       {PST_STR("X|2"), PST_STR("why"), source},
+                                       {PST_STR("X|3"), PST_STR("why"), source}};
+    const pst_str fine[] = {PST_STR("X|1"), PST_STR("Y|1")}; /* the second never was rejected */
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    struct pst_page_commit page = page_of(w, &r, at(10));
+    page.rejected = bad;
+    page.rejected_count = 3;
+    for (int i = 0; i < 2; i++) { /* again: no more of them */
+        assert_write(w, pst_records_commit_page(w->writer, &page, &w->err));
+        assert_rejected(w, 3);
+    }
+    page.rejected_count = 0;
+    page.accepted_again = fine;
+    page.accepted_count = 2;
+    assert_write(w, pst_records_commit_page(w->writer, &page, &w->err));
+    assert_rejected(w, 2);
+    assert_write(w, pst_rejected_drop_unseen(w->writer, page.stream_pk, r.sync_pk, &w->err));
+    assert_rejected(w, 2); /* this run saw them */
+    world_end(w, &r, PST_SYNC_COMPLETED);
+    r = world_run(w, 2, PST_SYNC_FULL);
+    assert_write(w, pst_db_exec_script(w->writer, PST_STR("UPDATE sync_stream SET as_of = sync_pk"),
+                                       &w->err));
+    assert_write(w, pst_rejected_drop_unseen(w->writer, page.stream_pk, r.sync_pk, &w->err));
+    assert_rejected(w, 0);
+}
+
+static void an_older_store_gets_its_rejected_rows_counted(void **state)
+{
+    struct world *w = *state;
+    const struct pst_rejected bad = {PST_STR("X|1"), PST_STR("why"), PST_STR("[]")};
+    size_t count = 0;
+    const struct pst_migration *m = &pst_schema_migrations(&count)[10];
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    struct pst_page_commit page = page_of(w, &r, at(10));
+    page.rejected = &bad;
+    page.rejected_count = 1;
+    assert_write(w, pst_records_commit_page(w->writer, &page, &w->err));
+    assert_write(w, pst_db_exec_script(w->writer,
+                                       PST_STR("ALTER TABLE stream DROP COLUMN rejected;"
+                                               "DROP INDEX sync_by_status"),
+                                       &w->err));
+    assert_int_equal(m->number, 11);
+    assert_write(w, pst_db_exec_script(w->writer, m->sql, &w->err));
+    assert_rejected(w, 1);
+}
+
 static void a_rejected_row_is_kept_until_it_maps(void **state)
 {
     struct world *w = *state;
@@ -409,6 +477,8 @@ int main(void)
         CASE(what_is_missing_is_deleted_in_batches),
         CASE(a_deleted_record_that_is_back_is_created_again_in_its_old_place),
         CASE(the_guard_counts_only_what_lies_in_the_window),
+        CASE(rejected_rows_are_counted),
+        CASE(an_older_store_gets_its_rejected_rows_counted),
         CASE(a_rejected_row_is_kept_until_it_maps),
         CASE(the_feed_tells_expired_from_ended),
         CASE(a_commit_wakes_who_waits_for_the_connection),

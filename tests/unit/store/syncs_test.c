@@ -1,6 +1,8 @@
 /* tests/unit/store/syncs_test.c: the life of runs and what it does to streams. */
 #include "tests/unit/store/world.h"
 
+#include "store/syncs_private.h"
+
 static pst_code create(struct world *w, unsigned n, enum pst_sync_trigger trigger,
                        const struct pst_entity *a, const struct pst_entity *b, int64_t *pk,
                        struct pst_id *busy)
@@ -323,6 +325,101 @@ static void the_list_is_newest_first_and_filters_by_status(void **state)
     assert_string_equal(items[0].id.text, world_id("sync_", 2).text);
 }
 
+static unsigned statuses_of(struct world *w, unsigned statuses, size_t limit, size_t *count)
+{
+    struct pst_sync *items = NULL;
+    unsigned seen = 0;
+    bool more = false;
+    assert_read(w, pst_syncs_list(w->reader, w->conn.pk, 0, statuses, limit, w->arena, &items,
+                                  count, &more, &w->err));
+    for (size_t i = 0; i < *count; i++) {
+        seen |= 1U << items[i].status;
+        assert_true(i == 0 || items[i].pk < items[i - 1].pk);
+    }
+    return seen;
+}
+
+static void the_list_of_any_statuses_is_these_newest_first(void **state)
+{
+    struct world *w = *state;
+    const enum pst_sync_status ends[] = {PST_SYNC_COMPLETED, PST_SYNC_FAILED, PST_SYNC_CANCELLED};
+    size_t count = 0;
+    for (unsigned n = 1; n <= 6; n++) {
+        struct run r = world_run(w, n, PST_SYNC_INCREMENTAL);
+        world_end(w, &r, ends[n % 3]);
+    }
+    (void)world_run(w, 7, PST_SYNC_INCREMENTAL);
+    for (unsigned statuses = 1; statuses < 32; statuses++) {
+        unsigned there = statuses & ~(1U << PST_SYNC_QUEUED);
+        assert_int_equal(statuses_of(w, statuses, 9, &count), there);
+        size_t expected = there >> PST_SYNC_RUNNING & 1;
+        for (size_t i = 0; i < PST_COUNT(ends); i++)
+            expected += 2 * (there >> ends[i] & 1);
+        assert_int_equal(count, expected);
+    }
+    assert_int_equal(statuses_of(w, 31, 1, &count), 1U << PST_SYNC_RUNNING);
+    assert_int_equal(count, 1);
+}
+
+static void an_own_run_is_one_that_nobody_asked_for_by_hand(void **state)
+{
+    struct world *w = *state;
+    bool is_there = true;
+    assert_read(w, pst_syncs_has_own(w->reader, w->conn.pk, &is_there, &w->err));
+    assert_false(is_there);
+    struct run r = world_run(w, 1, PST_SYNC_INCREMENTAL);
+    assert_write(
+        w, pst_db_exec_script(w->writer, PST_STR("UPDATE sync SET cause = 'manual'"), &w->err));
+    assert_read(w, pst_syncs_has_own(w->reader, w->conn.pk, &is_there, &w->err));
+    assert_false(is_there);
+    assert_write(
+        w, pst_db_exec_script(w->writer, PST_STR("UPDATE sync SET cause = 'scheduled'"), &w->err));
+    assert_read(w, pst_syncs_has_own(w->reader, w->conn.pk, &is_there, &w->err));
+    assert_true(is_there);
+    assert_read(w, pst_syncs_has_own(w->reader, w->conn.pk + 1, &is_there, &w->err));
+    assert_false(is_there);
+    world_end(w, &r, PST_SYNC_COMPLETED);
+    assert_read(w, pst_syncs_has_own(w->reader, w->conn.pk, &is_there, &w->err));
+    assert_false(is_there);
+}
+
+static void assert_plan(struct world *w, pst_str sql, const char *expected)
+{
+    PST_AUTO(stmt) struct pst_stmt *st = NULL;
+    PST_AUTO(buf) struct pst_buf text = {.max = 20000};
+    PST_AUTO(buf) struct pst_buf plan = {.max = 20000};
+    bool row = false;
+    pst_buf_add_lit(&text, "EXPLAIN QUERY PLAN ");
+    pst_buf_add_str(&text, sql);
+    assert_read(w, pst_db_stmt(w->reader, pst_buf_str(&text), &st, &w->err));
+    assert_read(w, pst_stmt_step(st, &row, &w->err));
+    while (row) {
+        pst_str line = pst_stmt_str(st, 3);
+        if (pst_str_starts(line, PST_STR("SEARCH")) || pst_str_starts(line, PST_STR("SCAN")) ||
+            pst_str_starts(line, PST_STR("USE")))
+            pst_buf_addf(&plan, "%.*s\n", PST_STR_ARG(line));
+        assert_read(w, pst_stmt_step(st, &row, &w->err));
+    }
+    assert_read(w, pst_buf_check(&plan, &w->err));
+    pst_buf_add_char(&plan, 0);
+    assert_string_equal(plan.ptr, expected);
+}
+
+static void no_question_walks_the_history(void **state)
+{
+    struct world *w = *state;
+#define ENDED "SEARCH sync USING INDEX sync_by_status (connection_pk=? AND status=? AND pk<?)\n"
+    assert_plan(w, pst_syncs_list_sql(false),
+                "SEARCH sync USING INDEX sync_by_connection (connection_pk=? AND pk<?)\n");
+    assert_plan(w, pst_syncs_list_sql(true),
+                "SEARCH sync USING INDEX sync_open (connection_pk=? AND pk<?)\n" ENDED ENDED ENDED);
+    assert_plan(w, pst_syncs_has_own_sql(),
+                "SCAN CONSTANT ROW\nSEARCH sync USING INDEX sync_open (connection_pk=?)\n");
+    assert_plan(w, pst_syncs_count_open_sql(true),
+                "SEARCH sync USING INDEX sync_open (connection_pk=?)\n");
+    assert_plan(w, pst_syncs_count_open_sql(false), "SCAN sync USING INDEX sync_open\n");
+}
+
 static void names_go_both_ways(void **state)
 {
     (void)state;
@@ -468,6 +565,9 @@ int main(void)
         CASE(a_queued_run_is_cancelled_at_once_a_running_one_is_asked),
         CASE(deleting_a_connection_ends_what_waits),
         CASE(the_list_is_newest_first_and_filters_by_status),
+        CASE(the_list_of_any_statuses_is_these_newest_first),
+        CASE(an_own_run_is_one_that_nobody_asked_for_by_hand),
+        CASE(no_question_walks_the_history),
         CASE(names_go_both_ways),
         CASE(a_rewound_stream_reads_from_there),
         CASE(a_run_that_fails_just_as_it_is_to_stop_is_not_gone_on_with),

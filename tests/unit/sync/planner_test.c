@@ -10,6 +10,7 @@ static int64_t ends_at_us;
 static bool leaves_open; /* queued runs are not ended */
 static bool is_denied; /* the run that is open when the system goes makes no call, ... */
 static int64_t taken_pk; /* of it */
+static bool loses_notes; /* there is no memory to tell of the end of a run */
 static int waits; /* ... and its end is heard of so many turns after the system is back */
 
 static pst_code end_all(struct pst_db_conn *conn, void *arg, struct pst_err *err)
@@ -24,8 +25,10 @@ static pst_code end_all(struct pst_db_conn *conn, void *arg, struct pst_err *err
         if (!found)
             break;
         PST_TRY(pst_syncs_end(conn, sync.pk, &done, true, w->wall, &status, err));
+        pst_alloc_fail_at(loses_notes ? 0 : -1);
         if (sync.trigger != PST_SYNC_MANUAL)
             pst_sync_note(w->engine, PST_NOTE_FINISHED, sync.connection_pk);
+        pst_alloc_fail_at(-1);
     }
     return PST_OK;
 }
@@ -143,7 +146,7 @@ static int setup(void **state)
     (void)toy_set_up(state);
     struct toy_world *w = *state;
     w->idle = idle;
-    leaves_open = is_denied = false;
+    leaves_open = is_denied = loses_notes = false;
     taken_pk = waits = 0;
     away_from_us = back_from_us = 0;
     return 0;
@@ -371,13 +374,39 @@ static void a_manual_schedule_still_has_its_initial_sync(void **state)
     assert_int_equal(toy_number(w, "SELECT count(*) FROM sync WHERE cause = 'initial'"), 1);
 }
 
-static void a_lost_note_is_made_up_for(void **state)
+static void the_end_of_a_run_that_nobody_heard_of_is_made_up_for(void **state)
 {
     struct toy_world *w = *state;
     give_schedule(w, "1m");
-    atomic_store(&w->engine->notes_lost, true);
-    schedule_for(w, 90);
-    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), 2, 3);
+    loses_notes = true; /* each of them */
+    schedule_for(w, HOUR_S);
+    /* The initial one, and one of each minute. */
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), 58, 61);
+}
+
+/* No memory for the first of two notes: the second is the end of a run. */
+static void idle_then_fail(struct toy_world *w)
+{
+    bool ends = later_at_us && w->wall.us >= later_at_us &&
+                toy_number(w, "SELECT count(*) FROM sync WHERE ended_at IS NULL") > 0;
+    if (ends)
+        pst_sync_connection_changed(w->engine, w->connection_pk);
+    idle(w);
+    if (ends) {
+        later_at_us = 0;
+        pst_alloc_fail_at(0);
+    }
+}
+
+static void the_end_of_a_run_behind_a_failure_is_made_up_for(void **state)
+{
+    struct toy_world *w = *state;
+    give_schedule(w, "1m");
+    w->idle = idle_then_fail;
+    later_at_us = w->wall.us + 150 * PST_US_PER_S;
+    schedule_for(w, HOUR_S);
+    assert_int_equal(later_at_us, 0);
+    assert_in_range(toy_number(w, "SELECT count(*) FROM sync"), 58, 61);
 }
 
 int main(void)
@@ -397,7 +426,8 @@ int main(void)
         T(a_switched_off_connection_is_not_synced_until_it_is_on_again),
         T(a_deleted_connection_is_not_synced),
         T(a_manual_schedule_still_has_its_initial_sync),
-        T(a_lost_note_is_made_up_for),
+        T(the_end_of_a_run_that_nobody_heard_of_is_made_up_for),
+        T(the_end_of_a_run_behind_a_failure_is_made_up_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
