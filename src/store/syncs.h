@@ -54,8 +54,9 @@ struct pst_sync_stream {
     pst_wall from, to, as_of; /* the fixed window, in the source's time */
     pst_str after_key; /* next_key of the last page committed, "" = at the start */
     pst_str sort_key; /* of the last document committed, "" = at the start */
-    int64_t goes_on; /* run whose broken read this one goes on with, 0 = none; set and read by
-                        sync while it begins */
+    /* Set and read by sync while it begins: */
+    int64_t goes_on; /* run whose broken read this one goes on with, 0 = none */
+    uint64_t first_mapping; /* version of the mapping that a first read begins with, 0 = no such */
     pst_wall started_at, ended_at;
     pst_str error_code, error_message; /* "" = none */
     int64_t first_seq, last_seq; /* its changes lie among these of the connection; 0 = none */
@@ -153,6 +154,7 @@ struct pst_sync_broken {
     int64_t sync_pk; /* of the run that failed */
     pst_wall from, as_of; /* the window of its read */
     pst_str after_key, sort_key;
+    uint64_t mapping_version; /* that it began with (pst_streams_set_mapping) */
 };
 pst_code pst_syncs_find_broken(struct pst_db_conn *conn, int64_t connection_pk, int64_t stream_pk,
                                pst_wall since, struct pst_arena *arena, struct pst_sync_broken *out,

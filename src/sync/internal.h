@@ -153,6 +153,9 @@ pst_code pst_run_execute(struct pst_run *run, struct pst_err *err);
  * CANCELLED, and those of the store. */
 pst_code pst_run_look_at_columns(struct pst_run *run, const struct pst_sync_stream *stream,
                                  const struct pst_stream *def, struct pst_err *err);
+/* The stream's mapping as the connection has it. Errors: as pst_bindings_get. */
+pst_code pst_run_bind(struct pst_run *run, const struct pst_stream *def, struct pst_binding **out,
+                      struct pst_err *err);
 /* Jitter and ids. */
 uint64_t pst_run_random(const struct pst_run *run);
 

@@ -1,4 +1,5 @@
 /* sync/run.c: one run: contact with the system, windows, its streams one after another. */
+#include "crypto/crypto.h"
 #include "sync/internal.h"
 
 #define SLEEP_SLICE_MS 50
@@ -21,6 +22,15 @@ void pst_run_count_calls(struct pst_run *run)
 pst_code pst_run_write(struct pst_run *run, pst_db_write_fn fn, void *arg, struct pst_err *err)
 {
     return pst_db_write(run->w->e->options.db, fn, arg, err);
+}
+
+pst_code pst_run_bind(struct pst_run *run, const struct pst_stream *def, struct pst_binding **out,
+                      struct pst_err *err)
+{
+    const struct pst_mapping_options opts = {.zone = run->system.ctx.zone,
+                                             .record_id = pst_record_id,
+                                             .connection_id = pst_id_str(&run->connection.id)};
+    return pst_bindings_get(&run->w->bindings, &run->connection, def, &opts, out, err);
 }
 
 pst_code pst_run_check(struct pst_run *run, struct pst_err *err)
@@ -231,21 +241,32 @@ static pst_code store_windows(struct pst_db_conn *conn, void *arg, struct pst_er
                                        job->now, err));
         if (s->goes_on)
             PST_TRY(pst_syncs_take_over(conn, sync->pk, s->stream_pk, s->goes_on, err));
+        else if (s->first_mapping)
+            PST_TRY(pst_streams_set_mapping(conn, s->stream_pk, s->first_mapping, err));
     }
     return PST_OK;
 }
 
 /* A first read that broke off is gone on with: what came before its checkpoint is stored, and
- * what changed there since is read by the next incremental run, whose window begins at as_of. */
-static pst_code go_on(struct pst_run *run, struct pst_sync_stream *stream, struct pst_err *err)
+ * what changed there since is read by the next incremental run, whose window begins at as_of. Not
+ * where that was made by another mapping, nor by who asks for everything. */
+static pst_code go_on(struct pst_run *run, struct pst_sync_stream *stream,
+                      const struct pst_stream *def, struct pst_err *err)
 {
     struct pst_sync_broken broken;
+    struct pst_binding *binding = NULL;
     bool found = false;
     pst_wall now = pst_sync_wall(run->w->e);
+    pst_code rc = pst_run_bind(run, def, &binding, err);
+    if (rc != PST_OK) /* a mapping that is wrong is told when the stream's turn comes */
+        return pst_code_retry(rc) == PST_RETRY_NEVER ? PST_OK : rc;
+    stream->first_mapping = pst_mapping_version(binding->mapping);
+    if (run->sync->mode == PST_SYNC_FULL && run->sync->trigger == PST_SYNC_MANUAL)
+        return PST_OK;
     PST_TRY(pst_syncs_find_broken(run->w->reader, run->connection.pk, stream->stream_pk,
                                   (pst_wall){now.us - GO_ON_S * PST_US_PER_S}, run->w->arena,
                                   &broken, &found, err));
-    if (!found)
+    if (!found || broken.mapping_version != stream->first_mapping)
         return PST_OK;
     stream->goes_on = broken.sync_pk;
     stream->from = broken.from;
@@ -280,7 +301,7 @@ static pst_code plan_stream(struct pst_run *run, struct pst_sync_stream *stream,
     stream->to = window.to;
     stream->as_of = window.as_of;
     bool is_first = !found || pst_wall_is_none(state.synced_to);
-    return is_first ? go_on(run, stream, err) : PST_OK;
+    return is_first ? go_on(run, stream, def, err) : PST_OK;
 }
 
 static bool is_open(const struct pst_sync_stream *s)

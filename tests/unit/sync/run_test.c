@@ -329,7 +329,7 @@ static void a_row_that_a_broken_read_rejected_is_kept_when_another_run_ends_it(v
         w->toy.fail[i] = PST_E_UNREACHABLE;
     assert_int_equal(toy_sync(w, PST_SYNC_FULL, SUPPLIERS).status, PST_SYNC_FAILED);
     memset(w->toy.fail, 0, sizeof w->toy.fail);
-    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    struct pst_sync s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
     assert_int_equal(s.status, PST_SYNC_COMPLETED);
     assert_int_equal(s.counts.read, 150);
     assert_int_equal(toy_number(w, "SELECT count(*) FROM rejected"), 1);
