@@ -120,12 +120,31 @@ static bool may_retry(const struct pst_run *run)
            atomic_load(&run->w->slot->contacted);
 }
 
-static pst_code ask_for_life(struct pst_run *run, struct pst_err *err)
+/* A short probe. *answers: the system is there, whatever it says; else *silence (may be err) says
+ * how it is not. Errors: REAUTH, CANCELLED. */
+static pst_code ask_for_life(struct pst_run *run, bool *answers, struct pst_err *silence,
+                             struct pst_err *err)
 {
+    struct pst_err answer = {0};
     struct pst_connector_ctx ctx = run->system.ctx;
     ctx.deadline = pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.probe_ms);
     PST_TRY(pst_run_check(run, err));
-    return run->system.ops->probe(run->system.connector, &ctx, err);
+    pst_code rc = run->system.ops->probe(run->system.connector, &ctx, &answer);
+    *answers = rc == PST_OK || rc == PST_E_SYSTEM_BUSY || pst_code_retry(rc) == PST_RETRY_NEVER;
+    if (!*answers)
+        *silence = answer;
+    if (rc != PST_E_CANCELLED && rc != PST_E_REAUTH)
+        return PST_OK;
+    *err = answer;
+    return rc;
+}
+
+static pst_code fail_alone(const struct pst_err *failure, struct pst_err *err)
+{
+    struct pst_err copy = *failure;
+    pst_code rc = PST_FAIL(err, PST_E_SYSTEM, "%s; other requests the system answers", copy.msg);
+    err->http_status = copy.http_status;
+    return rc;
 }
 
 /* A call met with silence (*err says how): it is not repeated; short probes find out whether the
@@ -140,17 +159,28 @@ static pst_code listen_to(struct pst_run *run, struct pst_err *err)
         if (ms < 0)
             break;
         PST_TRY(pst_run_sleep(run, ms, err));
-        pst_code rc = ask_for_life(run, &last);
-        if (rc == PST_E_CANCELLED || rc == PST_E_REAUTH) {
-            *err = last;
-            return rc;
-        }
-        if (rc == PST_OK || rc == PST_E_SYSTEM_BUSY || pst_code_retry(rc) == PST_RETRY_NEVER)
-            return PST_FAIL(err, PST_E_SYSTEM, "%s; other requests the system answers",
-                            silence.msg);
+        bool answers = false;
+        PST_TRY(ask_for_life(run, &answers, &last, err));
+        if (answers)
+            return fail_alone(&silence, err);
     }
     *err = silence;
     return silence.code;
+}
+
+/* Before the last try of a call that failed (tries->last) a probe finds out whether it is the call
+ * or the system. Not after it: with three failures in a row the connection is offline, which ends
+ * whatever else the run does, and is not even true when one request is all that the system fails.
+ */
+static pst_code ask_before_last(struct pst_run *run, struct pst_run_tries *tries,
+                                struct pst_err *err)
+{
+    struct pst_err silence;
+    PST_TRY(ask_for_life(run, &tries->is_alone, &silence, err));
+    if (tries->is_alone)
+        return PST_OK;
+    *err = tries->last;
+    return err->code;
 }
 
 struct put_off_job {
@@ -194,13 +224,18 @@ pst_code pst_run_try_again(struct pst_run *run, struct pst_run_tries *tries, str
     }
     int64_t ms =
         may_retry(run) ? pst_plan_retry_ms(err, ++tries->failures, pst_run_random(run)) : -1;
+    if (ms < 0 && tries->is_alone && pst_code_retry(err->code) == PST_RETRY_BACKOFF)
+        return fail_alone(err, err);
     if (ms < 0)
         return err->code;
     if (err->code == PST_E_SYSTEM_BUSY && ms > PST_PLAN_HOLD_MS)
         return put_off(run, ms, err);
     tries->last = *err;
     tries->waited_us += ms * 1000;
-    return pst_run_sleep(run, ms, err);
+    PST_TRY(pst_run_sleep(run, ms, err));
+    bool is_next_last = tries->failures == PST_PLAN_TRIES - 1;
+    return is_next_last && tries->last.code != PST_E_SYSTEM_BUSY ? ask_before_last(run, tries, err)
+                                                                 : PST_OK;
 }
 
 /* The source's own time, asked once, and the first request of the run: alone. */
