@@ -93,7 +93,8 @@ struct pst_sync_request {
     pst_wall now;
 };
 
-/* Queue a run and take its streams. MANUAL cancels what waits because the connection is offline.
+/* Queue a run and take its streams. MANUAL cancels what waits because the connection is offline,
+ * without cancel_requested: a first read that had begun can be gone on with.
  * MANUAL and INITIAL are refused whole when one is held: SYNC_IN_PROGRESS, and *busy (may be NULL)
  * gets the id of the run that holds it. SCHEDULED leaves busy streams out; when none is left, *pk
  * is 0 and nothing was written. Errors: also NOT_FOUND (connection deleted), INACTIVE (switched
@@ -147,9 +148,9 @@ pst_code pst_syncs_begin_stream(struct pst_db_conn *conn, int64_t sync_pk, int64
                                 struct pst_err *err);
 
 /* The first read of a stream, which may take hours, goes on where a run before broke off: a
- * stream that was never read to its end, whose newest run failed on the way, not before `since`.
- * *found false: there is none, or it may not be gone on with (cancelled, rewound, keys out of
- * order, the guard). Reader or writer. */
+ * stream that was never read to its end, whose newest run failed on the way or had to make room,
+ * not before `since`. *found false: there is none, or it may not be gone on with (cancelled by
+ * request, rewound, keys out of order, the guard). Reader or writer. */
 struct pst_sync_broken {
     int64_t sync_pk; /* of the run that failed */
     pst_wall from, as_of; /* the window of its read */

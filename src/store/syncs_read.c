@@ -285,7 +285,7 @@ pst_code pst_syncs_find_broken(struct pst_db_conn *conn, int64_t connection_pk, 
     PST_TRY(pst_db_stmt(
         conn,
         PST_STR("SELECT t.sync_pk, t.window_from, t.as_of, t.after_key, t.sort_key,"
-                " t.status = 'failed' AND t.window_to IS NULL AND t.phase = 0"
+                " t.status IN ('failed', 'cancelled') AND t.window_to IS NULL AND t.phase = 0"
                 " AND t.after_key <> '' AND t.sort_key < x'ffffffffffffffff'"
                 " AND t.error_code <> 'DELETE_GUARD' AND t.ended_at >= ?3 AND s.synced_to IS NULL"
                 " AND y.cancel_requested = 0, s.mapping_version"
