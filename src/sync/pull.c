@@ -210,13 +210,13 @@ static pst_code take_page(struct pst_pull *p, struct pst_lot *lot, struct pst_er
     }
 }
 
-/* A page is being fetched that nobody will look at. */
+/* A page is being fetched that nobody will look at. The flag stays up, since it may have been
+ * raised for the run meanwhile: pst_run_check lowers it if not. */
 static void abandon_fetch(struct pst_pull *p)
 {
     const struct pst_sync_lane *lane = p->run->w->lane;
     atomic_store(&p->run->w->slot->cancel, true);
     lane->fetch_wait(lane->self);
-    atomic_store(&p->run->w->slot->cancel, atomic_load(&p->run->w->e->stopping));
 }
 
 static pst_code read_pages(struct pst_pull *p, struct pst_err *err)

@@ -40,13 +40,18 @@ pst_code pst_run_check(struct pst_run *run, struct pst_err *err)
         return PST_FAIL(err, PST_E_CANCELLED, "penstock is stopping");
     if (!atomic_load(&run->w->slot->cancel))
         return PST_OK;
-    /* Whoever raised the flag may have meant the run that had this slot before. */
+    /* Whoever raised the flag may have meant the run that had this slot before. It is lowered
+     * before the look: one that is raised from then on stays. */
     bool is_wanted = false;
-    PST_TRY(pst_syncs_is_wanted(run->w->reader, run->sync->pk, &is_wanted, err));
-    if (!is_wanted)
-        return PST_FAIL(err, PST_E_CANCELLED, "the sync was cancelled");
-    atomic_store(&run->w->slot->cancel, atomic_load(&e->stopping));
-    return PST_OK;
+    atomic_store(&run->w->slot->cancel, false);
+    pst_code rc = pst_syncs_is_wanted(run->w->reader, run->sync->pk, &is_wanted, err);
+    if (rc == PST_OK && is_wanted && !atomic_load(&e->stopping))
+        return PST_OK;
+    atomic_store(&run->w->slot->cancel, true);
+    if (rc == PST_OK)
+        rc = PST_FAIL(err, PST_E_CANCELLED, "%s",
+                      is_wanted ? "penstock is stopping" : "the sync was cancelled");
+    return rc;
 }
 
 pst_code pst_run_sleep(struct pst_run *run, int64_t ms, struct pst_err *err)
@@ -402,6 +407,7 @@ static pst_code read_one(struct pst_run *run, struct pst_sync_stream *s, struct 
 {
     const struct pst_stream *def =
         pst_manifest_stream(run->system.manifest, pst_str_from(s->entity->name));
+    PST_TRY(pst_run_check(run, err)); /* the stream before may have left the flag up */
     if (def)
         PST_TRY(pst_run_look_at_columns(run, s, def, err));
     return pst_pull_stream(run, s, err);
