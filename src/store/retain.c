@@ -200,7 +200,8 @@ static pst_code drop_missing_lists(struct pst_db_conn *conn, struct budget *b, s
                             PST_STR("SELECT 1 FROM sync y WHERE y.pk = ?1 AND (y.ended_at IS NULL"
                                     " OR EXISTS (SELECT 1 FROM sync_stream t JOIN stream s"
                                     " ON s.pk = t.stream_pk WHERE t.sync_pk = y.pk"
-                                    " AND t.status = 'failed' AND s.synced_to IS NULL))"),
+                                    " AND (t.status = 'failed' OR (t.status = 'cancelled'"
+                                    " AND y.cancel_requested = 0)) AND s.synced_to IS NULL))"),
                             &pk, 1, &open, err));
         if (pk && !open)
             PST_TRY(remove_some(conn, b,

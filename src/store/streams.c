@@ -77,6 +77,14 @@ pst_code pst_streams_set_columns(struct pst_db_conn *conn, int64_t pk, pst_str c
     return pst_stmt_run(st, NULL, err);
 }
 
+pst_code pst_streams_set_mapping(struct pst_db_conn *conn, int64_t pk, uint64_t version,
+                                 struct pst_err *err)
+{
+    const int64_t values[] = {pk, (int64_t)version};
+    return pst_row_run(conn, PST_STR("UPDATE stream SET mapping_version = ?2 WHERE pk = ?1"),
+                       values, PST_COUNT(values), NULL, err);
+}
+
 pst_code pst_streams_get(struct pst_db_conn *conn, int64_t connection_pk,
                          const struct pst_entity *entity, struct pst_arena *arena,
                          struct pst_stream_state *out, bool *found, struct pst_err *err)
@@ -122,12 +130,13 @@ pst_code pst_streams_rewind(struct pst_db_conn *conn, int64_t pk, pst_wall synce
     pst_stmt_bind_wall(st, 2, synced_to);
     pst_stmt_bind_i64(st, 3, unguarded);
     PST_TRY(pst_stmt_run(st, NULL, err));
-    return pst_row_run(conn,
-                       PST_STR("UPDATE sync_stream SET after_key = '' WHERE stream_pk = ?1"
-                               " AND status = 'failed' AND sync_pk IN (SELECT pk FROM sync"
-                               " WHERE connection_pk ="
-                               " (SELECT connection_pk FROM stream WHERE pk = ?1))"),
-                       &pk, 1, NULL, err);
+    return pst_row_run(
+        conn,
+        PST_STR("UPDATE sync_stream SET after_key = '' WHERE stream_pk = ?1"
+                " AND status IN ('failed', 'cancelled') AND sync_pk IN (SELECT pk FROM sync"
+                " WHERE connection_pk ="
+                " (SELECT connection_pk FROM stream WHERE pk = ?1))"),
+        &pk, 1, NULL, err);
 }
 
 /* ---- dictionaries ---- */

@@ -31,7 +31,8 @@ struct pst_stream_state {
     int64_t records; /* live records, kept exact by the page commit */
     int64_t rejected; /* rows that are kept aside, kept exact by what keeps and drops them */
     bool unguarded; /* other rows were chosen since the last completed run (pst_streams_rewind) */
-    uint64_t mapping_version; /* of the last completed run, 0 = none */
+    uint64_t mapping_version; /* of the last completed run, or that a first read since began with; 0
+                                 = none */
     int64_t dict; /* dictionary for new source copies (store/dictionaries.h), 0 = none */
     pst_str columns; /* of the source, JSON [["A.PO_ID","Character"], ...]; "" = not looked yet */
     pst_wall columns_at; /* when they were looked at; none = never */
@@ -54,6 +55,10 @@ pst_code pst_streams_list(struct pst_db_conn *conn, int64_t connection_pk, struc
 /* What the source's columns were found to be. */
 pst_code pst_streams_set_columns(struct pst_db_conn *conn, int64_t pk, pst_str columns,
                                  pst_wall now, struct pst_err *err);
+
+/* A first read of it begins with this version of the mapping. */
+pst_code pst_streams_set_mapping(struct pst_db_conn *conn, int64_t pk, uint64_t version,
+                                 struct pst_err *err);
 
 /* The next incremental run reads from `synced_to` (none = everything), without a full sync; a
  * read that broke off is not gone on with. `unguarded`: what is missing then is missing because the

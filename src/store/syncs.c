@@ -79,11 +79,12 @@ static pst_code take_stream(struct pst_db_conn *conn, int64_t sync_pk, int64_t s
                        err);
 }
 
-static pst_code cancel_waiting(struct pst_db_conn *conn, int64_t sync_pk, pst_wall now,
-                               struct pst_err *err);
+static pst_code end_waiting(struct pst_db_conn *conn, int64_t sync_pk, pst_wall now,
+                            struct pst_err *err);
 
 /* What waits for a system that is offline makes room for who wants to try it now; what it was to
- * read is caught up with in any case. */
+ * read is caught up with in any case, and a first read that it had begun is gone on with: nobody
+ * asked for its end. */
 static pst_code clear_way(struct pst_db_conn *conn, const struct pst_sync_request *r,
                           struct pst_err *err)
 {
@@ -96,7 +97,7 @@ static pst_code clear_way(struct pst_db_conn *conn, const struct pst_sync_reques
                                     " AND s.cause <> 'manual' AND c.status = 'offline' LIMIT 1"),
                             &r->connection_pk, 1, &pk, err));
         if (pk)
-            PST_TRY(cancel_waiting(conn, pk, r->now, err));
+            PST_TRY(end_waiting(conn, pk, r->now, err));
     } while (pk);
     return PST_OK;
 }
@@ -250,8 +251,8 @@ pst_code pst_syncs_withdraw(struct pst_db_conn *conn, int64_t sync_pk, struct ps
 /* ---- cancelling ---- */
 
 /* Ends a run that no worker has. */
-static pst_code cancel_waiting(struct pst_db_conn *conn, int64_t sync_pk, pst_wall now,
-                               struct pst_err *err)
+static pst_code end_waiting(struct pst_db_conn *conn, int64_t sync_pk, pst_wall now,
+                            struct pst_err *err)
 {
     const struct pst_sync_outcome cancelled = {.status = PST_SYNC_CANCELLED};
     enum pst_sync_status status;
@@ -264,11 +265,10 @@ static pst_code cancel_waiting(struct pst_db_conn *conn, int64_t sync_pk, pst_wa
 static pst_code cancel_one(struct pst_db_conn *conn, int64_t sync_pk, bool has_worker, pst_wall now,
                            struct pst_err *err)
 {
-    if (!has_worker)
-        return cancel_waiting(conn, sync_pk, now, err);
     pst_db_notify(conn, PST_TOPIC_SYNCS);
-    return pst_row_run(conn, PST_STR("UPDATE sync SET cancel_requested = 1 WHERE pk = ?1"),
-                       &sync_pk, 1, NULL, err);
+    PST_TRY(pst_row_run(conn, PST_STR("UPDATE sync SET cancel_requested = 1 WHERE pk = ?1"),
+                        &sync_pk, 1, NULL, err));
+    return has_worker ? PST_OK : end_waiting(conn, sync_pk, now, err);
 }
 
 pst_code pst_syncs_cancel(struct pst_db_conn *conn, int64_t connection_pk, pst_str id, pst_wall now,
@@ -305,7 +305,7 @@ pst_code pst_syncs_cancel_all(struct pst_db_conn *conn, int64_t connection_pk, p
                                     " AND connection_pk = ?1 LIMIT 1"),
                             &connection_pk, 1, &pk, err));
         if (pk)
-            PST_TRY(cancel_waiting(conn, pk, now, err));
+            PST_TRY(cancel_one(conn, pk, false, now, err));
     } while (pk);
     pst_db_notify(conn, PST_TOPIC_SYNCS);
     return pst_row_run(conn,

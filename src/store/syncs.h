@@ -54,8 +54,9 @@ struct pst_sync_stream {
     pst_wall from, to, as_of; /* the fixed window, in the source's time */
     pst_str after_key; /* next_key of the last page committed, "" = at the start */
     pst_str sort_key; /* of the last document committed, "" = at the start */
-    int64_t goes_on; /* run whose broken read this one goes on with, 0 = none; set and read by
-                        sync while it begins */
+    /* Set and read by sync while it begins: */
+    int64_t goes_on; /* run whose broken read this one goes on with, 0 = none */
+    uint64_t first_mapping; /* version of the mapping that a first read begins with, 0 = no such */
     pst_wall started_at, ended_at;
     pst_str error_code, error_message; /* "" = none */
     int64_t first_seq, last_seq; /* its changes lie among these of the connection; 0 = none */
@@ -92,7 +93,8 @@ struct pst_sync_request {
     pst_wall now;
 };
 
-/* Queue a run and take its streams. MANUAL cancels what waits because the connection is offline.
+/* Queue a run and take its streams. MANUAL cancels what waits because the connection is offline,
+ * without cancel_requested: a first read that had begun can be gone on with.
  * MANUAL and INITIAL are refused whole when one is held: SYNC_IN_PROGRESS, and *busy (may be NULL)
  * gets the id of the run that holds it. SCHEDULED leaves busy streams out; when none is left, *pk
  * is 0 and nothing was written. Errors: also NOT_FOUND (connection deleted), INACTIVE (switched
@@ -146,13 +148,14 @@ pst_code pst_syncs_begin_stream(struct pst_db_conn *conn, int64_t sync_pk, int64
                                 struct pst_err *err);
 
 /* The first read of a stream, which may take hours, goes on where a run before broke off: a
- * stream that was never read to its end, whose newest run failed on the way, not before `since`.
- * *found false: there is none, or it may not be gone on with (cancelled, rewound, keys out of
- * order, the guard). Reader or writer. */
+ * stream that was never read to its end, whose newest run failed on the way or had to make room,
+ * not before `since`. *found false: there is none, or it may not be gone on with (cancelled by
+ * request, rewound, keys out of order, the guard). Reader or writer. */
 struct pst_sync_broken {
     int64_t sync_pk; /* of the run that failed */
     pst_wall from, as_of; /* the window of its read */
     pst_str after_key, sort_key;
+    uint64_t mapping_version; /* that it began with (pst_streams_set_mapping) */
 };
 pst_code pst_syncs_find_broken(struct pst_db_conn *conn, int64_t connection_pk, int64_t stream_pk,
                                pst_wall since, struct pst_arena *arena, struct pst_sync_broken *out,

@@ -326,10 +326,10 @@ pst_code pst_syncs_find_broken(struct pst_db_conn *conn, int64_t connection_pk, 
     PST_TRY(pst_db_stmt(
         conn,
         PST_STR("SELECT t.sync_pk, t.window_from, t.as_of, t.after_key, t.sort_key,"
-                " t.status = 'failed' AND t.window_to IS NULL AND t.phase = 0"
+                " t.status IN ('failed', 'cancelled') AND t.window_to IS NULL AND t.phase = 0"
                 " AND t.after_key <> '' AND t.sort_key < x'ffffffffffffffff'"
                 " AND t.error_code <> 'DELETE_GUARD' AND t.ended_at >= ?3 AND s.synced_to IS NULL"
-                " AND y.cancel_requested = 0"
+                " AND y.cancel_requested = 0, s.mapping_version"
                 " FROM sync y JOIN sync_stream t ON t.sync_pk = y.pk AND t.stream_pk = ?2"
                 " JOIN stream s ON s.pk = t.stream_pk"
                 " WHERE y.connection_pk = ?1 AND t.begun = 1 AND t.ended_at IS NOT NULL"
@@ -345,6 +345,7 @@ pst_code pst_syncs_find_broken(struct pst_db_conn *conn, int64_t connection_pk, 
     out->sync_pk = pst_stmt_i64(st, 0);
     out->from = pst_stmt_wall(st, 1);
     out->as_of = pst_stmt_wall(st, 2);
+    out->mapping_version = (uint64_t)pst_stmt_i64(st, 6);
     PST_TRY(pst_row_text(st, 3, arena, &out->after_key, err));
     return pst_row_blob(st, 4, arena, &out->sort_key, err);
 }

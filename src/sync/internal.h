@@ -138,9 +138,11 @@ pst_code pst_run_sleep(struct pst_run *run, int64_t ms, struct pst_err *err);
  * that it was waited for; else the failure that counts. CANCELLED, with is_put_off: the system is
  * busy for so long that the run goes on later, from what it has committed. A call that met with
  * silence is not repeated: probes find out whether the system is there; if it is, the failure is
- * SYSTEM. */
+ * SYSTEM, that of this call alone. A call that failed otherwise is made three times, the third time
+ * only if a probe was answered before it; its failure is SYSTEM then, too. */
 struct pst_run_tries { /* of one call; all zero begins */
     unsigned failures;
+    bool is_alone; /* the system answered a probe since */
     int64_t waited_us;
     struct pst_err last;
 };
@@ -153,6 +155,9 @@ pst_code pst_run_execute(struct pst_run *run, struct pst_err *err);
  * CANCELLED, and those of the store. */
 pst_code pst_run_look_at_columns(struct pst_run *run, const struct pst_sync_stream *stream,
                                  const struct pst_stream *def, struct pst_err *err);
+/* The stream's mapping as the connection has it. Errors: as pst_bindings_get. */
+pst_code pst_run_bind(struct pst_run *run, const struct pst_stream *def, struct pst_binding **out,
+                      struct pst_err *err);
 /* Jitter and ids. */
 uint64_t pst_run_random(const struct pst_run *run);
 

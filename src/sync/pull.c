@@ -4,7 +4,6 @@
  * one is with the writer. Each has a lot of its own, used in turn; a lot is filled again only
  * when its page is durable.
  */
-#include "crypto/crypto.h"
 #include "sync/internal.h"
 
 #define KEY_MAX (1U << 20)
@@ -211,13 +210,13 @@ static pst_code take_page(struct pst_pull *p, struct pst_lot *lot, struct pst_er
     }
 }
 
-/* A page is being fetched that nobody will look at. */
+/* A page is being fetched that nobody will look at. The flag stays up, since it may have been
+ * raised for the run meanwhile: pst_run_check lowers it if not. */
 static void abandon_fetch(struct pst_pull *p)
 {
     const struct pst_sync_lane *lane = p->run->w->lane;
     atomic_store(&p->run->w->slot->cancel, true);
     lane->fetch_wait(lane->self);
-    atomic_store(&p->run->w->slot->cancel, atomic_load(&p->run->w->e->stopping));
 }
 
 static pst_code read_pages(struct pst_pull *p, struct pst_err *err)
@@ -382,10 +381,7 @@ static pst_code prepare(struct pst_pull *p, struct pst_err *err)
         .to = p->stream->to,
         .as_of = p->stream->as_of,
     };
-    const struct pst_mapping_options opts = {.zone = run->system.ctx.zone,
-                                             .record_id = pst_record_id,
-                                             .connection_id = pst_id_str(&run->connection.id)};
-    PST_TRY(pst_bindings_get(&run->w->bindings, &run->connection, p->def, &opts, &p->binding, err));
+    PST_TRY(pst_run_bind(run, p->def, &p->binding, err));
     PST_TRY(pst_streams_get(run->w->reader, run->connection.pk, p->def->entity, run->w->arena,
                             &state, &found, err));
     PST_TRY(pst_binding_load_dict(p->binding, run->w->reader, state.dict, err));
@@ -396,7 +392,9 @@ static pst_code prepare(struct pst_pull *p, struct pst_err *err)
         p->window.mode == PST_FETCH_FULL && p->stream->after_key.len == 0 && state.records == 0;
     if (p->window.mode == PST_FETCH_FULL)
         PST_TRY(pst_records_lacks_index(run->w->reader, p->def->entity, &p->lacks_index, err));
-    p->is_remapped = state.mapping_version != pst_mapping_version(p->binding->mapping);
+    /* Of a first read it is the version that it began with, whatever was stored before. */
+    p->is_remapped = pst_wall_is_none(state.synced_to) ||
+                     state.mapping_version != pst_mapping_version(p->binding->mapping);
     pst_buf_add_str(&p->last_key, p->stream->sort_key);
     p->is_disordered = pst_str_eq(p->stream->sort_key, PST_KEY_DISORDERED);
     /* The last document before the checkpoint may have come without a key. */

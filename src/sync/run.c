@@ -1,4 +1,5 @@
 /* sync/run.c: one run: contact with the system, windows, its streams one after another. */
+#include "crypto/crypto.h"
 #include "sync/internal.h"
 
 #define SLEEP_SLICE_MS 50
@@ -23,6 +24,15 @@ pst_code pst_run_write(struct pst_run *run, pst_db_write_fn fn, void *arg, struc
     return pst_db_write(run->w->e->options.db, fn, arg, err);
 }
 
+pst_code pst_run_bind(struct pst_run *run, const struct pst_stream *def, struct pst_binding **out,
+                      struct pst_err *err)
+{
+    const struct pst_mapping_options opts = {.zone = run->system.ctx.zone,
+                                             .record_id = pst_record_id,
+                                             .connection_id = pst_id_str(&run->connection.id)};
+    return pst_bindings_get(&run->w->bindings, &run->connection, def, &opts, out, err);
+}
+
 pst_code pst_run_check(struct pst_run *run, struct pst_err *err)
 {
     struct pst_sync_engine *e = run->w->e;
@@ -30,13 +40,18 @@ pst_code pst_run_check(struct pst_run *run, struct pst_err *err)
         return PST_FAIL(err, PST_E_CANCELLED, "penstock is stopping");
     if (!atomic_load(&run->w->slot->cancel))
         return PST_OK;
-    /* Whoever raised the flag may have meant the run that had this slot before. */
+    /* Whoever raised the flag may have meant the run that had this slot before. It is lowered
+     * before the look: one that is raised from then on stays. */
     bool is_wanted = false;
-    PST_TRY(pst_syncs_is_wanted(run->w->reader, run->sync->pk, &is_wanted, err));
-    if (!is_wanted)
-        return PST_FAIL(err, PST_E_CANCELLED, "the sync was cancelled");
-    atomic_store(&run->w->slot->cancel, atomic_load(&e->stopping));
-    return PST_OK;
+    atomic_store(&run->w->slot->cancel, false);
+    pst_code rc = pst_syncs_is_wanted(run->w->reader, run->sync->pk, &is_wanted, err);
+    if (rc == PST_OK && is_wanted && !atomic_load(&e->stopping))
+        return PST_OK;
+    atomic_store(&run->w->slot->cancel, true);
+    if (rc == PST_OK)
+        rc = PST_FAIL(err, PST_E_CANCELLED, "%s",
+                      is_wanted ? "penstock is stopping" : "the sync was cancelled");
+    return rc;
 }
 
 pst_code pst_run_sleep(struct pst_run *run, int64_t ms, struct pst_err *err)
@@ -110,12 +125,31 @@ static bool may_retry(const struct pst_run *run)
            atomic_load(&run->w->slot->contacted);
 }
 
-static pst_code ask_for_life(struct pst_run *run, struct pst_err *err)
+/* A short probe. *answers: the system is there, whatever it says; else *silence (may be err) says
+ * how it is not. Errors: REAUTH, CANCELLED. */
+static pst_code ask_for_life(struct pst_run *run, bool *answers, struct pst_err *silence,
+                             struct pst_err *err)
 {
+    struct pst_err answer = {0};
     struct pst_connector_ctx ctx = run->system.ctx;
     ctx.deadline = pst_mono_after_ms(pst_sync_mono(run->w->e), run->w->e->options.probe_ms);
     PST_TRY(pst_run_check(run, err));
-    return run->system.ops->probe(run->system.connector, &ctx, err);
+    pst_code rc = run->system.ops->probe(run->system.connector, &ctx, &answer);
+    *answers = rc == PST_OK || rc == PST_E_SYSTEM_BUSY || pst_code_retry(rc) == PST_RETRY_NEVER;
+    if (!*answers)
+        *silence = answer;
+    if (rc != PST_E_CANCELLED && rc != PST_E_REAUTH)
+        return PST_OK;
+    *err = answer;
+    return rc;
+}
+
+static pst_code fail_alone(const struct pst_err *failure, struct pst_err *err)
+{
+    struct pst_err copy = *failure;
+    pst_code rc = PST_FAIL(err, PST_E_SYSTEM, "%s; other requests the system answers", copy.msg);
+    err->http_status = copy.http_status;
+    return rc;
 }
 
 /* A call met with silence (*err says how): it is not repeated; short probes find out whether the
@@ -130,17 +164,28 @@ static pst_code listen_to(struct pst_run *run, struct pst_err *err)
         if (ms < 0)
             break;
         PST_TRY(pst_run_sleep(run, ms, err));
-        pst_code rc = ask_for_life(run, &last);
-        if (rc == PST_E_CANCELLED || rc == PST_E_REAUTH) {
-            *err = last;
-            return rc;
-        }
-        if (rc == PST_OK || rc == PST_E_SYSTEM_BUSY || pst_code_retry(rc) == PST_RETRY_NEVER)
-            return PST_FAIL(err, PST_E_SYSTEM, "%s; other requests the system answers",
-                            silence.msg);
+        bool answers = false;
+        PST_TRY(ask_for_life(run, &answers, &last, err));
+        if (answers)
+            return fail_alone(&silence, err);
     }
     *err = silence;
     return silence.code;
+}
+
+/* Before the last try of a call that failed (tries->last) a probe finds out whether it is the call
+ * or the system. Not after it: with three failures in a row the connection is offline, which ends
+ * whatever else the run does, and is not even true when one request is all that the system fails.
+ */
+static pst_code ask_before_last(struct pst_run *run, struct pst_run_tries *tries,
+                                struct pst_err *err)
+{
+    struct pst_err silence;
+    PST_TRY(ask_for_life(run, &tries->is_alone, &silence, err));
+    if (tries->is_alone)
+        return PST_OK;
+    *err = tries->last;
+    return err->code;
 }
 
 struct put_off_job {
@@ -184,13 +229,18 @@ pst_code pst_run_try_again(struct pst_run *run, struct pst_run_tries *tries, str
     }
     int64_t ms =
         may_retry(run) ? pst_plan_retry_ms(err, ++tries->failures, pst_run_random(run)) : -1;
+    if (ms < 0 && tries->is_alone && pst_code_retry(err->code) == PST_RETRY_BACKOFF)
+        return fail_alone(err, err);
     if (ms < 0)
         return err->code;
     if (err->code == PST_E_SYSTEM_BUSY && ms > PST_PLAN_HOLD_MS)
         return put_off(run, ms, err);
     tries->last = *err;
     tries->waited_us += ms * 1000;
-    return pst_run_sleep(run, ms, err);
+    PST_TRY(pst_run_sleep(run, ms, err));
+    bool is_next_last = tries->failures == PST_PLAN_TRIES - 1;
+    return is_next_last && tries->last.code != PST_E_SYSTEM_BUSY ? ask_before_last(run, tries, err)
+                                                                 : PST_OK;
 }
 
 /* The source's own time, asked once, and the first request of the run: alone. */
@@ -231,21 +281,32 @@ static pst_code store_windows(struct pst_db_conn *conn, void *arg, struct pst_er
                                        job->now, err));
         if (s->goes_on)
             PST_TRY(pst_syncs_take_over(conn, sync->pk, s->stream_pk, s->goes_on, err));
+        else if (s->first_mapping)
+            PST_TRY(pst_streams_set_mapping(conn, s->stream_pk, s->first_mapping, err));
     }
     return PST_OK;
 }
 
 /* A first read that broke off is gone on with: what came before its checkpoint is stored, and
- * what changed there since is read by the next incremental run, whose window begins at as_of. */
-static pst_code go_on(struct pst_run *run, struct pst_sync_stream *stream, struct pst_err *err)
+ * what changed there since is read by the next incremental run, whose window begins at as_of. Not
+ * where that was made by another mapping, nor by who asks for everything. */
+static pst_code go_on(struct pst_run *run, struct pst_sync_stream *stream,
+                      const struct pst_stream *def, struct pst_err *err)
 {
     struct pst_sync_broken broken;
+    struct pst_binding *binding = NULL;
     bool found = false;
     pst_wall now = pst_sync_wall(run->w->e);
+    pst_code rc = pst_run_bind(run, def, &binding, err);
+    if (rc != PST_OK) /* a mapping that is wrong is told when the stream's turn comes */
+        return pst_code_retry(rc) == PST_RETRY_NEVER ? PST_OK : rc;
+    stream->first_mapping = pst_mapping_version(binding->mapping);
+    if (run->sync->mode == PST_SYNC_FULL && run->sync->trigger == PST_SYNC_MANUAL)
+        return PST_OK;
     PST_TRY(pst_syncs_find_broken(run->w->reader, run->connection.pk, stream->stream_pk,
                                   (pst_wall){now.us - GO_ON_S * PST_US_PER_S}, run->w->arena,
                                   &broken, &found, err));
-    if (!found)
+    if (!found || broken.mapping_version != stream->first_mapping)
         return PST_OK;
     stream->goes_on = broken.sync_pk;
     stream->from = broken.from;
@@ -280,7 +341,7 @@ static pst_code plan_stream(struct pst_run *run, struct pst_sync_stream *stream,
     stream->to = window.to;
     stream->as_of = window.as_of;
     bool is_first = !found || pst_wall_is_none(state.synced_to);
-    return is_first ? go_on(run, stream, err) : PST_OK;
+    return is_first ? go_on(run, stream, def, err) : PST_OK;
 }
 
 static bool is_open(const struct pst_sync_stream *s)
@@ -346,6 +407,7 @@ static pst_code read_one(struct pst_run *run, struct pst_sync_stream *s, struct 
 {
     const struct pst_stream *def =
         pst_manifest_stream(run->system.manifest, pst_str_from(s->entity->name));
+    PST_TRY(pst_run_check(run, err)); /* the stream before may have left the flag up */
     if (def)
         PST_TRY(pst_run_look_at_columns(run, s, def, err));
     return pst_pull_stream(run, s, err);

@@ -71,7 +71,6 @@ static pst_code claim(struct pst_db_conn *conn, void *arg, struct pst_err *err)
 static void open_slot(struct pst_sync_worker *w, const struct pst_sync *sync)
 {
     struct pst_sync_slot *slot = w->slot;
-    atomic_store(&slot->cancel, false);
     atomic_store(&slot->contacted, false);
     atomic_store(&slot->ticket, 0);
     atomic_store(&slot->started_ns, pst_sync_mono(w->e).ns);
@@ -85,8 +84,6 @@ static void open_slot(struct pst_sync_worker *w, const struct pst_sync *sync)
     atomic_store(&slot->connection_pk, sync->connection_pk);
     atomic_store(&slot->ticket, atomic_fetch_add(&w->e->tickets, 1) + 1);
     atomic_store(&slot->sync_pk, sync->pk);
-    if (atomic_load(&w->e->stopping))
-        atomic_store(&slot->cancel, true);
 }
 
 static void close_slot(struct pst_sync_worker *w)
@@ -333,10 +330,10 @@ static void carry_through(struct pst_sync_worker *w, struct pst_sync *sync)
     struct pst_run run = {.w = w, .sync = sync};
     struct pst_err err = {0};
     open_slot(w, sync);
-    pst_code rc = PST_OK;
-    if (sync->cancel_requested)
-        rc = PST_FAIL(&err, PST_E_CANCELLED, "the sync was cancelled");
-    else
+    /* Who cancelled it before the slot was open found no flag to raise. */
+    atomic_store(&w->slot->cancel, true);
+    pst_code rc = pst_run_check(&run, &err);
+    if (rc == PST_OK)
         rc = make_lots(w, &err);
     if (rc == PST_OK)
         rc = pst_run_execute(&run, &err);

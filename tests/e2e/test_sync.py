@@ -217,13 +217,13 @@ FAULTS = [
     # kind, how often (0: always), the run's error, status of the connection
     ("503", 1, None, "online"),
     ("503", 2, None, "online"),
-    ("503", 0, "SYSTEM_UNREACHABLE", "offline"),
+    ("503", 0, "SYSTEM_ERROR", "online"),
     ("reset", 1, None, "online"),
-    ("reset", 0, "SYSTEM_UNREACHABLE", "offline"),
+    ("reset", 0, "SYSTEM_ERROR", "online"),
     ("truncate", 1, None, "online"),
-    ("truncate", 0, "SYSTEM_UNREACHABLE", "offline"),
+    ("truncate", 0, "SYSTEM_ERROR", "online"),
     ("sign_on", 1, None, "online"),
-    ("sign_on", 0, "SYSTEM_UNREACHABLE", "offline"),
+    ("sign_on", 0, "SYSTEM_ERROR", "online"),
     ("500", 1, "SYSTEM_ERROR", "online"),
     ("500_text", 1, "SYSTEM_ERROR", "online"),
     ("403", 1, "SYSTEM_ERROR", "online"),
@@ -255,6 +255,58 @@ def test_each_fault_is_met_in_its_own_way(connected, sim, kind, count, code, sta
     assert_equal(api, sim, connection)
     wait_until(lambda: status_of(api, connection) == "online", "the status online", 10)
     assert_told_once(changes(api, connection))
+
+
+ONE_QUERY = [
+    # kind of a fault that one query always meets, and what the error says of it
+    ("503", "HTTP 503"),
+    ("truncate", "reading the answer"),
+    ("reset", "reading the answer"),
+    ("sign_on", "a web page instead of data"),
+]
+
+
+@pytest.mark.parametrize("kind, words", ONE_QUERY, ids=[kind for kind, _ in ONE_QUERY])
+def test_a_query_that_always_fails_starves_no_other(connected, sim, kind, words):
+    """The system answers a probe, so it is that entity's own trouble: those behind it advance, and there is no outage."""
+    api, connection = connected
+    begun = {e["entity"]: e["last_success_at"] for e in api.get(f"/v1/connections/{connection}/sync-status")["entities"]}
+    for entity in ENTITIES:
+        sim.change("change", entity, 2)
+    a_minute_later(sim)
+    fault(sim, kind, query=ORDERS, service="ExecuteQuery")
+    for _ in range(2):
+        sync = synced(api, connection)
+        assert sync["status"] == "failed", sync
+        found = {e["entity"]: e["status"] for e in sync["entities"]}
+        assert found == {e: "failed" if e == "purchase_orders" else "completed" for e in ENTITIES}, sync
+        error = entity_of(sync, "purchase_orders")["error"]
+        assert error["code"] == "SYSTEM_ERROR", error
+        for part in (f"query '{ORDERS}': ", words, "; other requests the system answers"):
+            assert part in error["message"], error
+    now = {e["entity"]: e["last_success_at"] for e in api.get(f"/v1/connections/{connection}/sync-status")["entities"]}
+    assert {e for e in ENTITIES if now[e] > begun[e]} == set(ENTITIES) - {"purchase_orders"}
+    history = api.get(f"/v1/connections/{connection}/history")["data"]
+    assert [h["status"] for h in history if h["status"] == "offline"] == [], history
+    assert status_of(api, connection) == "online"
+    sim.control("DELETE", "/sim/faults")
+    assert synced(api, connection)["status"] == "completed"
+    assert_equal(api, sim, connection)
+
+
+@pytest.mark.parametrize("kind", ["503", "truncate"])
+def test_a_query_that_fails_with_all_the_rest_ends_the_run(connected, sim, kind):
+    """The probe is not answered either: the run ends as a whole, and the connection is offline."""
+    api, connection = connected
+    fault(sim, kind, query=ORDERS, service="ExecuteQuery")
+    fault(sim, kind, service="ListQuery")
+    sync = synced(api, connection)
+    failed = {e["entity"]: e["error"]["code"] for e in sync["entities"] if e["status"] == "failed"}
+    assert failed == {e: "SYSTEM_UNREACHABLE" for e in ("purchase_orders", "work_orders")}, sync
+    wait_until(lambda: status_of(api, connection) == "offline", "the status offline", 10)
+    sim.control("DELETE", "/sim/faults")
+    assert synced(api, connection)["status"] == "completed"
+    assert_equal(api, sim, connection)
 
 
 def refused(api, sim, connection):

@@ -471,6 +471,47 @@ static bool is_gone_on_with(struct world *w, const struct run *r)
     return found;
 }
 
+/* A first read that waits is gone on with by who took its place, but not when somebody wanted its
+ * end. */
+static void a_first_read_that_made_room_is_gone_on_with(void **state)
+{
+    static const struct order one = {"A", "draft", NULL, "2026-11-01", {0}, "1"};
+    struct world *w = *state;
+    struct pst_sync sync;
+    struct pst_id busy;
+    struct run r = {.id = world_id("sync_", 1)};
+    int64_t pk = 0;
+    assert_code(create(w, 1, PST_SYNC_INITIAL, w->orders, NULL, &r.sync_pk, NULL), PST_OK);
+    assert_true(claim(w, &sync));
+    r.orders_pk = sync.streams[0].stream_pk;
+    assert_write(w, pst_syncs_begin_stream(w->writer, r.sync_pk, r.orders_pk, PST_WALL_NONE,
+                                           PST_WALL_NONE, at(1), at(2), &w->err));
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, &one, 1, "1", at(3)));
+    assert_write(w, pst_syncs_release(w->writer, r.sync_pk, &w->err));
+    assert_write(w, pst_connections_set_status(w->writer, w->conn.pk, PST_CONNECTION_OFFLINE,
+                                               PST_STR("away"), PST_STR(""), at(4), NULL, &w->err));
+    assert_code(create(w, 2, PST_SYNC_MANUAL, w->orders, NULL, &pk, &busy), PST_OK);
+    assert_int_equal(get(w, r.sync_pk).status, PST_SYNC_CANCELLED);
+    assert_false(get(w, r.sync_pk).cancel_requested);
+    assert_true(is_gone_on_with(w, &r));
+    assert_write(w, pst_streams_rewind(w->writer, r.orders_pk, PST_WALL_NONE, true, &w->err));
+    assert_false(is_gone_on_with(w, &r));
+}
+
+static void a_waiting_run_that_is_cancelled_is_not_gone_on_with(void **state)
+{
+    static const struct order one = {"A", "draft", NULL, "2026-11-01", {0}, "1"};
+    struct world *w = *state;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, &one, 1, "1", at(3)));
+    assert_write(w, pst_syncs_release(w->writer, r.sync_pk, &w->err));
+    struct pst_sync sync = get(w, r.sync_pk);
+    assert_write(w, pst_syncs_cancel(w->writer, w->conn.pk, pst_id_str(&sync.id), at(4), &w->err));
+    assert_int_equal(get(w, r.sync_pk).status, PST_SYNC_CANCELLED);
+    assert_true(get(w, r.sync_pk).cancel_requested);
+    assert_false(is_gone_on_with(w, &r));
+}
+
 /* It ends as failed, not as cancelled, and behind what the change of settings swept away. */
 static void a_run_that_fails_just_as_it_is_to_stop_is_not_gone_on_with(void **state)
 {
@@ -570,6 +611,8 @@ int main(void)
         CASE(no_question_walks_the_history),
         CASE(names_go_both_ways),
         CASE(a_rewound_stream_reads_from_there),
+        CASE(a_first_read_that_made_room_is_gone_on_with),
+        CASE(a_waiting_run_that_is_cancelled_is_not_gone_on_with),
         CASE(a_run_that_fails_just_as_it_is_to_stop_is_not_gone_on_with),
         CASE(a_run_that_is_to_stop_moves_no_checkpoint),
         CASE(dictionaries_stay_for_what_was_made_with_them),

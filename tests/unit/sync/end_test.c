@@ -206,10 +206,10 @@ static void a_read_is_begun_anew_when_its_place_means_nothing(void **state)
     toy_fill(w, TOY_SUPPLIERS, 1000, w->toy.now_s - 1000);
     (void)break_off_at(w, PST_SYNC_FULL, 4);
     move_on(w, 25 * 3600); /* too long ago */
-    assert_int_equal(break_off_at(w, PST_SYNC_FULL, 2).counts.read, 200);
+    assert_int_equal(break_off_at(w, PST_SYNC_INCREMENTAL, 2).counts.read, 200);
     write_in_job(w, rewind_streams); /* other settings */
-    assert_int_equal(break_off_at(w, PST_SYNC_FULL, 3).counts.read, 300);
-    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(break_off_at(w, PST_SYNC_INCREMENTAL, 3).counts.read, 300);
+    struct pst_sync s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
     assert_int_equal(s.counts.read, 700);
     /* A stream that was read to its end once: a full sync is to see everything. */
     assert_int_equal(break_off_at(w, PST_SYNC_FULL, 3).counts.read, 300);
@@ -217,6 +217,56 @@ static void a_read_is_begun_anew_when_its_place_means_nothing(void **state)
     assert_int_equal(s.status, PST_SYNC_COMPLETED);
     assert_int_equal(s.counts.read, 1000);
     toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
+/* Who asks for everything gets it, also where it was never read to its end; the first sync that
+ * Penstock makes by itself is another matter. */
+static void a_full_sync_by_hand_reads_everything(void **state)
+{
+    struct toy_world *w = *state;
+    toy_fill(w, TOY_SUPPLIERS, 1000, w->toy.now_s - 1000);
+    w->trigger = PST_SYNC_INITIAL;
+    (void)break_off_at(w, PST_SYNC_FULL, 4);
+    assert_int_equal(break_off_at(w, PST_SYNC_FULL, 2).counts.read, 200);
+    w->trigger = PST_SYNC_MANUAL;
+    assert_int_equal(break_off_at(w, PST_SYNC_FULL, 3).counts.read, 300);
+    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.counts.read, 1000);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    toy_check_feed(w);
+}
+
+/* arg: the new mapping. */
+static pst_code change_mapping(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct pst_connection_patch patch = {.set_mapping = true, .mapping = pst_str_from(arg)};
+    return pst_connections_patch(conn, 1, &patch, 0, (pst_wall){1}, err);
+}
+
+static void what_another_mapping_began_is_begun_anew(void **state)
+{
+    struct toy_world *w = *state;
+    struct pst_err err;
+    char more[] = "{\"suppliers\":{\"custom_fields\":{\"state\":{\"column\":\"STATUS\"}}}}";
+    char wrong[] = "{\"suppliers\":{\"name\":{\"column\":7}}}";
+    toy_fill(w, TOY_SUPPLIERS, 1000, w->toy.now_s - 1000);
+    (void)break_off_at(w, PST_SYNC_INCREMENTAL, 4);
+    assert_ok(pst_db_write(w->db, change_mapping, more, &err));
+    assert_int_equal(break_off_at(w, PST_SYNC_INCREMENTAL, 7).counts.read, 700);
+    struct pst_sync s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
+    assert_int_equal(s.status, PST_SYNC_COMPLETED);
+    assert_int_equal(s.counts.read, 300); /* the same mapping as before */
+    assert_int_equal(toy_number(w, "SELECT count(*) FROM rec_suppliers WHERE data LIKE '%state%'"),
+                     1000);
+    toy_check_equal(w, TOY_SUPPLIERS);
+    /* One that is wrong is the stream's own failure, as ever. */
+    write_in_job(w, rewind_streams);
+    assert_ok(pst_db_write(w->db, change_mapping, wrong, &err));
+    s = toy_sync(w, PST_SYNC_INCREMENTAL, BOTH);
+    assert_str(s.streams[0].error_code, "INVALID_REQUEST");
+    assert_int_equal(s.streams[1].status, PST_SYNC_COMPLETED);
     toy_check_feed(w);
 }
 
@@ -375,6 +425,8 @@ int main(void)
         T(a_first_read_that_fails_goes_on_where_it_was),
         T(what_a_broken_read_found_missing_is_not_forgotten),
         T(a_read_is_begun_anew_when_its_place_means_nothing),
+        T(a_full_sync_by_hand_reads_everything),
+        T(what_another_mapping_began_is_begun_anew),
         T(keys_out_of_order_are_not_gone_on_with),
         T(a_tick_that_makes_no_call_leaves_no_run),
         T(a_tick_that_was_denied_while_the_system_came_back_is_made),

@@ -329,7 +329,7 @@ static void a_row_that_a_broken_read_rejected_is_kept_when_another_run_ends_it(v
         w->toy.fail[i] = PST_E_UNREACHABLE;
     assert_int_equal(toy_sync(w, PST_SYNC_FULL, SUPPLIERS).status, PST_SYNC_FAILED);
     memset(w->toy.fail, 0, sizeof w->toy.fail);
-    struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
+    struct pst_sync s = toy_sync(w, PST_SYNC_INCREMENTAL, SUPPLIERS);
     assert_int_equal(s.status, PST_SYNC_COMPLETED);
     assert_int_equal(s.counts.read, 150);
     assert_int_equal(toy_number(w, "SELECT count(*) FROM rejected"), 1);
@@ -389,11 +389,11 @@ static void connectivity_failures_are_tried_three_times(void **state)
     toy_fill(w, TOY_SUPPLIERS, 250, w->toy.now_s - 1000);
     w->toy.fail[0] = PST_E_UNREACHABLE;
     w->toy.fail[1] = PST_E_UNREACHABLE;
-    w->toy.fail[3] = PST_E_UNREACHABLE;
-    w->toy.fail[4] = PST_E_FOREIGN_PAGE;
+    w->toy.fail[4] = PST_E_UNREACHABLE;
+    w->toy.fail[5] = PST_E_FOREIGN_PAGE;
     struct pst_sync s = toy_sync(w, PST_SYNC_FULL, SUPPLIERS);
     assert_int_equal(s.status, PST_SYNC_COMPLETED);
-    assert_int_equal(w->toy.calls, 3 + 2 + 4);
+    assert_int_equal(w->toy.calls, 3 + 2 + 4 + 2); /* with a probe before each last try */
     assert_true(w->slept_ms >= 2 * 4000 && w->slept_ms <= 2 * 6000);
     assert_true(s.counts.wait_us >= 4000000);
     toy_check_equal(w, TOY_SUPPLIERS);
@@ -422,6 +422,48 @@ static void a_third_failure_ends_the_run_and_keeps_the_checkpoint(void **state)
     s = toy_sync(w, PST_SYNC_INCREMENTAL, BOTH);
     assert_int_equal(s.status, PST_SYNC_COMPLETED);
     toy_check_equal(w, TOY_SUPPLIERS);
+}
+
+/* The clock is asked, then a page three times, with a probe before the last time. */
+static void a_call_that_fails_while_the_system_answers_others_fails_its_stream(void **state)
+{
+    struct toy_world *w = *state;
+    const struct {
+        pst_code probe, last;
+        unsigned calls;
+        const char *code;
+        bool ends; /* the run, or only that stream */
+    } CASES[] = {
+        {PST_OK, PST_E_UNREACHABLE, 5, "SYSTEM_ERROR", false},
+        {PST_OK, PST_E_FOREIGN_PAGE, 5, "SYSTEM_ERROR", false},
+        {PST_E_SYSTEM_BUSY, PST_E_UNREACHABLE, 5, "SYSTEM_ERROR", false},
+        {PST_E_SYSTEM_DENIED, PST_E_UNREACHABLE, 5, "SYSTEM_ERROR", false},
+        {PST_OK, PST_E_AWAY, 5, "SYSTEM_UNREACHABLE", true},
+        {PST_OK, PST_E_NO_MEMORY, 5, "SERVICE_UNAVAILABLE", true},
+        {PST_E_UNREACHABLE, PST_OK, 4, "SYSTEM_UNREACHABLE", true},
+        {PST_E_TIMEOUT, PST_OK, 4, "SYSTEM_UNREACHABLE", true},
+        {PST_E_AWAY, PST_OK, 4, "SYSTEM_UNREACHABLE", true},
+        {PST_E_REAUTH, PST_OK, 4, "REAUTHORIZATION_REQUIRED", true},
+    };
+    toy_fill(w, TOY_SUPPLIERS, 5, w->toy.now_s - 1000);
+    toy_fill(w, TOY_ITEMS, 5, w->toy.now_s - 1000);
+    /* A busy system is waited for, not probed. */
+    w->toy.fail[1] = PST_E_UNREACHABLE;
+    w->toy.fail[2] = PST_E_SYSTEM_BUSY;
+    w->toy.retry_after_s = 1;
+    assert_int_equal(toy_sync(w, PST_SYNC_FULL, BOTH).status, PST_SYNC_COMPLETED);
+    assert_int_equal(w->toy.calls, 1 + 2 + 4);
+    for (size_t i = 0; i < PST_COUNT(CASES); i++) {
+        memset(w->toy.fail, 0, sizeof w->toy.fail);
+        w->toy.fail[1] = w->toy.fail[2] = PST_E_UNREACHABLE;
+        w->toy.fail[3] = CASES[i].probe;
+        w->toy.fail[4] = CASES[i].last;
+        struct pst_sync s = toy_sync(w, PST_SYNC_FULL, BOTH);
+        assert_int_equal(s.status, PST_SYNC_FAILED);
+        assert_str(s.streams[0].error_code, CASES[i].code);
+        assert_int_equal(w->toy.calls, CASES[i].calls + (CASES[i].ends ? 0 : 2));
+        assert_int_equal(s.streams[1].status, CASES[i].ends ? PST_SYNC_FAILED : PST_SYNC_COMPLETED);
+    }
 }
 
 static void silence_is_confirmed_by_probes_and_the_call_not_repeated(void **state)
@@ -923,6 +965,7 @@ int main(void)
         T(rows_that_change_between_pages_are_not_missed),
         T(connectivity_failures_are_tried_three_times),
         T(a_third_failure_ends_the_run_and_keeps_the_checkpoint),
+        T(a_call_that_fails_while_the_system_answers_others_fails_its_stream),
         T(silence_is_confirmed_by_probes_and_the_call_not_repeated),
         T(a_silent_clock_is_not_asked_again),
         T(a_system_that_is_offline_is_tried_once),
