@@ -182,6 +182,7 @@ struct pst_hook_attempt {
     pst_mono begin;
     bool is_slow;
     bool is_express; /* a sample that waited for nothing */
+    bool has_headers; /* custom ones were sent */
 };
 
 /* Outcomes for one commit. */

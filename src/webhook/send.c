@@ -229,11 +229,11 @@ static void forget_attempt(struct pst_hooks *h, struct pst_hook_lane *lane,
     pst_hook_lane_wait(h, lane, PST_WALL_NONE);
 }
 
-/* Without the headers that were sent their values cannot be found in it: then nothing is kept. */
+/* Headers that were sent and are not known any more cannot be found in it: then nothing is kept. */
 static pst_str kept_response(const struct pst_hook_attempt *a, char kept[PST_FLEET_KEPT],
                              pst_str body)
 {
-    if (!is_current(a) || !a->endpoint->has_keys)
+    if (a->has_headers && (!is_current(a) || !a->endpoint->has_keys))
         return (pst_str){0};
     return pst_hook_redact(kept, a->endpoint, body);
 }
@@ -389,6 +389,7 @@ void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_h
     a->batch = batch;
     a->delivery = delivery;
     a->version = e->settings.version;
+    a->has_headers = e->header_count > 0;
     batch->refs++;
     lane->in_flight++;
     e->refs++;

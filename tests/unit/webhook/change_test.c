@@ -220,6 +220,42 @@ static void an_echo_is_not_kept_when_the_secrets_are_closed(void **state)
     assert_int_equal(stage_ask(s, PST_STR("SELECT min(length(response)) FROM attempt")), 24);
 }
 
+static void without_headers_the_old_receivers_answer_is_kept(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    atomic_store(&s->receiver.body_bytes[0], 24);
+    answer(s, 0, 200);
+    move_while_under_way(s, &e, change_url);
+    answer(s, 0, 500);
+    stage_until(delivered(s) == 3);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT count(*) FROM attempt WHERE status = 500"
+                                          " AND length(response) = 24")),
+                     1);
+}
+
+/* The first 410 closes the secrets. */
+static void without_headers_answers_are_kept_when_the_secrets_are_closed(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    enum { LANES = 4 };
+    stage_run(s);
+    for (int i = 0; i < LANES; i++)
+        (void)stage_event(s, i, i);
+    stage_until(delivered(s) == LANES);
+    atomic_store(&s->receiver.body_bytes[0], 24);
+    answer(s, 0, 0);
+    for (int i = 0; i < LANES; i++)
+        (void)stage_event(s, i, i);
+    stage_until(count(s, 0) == 2 * LANES);
+    answer(s, 0, 410);
+    stage_until(attempts(s) == 2 * LANES);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT count(*) FROM attempt WHERE status = 410"
+                                          " AND length(response) = 24")),
+                     LANES);
+}
+
 static void describe(struct pst_endpoint *x)
 {
     x->description = PST_STR("changed");
@@ -447,6 +483,8 @@ int main(void)
         TEST(the_old_receiver_is_silent),
         TEST(what_the_old_receiver_refused_for_good_goes_to_the_new_one),
         TEST(an_answer_that_is_written_after_the_move_is_the_old_ones),
+        TEST(without_headers_the_old_receivers_answer_is_kept),
+        TEST(without_headers_answers_are_kept_when_the_secrets_are_closed),
         TEST(another_change_hastens_nothing),
         TEST(an_answer_of_before_it_was_off_says_nothing),
         TEST(a_long_loose_backlog_goes_to_the_new_receiver_at_once),
