@@ -352,7 +352,7 @@ def test_off_and_on_again(api, world):
     hook = create(api, enabled=True, events=[])
     assert api.patch(hook_path(hook), json={"enabled": False})["status"] == "off"
     problem = api.fails("POST", hook_path(hook, "test"), 409, "WEBHOOK_DISABLED", json={})
-    assert "enabled" in problem["detail"]
+    assert "enable it first" in problem["detail"]
     assert api.patch(hook_path(hook), json={"enabled": True})["status"] == "active"
 
 
