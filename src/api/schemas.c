@@ -235,8 +235,8 @@ const struct pst_api_schema pst_api_schemas[] = {
     {"Queued", "{'type':'object','required':['queued'],'properties':{'queued':" COUNT "}}"},
     {"Delivery", "{'type':'object','required':[" DELIVERY_MEMBERS "],'properties':{'id':" ID
      ",'webhook_id':" ID ",'event_id':" ID ",'type':" TEXT ",'connection_id':" TEXT_OR_NULL
-     ",'sequence':{'type':'integer','minimum':0,'description':'Per webhook and connection, without "
-     "gaps; 0 of a sample'},'sample':" FLAG ",'status':{'type':'string','enum':['waiting','held','delivered',"
+     ",'sequence':{'type':'integer','minimum':0,'description':'Per webhook and connection, in "
+     "the order of queueing (a restore leaps ahead); 0 of a sample'},'sample':" FLAG ",'status':{'type':'string','enum':['waiting','held','delivered',"
      "'failed'],'description':'held: the webhook is off or disabled'},'attempts_made':" COUNT
      ",'next_attempt_at':" TIME_OR_NULL ",'last_status':{'type':['integer','null']},'last_error':"
      TEXT_OR_NULL ",'created_at':" TIME ",'ended_at':" TIME_OR_NULL "}}"},

@@ -275,18 +275,25 @@ pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delive
 
 /* ---- a breaker has closed, or the endpoint was switched on ---- */
 
-static pst_code set_due(struct pst_db_conn *conn, int64_t pk, int64_t due_us, struct pst_err *err)
+/* The i-th of count. */
+static pst_code set_due(struct pst_db_conn *conn, const struct pst_delivery_haste *haste,
+                        int64_t pk, size_t i, size_t count, pst_wall now, struct pst_err *err)
 {
-    const int64_t values[] = {pk, due_us};
+    int64_t wait_us = haste->spread_ms * 1000 * (int64_t)i / (int64_t)count;
+    const int64_t values[] = {pk, now.us + wait_us, pst_wall_is_none(haste->failing_since)};
     return pst_row_run(conn,
-                       PST_STR("UPDATE delivery SET due_at = ?2"
-                               " WHERE pk = ?1 AND status = 0 AND due_at > ?2"),
-                       values, 2, NULL, err);
+                       PST_STR("UPDATE delivery SET due_at = min(due_at, ?2),"
+                               " refused_status = iif(?3, 0, refused_status),"
+                               " refused_count = iif(?3, 0, refused_count),"
+                               " refused_since = iif(?3, NULL, refused_since)"
+                               " WHERE pk = ?1 AND status = 0"
+                               " AND (due_at > ?2 OR (?3 AND refused_count > 0))"),
+                       values, 3, NULL, err);
 }
 
-/* Loose ones each wait for themselves. */
+/* Loose ones each wait for themselves. Those that were hastened are not found again. */
 static pst_code hasten_loose(struct pst_db_conn *conn, const struct pst_delivery_haste *haste,
-                             size_t limit, pst_wall now, struct pst_err *err)
+                             size_t limit, pst_wall now, bool *more, struct pst_err *err)
 {
     int64_t pks[PST_ROWS_MAX];
     size_t count = 0;
@@ -301,7 +308,7 @@ static pst_code hasten_loose(struct pst_db_conn *conn, const struct pst_delivery
                                     " ORDER BY due_at, event_pk LIMIT ?3"),
                             &st, err));
         pst_stmt_bind_i64(st, 1, haste->endpoint_pk);
-        pst_stmt_bind_wall(st, 2, now);
+        pst_stmt_bind_i64(st, 2, now.us + haste->spread_ms * 1000);
         pst_stmt_bind_i64(st, 3, (int64_t)limit);
         pst_stmt_bind_i64(st, 4, haste->failing_since.us); /* none is before all */
         PST_TRY(pst_stmt_step(st, &row, err));
@@ -310,10 +317,9 @@ static pst_code hasten_loose(struct pst_db_conn *conn, const struct pst_delivery
             PST_TRY(pst_stmt_step(st, &row, err));
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        int64_t wait_us = haste->spread_ms * 1000 * (int64_t)i / (int64_t)count;
-        PST_TRY(set_due(conn, pks[i], now.us + wait_us, err));
-    }
+    for (size_t i = 0; i < count; i++)
+        PST_TRY(set_due(conn, haste, pks[i], i, count, now, err));
+    *more = count == limit;
     return PST_OK;
 }
 
@@ -324,9 +330,13 @@ pst_code pst_deliveries_hasten(struct pst_db_conn *conn, const struct pst_delive
     struct head heads[PST_ROWS_MAX];
     size_t count = 0;
     bool found = true;
+    bool more = false;
     PST_TRY(pst_row_limit(limit, err));
-    if (after_lane <= PST_LANE_LOOSE)
-        PST_TRY(hasten_loose(conn, haste, limit, now, err));
+    if (after_lane == PST_LANE_LOOSE)
+        PST_TRY(hasten_loose(conn, haste, limit, now, &more, err));
+    *next_lane = PST_LANE_LOOSE;
+    if (more)
+        return PST_OK;
     while (count < limit) {
         PST_TRY(next_head(conn, haste->endpoint_pk, after_lane, &heads[count], &found, err));
         if (!found)
@@ -334,12 +344,11 @@ pst_code pst_deliveries_hasten(struct pst_db_conn *conn, const struct pst_delive
         after_lane = heads[count++].lane;
     }
     for (size_t i = 0; i < count; i++) {
-        int64_t wait_us = haste->spread_ms * 1000 * (int64_t)i / (int64_t)count;
         bool is_refused = !pst_wall_is_none(heads[i].refused_since) &&
                           heads[i].refused_since.us < haste->failing_since.us;
         if (!is_refused)
-            PST_TRY(set_due(conn, heads[i].pk, now.us + wait_us, err));
+            PST_TRY(set_due(conn, haste, heads[i].pk, i, count, now, err));
     }
-    *next_lane = found ? after_lane : -1;
+    *next_lane = found ? after_lane : PST_LANE_DONE;
     return PST_OK;
 }

@@ -3,7 +3,8 @@
  * A delivery waits, then was delivered or failed. It waits in a *lane*: that of its endpoint and
  * connection, in the order of the events, one at a time; or, at an endpoint that asked for
  * `ordered: false` and for tests, loose: each for itself. `sequence` counts the deliveries of an
- * endpoint and connection, 1, 2, 3, ... without gaps, in either case; samples have 0.
+ * endpoint and connection as they are queued, 1, 2, 3, ... (a restore leaps ahead once), in either
+ * case; samples have 0.
  *
  * Deliveries of an endpoint that is switched off or was disabled stay waiting and are shown as
  * `held`.
@@ -21,7 +22,8 @@
 enum pst_delivery_status { PST_DELIVERY_WAITING, PST_DELIVERY_DELIVERED, PST_DELIVERY_FAILED };
 const char *pst_delivery_status_name(enum pst_delivery_status status); /* "waiting", ... */
 
-enum { PST_LANE_LOOSE = -1 }; /* a lane is a connection's pk, 0 = events of no connection */
+/* A lane is a connection's pk, 0 = events of no connection. */
+enum { PST_LANE_LOOSE = -1, PST_LANE_DONE = -2 };
 
 /* How far the attempts came; pst_hook_step (webhook/plan.h) decides. */
 struct pst_delivery_tries {
@@ -116,11 +118,12 @@ struct pst_delivery_result {
 pst_code pst_deliveries_record(struct pst_db_conn *conn, const struct pst_delivery_result *result,
                                struct pst_err *err);
 
-/* A breaker has closed, or the endpoint was switched on: the heads of its lanes are due again,
- * spread evenly from now over spread_ms. One that was refused already before failing_since (while
- * the endpoint took others) keeps its time; none = all are due. At most `limit` lanes behind
- * after_lane; *next_lane goes on there, -1 = done. after_lane -1 begins, with up to `limit` loose
- * ones. */
+/* A breaker has closed, or the endpoint was switched on or moved: the heads of its lanes are due
+ * again, spread evenly from now over spread_ms. One that was refused already before failing_since
+ * (while the endpoint took others) keeps its time; none = all are due, and their refusals are
+ * forgotten. after_lane PST_LANE_LOOSE begins, with up to `limit` loose ones (those that are due
+ * within spread_ms are left as they are); when there may be more, *next_lane is that again, else
+ * the lanes follow, at most `limit` behind after_lane. PST_LANE_DONE = that was all. */
 struct pst_delivery_haste {
     int64_t endpoint_pk;
     pst_wall failing_since;

@@ -218,15 +218,13 @@ static pst_code clear_health(struct pst_db_conn *conn, int64_t pk, pst_wall now,
                        values, 2, NULL, err);
 }
 
-/* What waits goes on at once, and in its order. */
-static pst_code hasten_all(struct pst_db_conn *conn, int64_t pk, pst_wall now, struct pst_err *err)
+/* What waits goes on at once, and in its order. The dispatcher hastens what is more than that. */
+static pst_code hasten_first(struct pst_db_conn *conn, int64_t pk, pst_wall now,
+                             struct pst_err *err)
 {
     const struct pst_delivery_haste haste = {.endpoint_pk = pk, .failing_since = PST_WALL_NONE};
     int64_t lane = PST_LANE_LOOSE;
-    do {
-        PST_TRY(pst_deliveries_hasten(conn, &haste, lane, PST_ROWS_MAX, now, &lane, err));
-    } while (lane >= 0);
-    return PST_OK;
+    return pst_deliveries_hasten(conn, &haste, lane, PST_ROWS_MAX, now, &lane, err);
 }
 
 /* Why there was no row of that version. */
@@ -295,7 +293,7 @@ pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoin
         return changed_or_gone(conn, e->pk, err);
     if (becomes_well) {
         PST_TRY(clear_health(conn, e->pk, now, err));
-        PST_TRY(hasten_all(conn, e->pk, now, err));
+        PST_TRY(hasten_first(conn, e->pk, now, err));
     }
     pst_db_notify(conn, pst_topic_endpoint(e->pk));
     return PST_OK;

@@ -87,8 +87,9 @@ pst_code pst_endpoints_count(struct pst_db_conn *conn, int64_t organization_pk, 
 /* Write what a user set (url .. public_keys; not organization, connection, signing) as it stands
  * in e; raises version and updated_at = now. Switching on (enabled, where it was off; or without
  * health.disabled_at, where it was disabled), or another url of one that is not disabled, also
- * closes the breaker, clears disabled_*, failures and failing_since, and makes what is next in each
- * lane due. Notifies. Errors: NOT_FOUND, CONFLICT (e->version is not the stored one). */
+ * closes the breaker, clears disabled_*, failures and failing_since, and begins to make what waits
+ * due (one pst_deliveries_hasten of 500; the dispatcher goes on, so that no commit grows with what
+ * waits). Notifies. Errors: NOT_FOUND, CONFLICT (e->version is not the stored one). */
 pst_code pst_endpoints_update(struct pst_db_conn *conn, const struct pst_endpoint *e, pst_wall now,
                               struct pst_err *err);
 

@@ -156,9 +156,12 @@ static pst_code take_changes(struct pst_hooks *h, struct pst_err *err)
         struct pst_hook_endpoint *e = pst_hook_table_find(&h->endpoints, pk, 0);
         if (pk == 0)
             continue;
+        bool is_known = e != NULL;
         if (e)
             e->epoch = 0;
         PST_TRY(pass_over(pst_hook_endpoint_find(h, pk, &e, err), pk, err));
+        if (e && !is_known) /* it was held, or has nothing that could be hastened */
+            pst_hook_endpoint_hasten(h, e);
         if (e)
             pst_hook_scan(h, e);
     }

@@ -152,6 +152,25 @@ static void keep_success(struct pst_hooks *h, struct pst_hook_endpoint *e,
     pst_hook_endpoint_touch(h, e, true);
 }
 
+/* In bounded parts, each behind the outcomes that are known by then: also what an attempt that
+ * ended just before says is due. */
+void pst_hook_endpoint_hasten(struct pst_hooks *h, struct pst_hook_endpoint *e)
+{
+    e->well_version = e->settings.version;
+    e->hasten_after = PST_LANE_LOOSE;
+    e->hasten_since = PST_WALL_NONE;
+    pst_hook_endpoint_touch(h, e, true);
+}
+
+/* A user says that it is well: it goes to another receiver, or is on again. Several changes at once
+ * may have switched it off and on. */
+static bool becomes_well(const struct pst_hook_endpoint *e, const struct pst_endpoint *fresh)
+{
+    const struct pst_endpoint *known = &e->settings;
+    return known->version > 0 && (e->is_held || fresh->version > known->version + 1 ||
+                                  !pst_str_eq(known->url, fresh->url));
+}
+
 /* What a user changed holds from the next attempt on. What deliveries made of the endpoint is
  * ahead of the store here, unless the user's change says otherwise. */
 static void take_settings(struct pst_hooks *h, struct pst_hook_endpoint *e,
@@ -159,6 +178,7 @@ static void take_settings(struct pst_hooks *h, struct pst_hook_endpoint *e,
 {
     struct pst_endpoint_health health = e->settings.health;
     bool is_same = e->settings.version == fresh->version;
+    bool is_well = becomes_well(e, fresh);
     e->settings = *fresh;
     if (is_same) {
         e->settings.health = health;
@@ -168,6 +188,8 @@ static void take_settings(struct pst_hooks *h, struct pst_hook_endpoint *e,
         e->has_changed = e->was_disabled = false; /* what is still to be written is of before ... */
         if (is_success_ahead(&health, &fresh->health))
             keep_success(h, e, &health); /* ... but for this */
+        if (is_well)
+            pst_hook_endpoint_hasten(h, e);
         if (e->timer.place) /* what it waited for may hold no longer */
             pst_hook_heap_set(&h->timers, &e->timer, h->now);
     }

@@ -143,6 +143,7 @@ struct pst_hook_endpoint {
     char last_error[PST_HOOK_TEXT]; /* the health's */
     uint64_t epoch; /* pst_hooks.epoch when settings were read; 0 = they have changed since */
     bool is_held; /* off, disabled or deleted: nothing is sent */
+    int64_t well_version; /* of the last settings by which a user said that it is well */
 
     bool has_keys; /* the two below are open */
     struct pst_hook_keys keys;
@@ -165,8 +166,8 @@ struct pst_hook_endpoint {
     bool was_disabled; /* to be told */
     pst_mono saved_at; /* health was written */
     int64_t scan_after; /* lane; while is_scanned */
-    int64_t hasten_after; /* lane, -1 = begin; PST_HOOK_NO_HASTE = nothing to do */
-    pst_wall hasten_since; /* it had been failing since then */
+    int64_t hasten_after; /* as pst_deliveries_hasten; PST_HOOK_NO_HASTE = nothing to do */
+    pst_wall hasten_since; /* it had been failing since then; none = all that waits */
 };
 
 struct pst_hook_attempt {
@@ -181,6 +182,7 @@ struct pst_hook_attempt {
     pst_mono begin;
     bool is_slow;
     bool is_express; /* a sample that waited for nothing */
+    bool has_headers; /* custom ones were sent */
 };
 
 /* Outcomes for one commit. */
@@ -203,7 +205,7 @@ struct pst_hook_lot {
             int64_t pk, organization_pk, connection_pk, version;
             bool must_tell; /* disabled */
             int64_t hasten_after; /* PST_HOOK_NO_HASTE = none */
-            int64_t hasten_next; /* where it goes on, -1 = done */
+            int64_t hasten_next; /* where it goes on */
             struct pst_delivery_haste haste;
         } *items;
         size_t len, cap;
@@ -263,6 +265,8 @@ struct pst_hooks {
 
 /* ---- endpoints.c ---- */
 
+/* All that waits for it is due: a user said that it is well. */
+void pst_hook_endpoint_hasten(struct pst_hooks *h, struct pst_hook_endpoint *e);
 /* Find or load; *out NULL when nothing may be sent to it (gone, off, disabled). */
 pst_code pst_hook_endpoint_find(struct pst_hooks *h, int64_t pk, struct pst_hook_endpoint **out,
                                 struct pst_err *err);

@@ -140,14 +140,21 @@ static bool is_current(const struct pst_hook_attempt *a)
 }
 
 /* An outcome of what a user has changed since says how the delivery goes on, and nothing about the
- * endpoint. */
-static enum pst_delivery_status step_stale(struct pst_hooks *h, const struct pst_hook_endpoint *e,
+ * endpoint. When the user said that it is well, a failure of before says nothing about the delivery
+ * either: it is due, if only for a last try. */
+static enum pst_delivery_status step_stale(struct pst_hooks *h, const struct pst_hook_attempt *a,
                                            struct pst_delivery_tries *tries,
                                            const struct pst_hook_outcome *o, pst_wall now)
 {
+    const struct pst_hook_endpoint *e = a->endpoint;
     struct pst_endpoint_health health = e->settings.health;
-    return pst_hook_step(&health, tries, e->settings.horizon_ms, o, now, h->options.random())
-        .status;
+    struct pst_hook_decision d =
+        pst_hook_step(&health, tries, e->settings.horizon_ms, o, now, h->options.random());
+    if (is_success(o->status) || o->is_local || a->version >= e->well_version)
+        return d.status;
+    tries->due_at = now;
+    tries->refused_status = tries->refused_count = 0;
+    return PST_DELIVERY_WAITING;
 }
 
 static enum pst_delivery_status step(struct pst_hooks *h, const struct pst_hook_attempt *a,
@@ -222,11 +229,11 @@ static void forget_attempt(struct pst_hooks *h, struct pst_hook_lane *lane,
     pst_hook_lane_wait(h, lane, PST_WALL_NONE);
 }
 
-/* Without the headers that were sent their values cannot be found in it: then nothing is kept. */
+/* Headers that were sent and are not known any more cannot be found in it: then nothing is kept. */
 static pst_str kept_response(const struct pst_hook_attempt *a, char kept[PST_FLEET_KEPT],
                              pst_str body)
 {
-    if (!is_current(a) || !a->endpoint->has_keys)
+    if (a->has_headers && (!is_current(a) || !a->endpoint->has_keys))
         return (pst_str){0};
     return pst_hook_redact(kept, a->endpoint, body);
 }
@@ -265,7 +272,7 @@ static void finish(struct pst_hook_attempt *a, const struct pst_fleet_answer *an
     else if (is_current(a))
         r.status = step(h, a, &r.tries, &o, now);
     else
-        r.status = step_stale(h, a->endpoint, &r.tries, &o, now);
+        r.status = step_stale(h, a, &r.tries, &o, now);
     is_forgotten = is_forgotten || pst_hook_lot_add(h, lane, d->is_loose, &r, &err) != PST_OK;
     if (is_forgotten)
         forget_attempt(h, lane, d);
@@ -382,6 +389,7 @@ void pst_hook_send(struct pst_hooks *h, struct pst_hook_lane *lane, struct pst_h
     a->batch = batch;
     a->delivery = delivery;
     a->version = e->settings.version;
+    a->has_headers = e->header_count > 0;
     batch->refs++;
     lane->in_flight++;
     e->refs++;

@@ -111,7 +111,8 @@ static pst_code add_health(struct pst_hooks *h, struct pst_hook_lot *lot,
                            struct pst_hook_endpoint *e, struct pst_err *err)
 {
     struct pst_hook_health_row *row = NULL;
-    int64_t spread_ms = (int64_t)e->lane_count * HASTEN_MS;
+    bool is_all = pst_wall_is_none(e->hasten_since); /* a user said so, and waits for it */
+    int64_t spread_ms = is_all ? 0 : (int64_t)e->lane_count * HASTEN_MS;
     PST_TRY(ensure_arena(lot, err));
     PST_TRY(pst_vec_push(&lot->healths, &row, err));
     *row = (struct pst_hook_health_row){
@@ -236,7 +237,7 @@ static void settle_health(struct pst_hooks *h, const struct pst_hook_health_row 
 {
     struct pst_hook_endpoint *e = row->endpoint;
     if (row->hasten_after != PST_HOOK_NO_HASTE) {
-        if (row->hasten_next < 0) {
+        if (row->hasten_next == PST_LANE_DONE) {
             pst_hook_scan(h, e);
         } else if (e->hasten_after == PST_HOOK_NO_HASTE) { /* else it has begun anew */
             e->hasten_after = row->hasten_next;

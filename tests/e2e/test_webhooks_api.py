@@ -352,7 +352,7 @@ def test_off_and_on_again(api, world):
     hook = create(api, enabled=True, events=[])
     assert api.patch(hook_path(hook), json={"enabled": False})["status"] == "off"
     problem = api.fails("POST", hook_path(hook, "test"), 409, "WEBHOOK_DISABLED", json={})
-    assert "enabled" in problem["detail"]
+    assert "enable it first" in problem["detail"]
     assert api.patch(hook_path(hook), json={"enabled": True})["status"] == "active"
 
 
@@ -655,8 +655,13 @@ def test_openapi_describes_what_a_receiver_gets(api, world):
         assert operation["description"] and {"2XX", "410"} <= set(operation["responses"])
         content = operation["requestBody"]["content"]["application/json"]
         assert content["schema"] == entry["schema"] and content["example"] == entry["sample"]
-        assert {"webhook-id", "webhook-timestamp", "webhook-signature", "penstock-sequence"} <= {
-            parameter["name"] for parameter in operation["parameters"]}
+        headers = {parameter["name"]: parameter["description"] for parameter in operation["parameters"]}
+        assert {"webhook-id", "webhook-timestamp", "webhook-signature", "penstock-sequence"} <= set(headers)
+        # A receiver does see gaps, leaps, and higher numbers of older events.
+        told = headers["penstock-sequence"]
+        assert "without gaps" not in told and all(word in told for word in ("given up", "restore", "re-send"))
+    delivery = world.spec["components"]["schemas"]["Delivery"]["properties"]
+    assert "without gaps" not in delivery["sequence"]["description"]
     page = api.call("GET", "/docs").text
     for entry in world.types:
         assert f'id="{entry["type"]}"' in page

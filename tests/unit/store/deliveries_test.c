@@ -296,7 +296,7 @@ static void a_closed_breaker_makes_heads_due_spread_over_time(void **state)
     for (size_t i = 0; i < 4; i++)
         assert_true(lanes[i].due_at.us == at(due[i]).us);
     assert_write(w, pst_deliveries_hasten(w->writer, &haste, behind, 3, at(100), &behind, &w->err));
-    assert_int_equal(behind, -1);
+    assert_int_equal(behind, PST_LANE_DONE);
     assert_read(w, pst_deliveries_lanes(w->reader, e, 2, 5, lanes, &count, &w->err));
     assert_true(count == 1 && lanes[0].due_at.us == at(100).us);
     /* Nobody has to wait longer than before. */
@@ -337,19 +337,35 @@ static void switch_to(struct world *w, int64_t pk, bool enabled, int64_t second)
     assert_write(w, pst_endpoints_update(w->writer, &e, at(second), &w->err));
 }
 
+/* How many loose ones and heads of lanes are due by then. */
+static size_t count_due(struct world *w, int64_t endpoint_pk, int64_t second)
+{
+    enum { MOST = 2000 };
+    static struct pst_delivery_lane lanes[MOST];
+    struct pst_delivery *d = NULL;
+    size_t lane_count = 0;
+    size_t due = 0;
+    size_t count = next(w, endpoint_pk, PST_LANE_LOOSE, 0, MOST, &d);
+    assert_read(w, pst_deliveries_lanes(w->reader, endpoint_pk, PST_LANE_LOOSE, MOST, lanes,
+                                        &lane_count, &w->err));
+    for (size_t i = 0; i < count; i++)
+        due += d[i].tries.due_at.us <= at(second).us;
+    for (size_t i = 0; i < lane_count; i++)
+        due += lanes[i].due_at.us <= at(second).us;
+    return due;
+}
+
 static void what_waits_goes_on_at_once_when_the_endpoint_is_switched_on(void **state)
 {
     struct world *w = *state;
     struct pst_delivery *d = NULL;
     struct pst_endpoint got;
-    enum { LANES = 600 }; /* more than one look at them */
+    enum { LANES = 3 };
     const int64_t pks[] = {add_endpoint(w, 1, true), add_endpoint(w, 2, false)};
     for (unsigned i = 1; i <= LANES; i++)
         add_event(w, i, i, 1);
-    for (int64_t lane = 1; lane <= LANES; lane += LANES - 1) {
-        assert_int_equal(next(w, pks[0], lane, 0, 1, &d), 1);
-        record(w, d, PST_DELIVERY_WAITING, 5000, 4);
-    }
+    assert_int_equal(next(w, pks[0], 1, 0, 1, &d), 1);
+    record(w, d, PST_DELIVERY_WAITING, 5000, 4);
     assert_int_equal(next(w, pks[1], PST_LANE_LOOSE, 0, 1, &d), 1);
     record(w, d, PST_DELIVERY_WAITING, 5000, 4);
     for (size_t i = 0; i < 2; i++) {
@@ -362,12 +378,37 @@ static void what_waits_goes_on_at_once_when_the_endpoint_is_switched_on(void **s
         assert_true(pst_wall_is_none(got.health.open_since));
         assert_int_equal(got.health.open_us, 200 * PST_US_PER_S); /* the time that does not count */
     }
-    for (int64_t lane = 1; lane <= LANES; lane += LANES - 1) {
-        assert_int_equal(next(w, pks[0], lane, 0, 1, &d), 1);
-        assert_true(d->tries.due_at.us == at(300).us);
-    }
+    assert_int_equal(next(w, pks[0], 1, 0, 1, &d), 1);
+    assert_true(d->tries.due_at.us == at(300).us && d->tries.refused_count == 0);
     assert_int_equal(next(w, pks[1], PST_LANE_LOOSE, 0, LANES, &d), LANES);
     assert_true(d[LANES - 1].tries.due_at.us == at(300).us);
+}
+
+/* In bounded parts: the first with the change, the others by the dispatcher. */
+static void a_long_backlog_is_hastened_part_by_part(void **state)
+{
+    struct world *w = *state;
+    enum { MANY = 1010, PART = 500 };
+    const int64_t pks[] = {add_endpoint(w, 1, true), add_endpoint(w, 2, false)};
+    for (unsigned i = 1; i <= MANY; i++)
+        add_event(w, i, i, 5000);
+    for (size_t i = 0; i < 2; i++) {
+        struct pst_delivery_haste haste = {.endpoint_pk = pks[i], .failing_since = PST_WALL_NONE};
+        int64_t lane = PST_LANE_LOOSE;
+        int parts = 1;
+        switch_to(w, pks[i], false, 100);
+        switch_to(w, pks[i], true, 300);
+        assert_int_equal(count_due(w, pks[i], 300), PART);
+        haste.spread_ms = i ? 1000 : 0; /* that some are due later does not find them again */
+        do {
+            int64_t before = lane;
+            assert_write(
+                w, pst_deliveries_hasten(w->writer, &haste, lane, PART, at(300), &lane, &w->err));
+            assert_true(lane != before || parts < 3);
+        } while (lane != PST_LANE_DONE && ++parts < 9);
+        assert_int_equal(parts, i ? 2 : 3);
+        assert_int_equal(count_due(w, pks[i], 301), MANY);
+    }
 }
 
 int main(void)
@@ -383,6 +424,7 @@ int main(void)
         TEST(a_re_send_during_an_attempt_is_not_lost),
         TEST(a_closed_breaker_makes_heads_due_spread_over_time),
         TEST(what_waits_goes_on_at_once_when_the_endpoint_is_switched_on),
+        TEST(a_long_backlog_is_hastened_part_by_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,13 +49,18 @@ static void move_while_under_way(struct stage *s, const struct pst_endpoint *e,
     stage_until(count(s, 3) == 1);
 }
 
-static void the_old_receivers_answer_says_nothing_about_the_new_one(void **state)
+static void time_out(struct pst_endpoint *x)
 {
-    struct stage *s = *state;
-    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    x->timeout_ms = 1000;
+}
+
+static void an_answer_of_the_old_receiver(struct stage *s, int status,
+                                          void (*edit)(struct pst_endpoint *x))
+{
+    struct pst_endpoint e = stage_endpoint(s, 0, edit);
     move_while_under_way(s, &e, change_url);
-    answer(s, 0, 410);
-    stage_until(delivered(s) == 3); /* also what the old one refused */
+    answer(s, 0, status);
+    stage_until(delivered(s) == 3); /* at once, also what the old one refused */
     assert_int_equal(count(s, 3), 2);
     assert_int_equal(attempts(s), 4);
     e = stage_get(s, e.pk);
@@ -63,6 +68,88 @@ static void the_old_receivers_answer_says_nothing_about_the_new_one(void **state
     assert_int_equal(e.health.failures, 0);
     assert_int_equal(
         stage_ask(s, PST_STR("SELECT count(*) FROM event WHERE type = 'system.error'")), 0);
+}
+
+static void the_old_receiver_is_gone(void **state)
+{
+    an_answer_of_the_old_receiver(*state, 410, NULL);
+}
+
+static void the_old_receiver_fails(void **state)
+{
+    an_answer_of_the_old_receiver(*state, 500, NULL);
+}
+
+static void the_old_receiver_refuses(void **state)
+{
+    an_answer_of_the_old_receiver(*state, 404, NULL);
+}
+
+static void the_old_receiver_slows_down(void **state)
+{
+    struct stage *s = *state;
+    atomic_store(&s->receiver.headers[0], "Retry-After: 7200\r\n");
+    an_answer_of_the_old_receiver(s, 429, NULL);
+}
+
+static void the_old_receiver_is_silent(void **state)
+{
+    an_answer_of_the_old_receiver(*state, 0, time_out);
+}
+
+/* For the eighth time and over more than an hour, which would be the end. */
+static void what_the_old_receiver_refused_for_good_goes_to_the_new_one(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/3", (unsigned)s->receiver.port);
+    (void)stage_event(s, 0, 1);
+    stage_sql(s, PST_STR("UPDATE delivery SET attempts = 7, tries = 7, refused_count = 7,"
+                         " refused_status = 404, first_try_at = due_at - 7200000000,"
+                         " refused_since = due_at - 7200000000, due_at = due_at + 60000000"));
+    stage_run(s);
+    (void)stage_event(s, 1, 2);
+    stage_until(delivered(s) == 1); /* trusted with two at once from now on */
+    answer(s, 0, 0);
+    stage_skip(s, 61);
+    stage_until(count(s, 0) == 2);
+    stage_update(s, e.pk, change_url);
+    (void)stage_event(s, 2, 3);
+    stage_until(count(s, 3) == 1);
+    answer(s, 3, 404);
+    answer(s, 0, 404);
+    stage_until(attempts(s) == 4);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT status FROM delivery WHERE tries > 2")),
+                     PST_DELIVERY_WAITING); /* the new one's first refusal */
+    assert_int_equal(stage_ask(s, PST_STR("SELECT refused_count FROM delivery WHERE tries > 2")),
+                     1);
+}
+
+/* The old receiver has answered, and that is not written yet. */
+static pst_code move_behind_an_answer(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    struct stage *s = arg;
+    struct pst_hooks_stats stats;
+    struct pst_endpoint e;
+    answer(s, 0, 500);
+    stage_until((pst_hooks_stats(s->hooks, &stats), stats.attempts) == 1);
+    PST_TRY(pst_endpoints_get_pk(conn, 1, s->arena, &e, err));
+    change_url(&e);
+    return pst_endpoints_update(conn, &e, stage_now(s), err);
+}
+
+static void an_answer_that_is_written_after_the_move_is_the_old_ones(void **state)
+{
+    struct stage *s = *state;
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/3", (unsigned)s->receiver.port);
+    assert_int_equal(stage_endpoint(s, 0, NULL).pk, 1);
+    answer(s, 0, 0);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(count(s, 0) == 1);
+    assert_int_equal(stage_write(s, move_behind_an_answer, s), PST_OK);
+    stage_until(delivered(s) == 1);
+    assert_int_equal(count(s, 3), 1);
 }
 
 /* Paused, each lane waiting: none of it is the new receiver's. */
@@ -133,6 +220,42 @@ static void an_echo_is_not_kept_when_the_secrets_are_closed(void **state)
     assert_int_equal(stage_ask(s, PST_STR("SELECT min(length(response)) FROM attempt")), 24);
 }
 
+static void without_headers_the_old_receivers_answer_is_kept(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    atomic_store(&s->receiver.body_bytes[0], 24);
+    answer(s, 0, 200);
+    move_while_under_way(s, &e, change_url);
+    answer(s, 0, 500);
+    stage_until(delivered(s) == 3);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT count(*) FROM attempt WHERE status = 500"
+                                          " AND length(response) = 24")),
+                     1);
+}
+
+/* The first 410 closes the secrets. */
+static void without_headers_answers_are_kept_when_the_secrets_are_closed(void **state)
+{
+    struct stage *s = *state;
+    (void)stage_endpoint(s, 0, NULL);
+    enum { LANES = 4 };
+    stage_run(s);
+    for (int i = 0; i < LANES; i++)
+        (void)stage_event(s, i, i);
+    stage_until(delivered(s) == LANES);
+    atomic_store(&s->receiver.body_bytes[0], 24);
+    answer(s, 0, 0);
+    for (int i = 0; i < LANES; i++)
+        (void)stage_event(s, i, i);
+    stage_until(count(s, 0) == 2 * LANES);
+    answer(s, 0, 410);
+    stage_until(attempts(s) == 2 * LANES);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT count(*) FROM attempt WHERE status = 410"
+                                          " AND length(response) = 24")),
+                     LANES);
+}
+
 static void describe(struct pst_endpoint *x)
 {
     x->description = PST_STR("changed");
@@ -141,6 +264,27 @@ static void describe(struct pst_endpoint *x)
 static void be_loose(struct pst_endpoint *x)
 {
     x->ordered = false;
+}
+
+/* The receiver is the same: what it says holds. */
+static void another_change_hastens_nothing(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(delivered(s) == 1);
+    answer(s, 0, 0);
+    (void)stage_event(s, 0, 2);
+    stage_until(count(s, 0) == 2);
+    stage_update(s, e.pk, describe);
+    (void)stage_event(s, 1, 3);
+    stage_until(count(s, 0) == 3); /* the dispatcher knows */
+    answer(s, 0, 500);
+    stage_until(attempts(s) == 3);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT count(*) FROM delivery"
+                                          " WHERE due_at - created_at > 20000000")),
+                     2);
 }
 
 static void what_waits_loose_does_not_wait_for_what_is_under_way(void **state)
@@ -244,6 +388,67 @@ static void all_lanes_go_on_at_once(void **state)
     stage_until(delivered(s) == LANES);
 }
 
+static void an_answer_of_before_it_was_off_says_nothing(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, NULL);
+    stage_run(s);
+    (void)stage_event(s, 0, 1);
+    stage_until(delivered(s) == 1);
+    answer(s, 0, 0);
+    (void)stage_event(s, 0, 2);
+    stage_until(count(s, 0) == 2);
+    stage_update(s, e.pk, switch_off);
+    stage_update(s, e.pk, switch_on);
+    (void)stage_event(s, 1, 3);
+    stage_until(count(s, 0) == 3); /* the dispatcher knows */
+    answer(s, 0, 500);
+    stage_until(attempts(s) == 4);
+    assert_int_equal(stage_ask(s, PST_STR("SELECT max(attempts) FROM delivery")), 2);
+}
+
+/* More than one commit takes, each in an hour. */
+enum { BACKLOG = 1050 };
+
+static void have_backlog(struct stage *s)
+{
+    for (int i = 0; i < BACKLOG; i++)
+        (void)stage_event(s, 0, i);
+    stage_sql(s, PST_STR("UPDATE delivery SET due_at = due_at + 3600000000"));
+}
+
+static void a_long_loose_backlog_goes_to_the_new_receiver_at_once(void **state)
+{
+    struct stage *s = *state;
+    struct pst_endpoint e = stage_endpoint(s, 0, be_loose);
+    struct pst_hooks_stats stats;
+    have_backlog(s);
+    stage_run(s);
+    stage_until((pst_hooks_stats(s->hooks, &stats), stats.lanes) == 1);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/3", (unsigned)s->receiver.port);
+    stage_update(s, e.pk, change_url);
+    stage_until(delivered(s) == BACKLOG);
+    assert_int_equal(count(s, 3), BACKLOG);
+}
+
+/* Of the endpoints that are off only some are kept in memory. */
+static void a_long_loose_backlog_of_an_endpoint_that_is_not_in_memory(void **state)
+{
+    struct stage *s = *state;
+    enum { IDLE = 256 };
+    struct pst_endpoint e = stage_endpoint(s, 0, be_loose);
+    struct pst_hooks_stats stats;
+    have_backlog(s);
+    for (int i = 0; i < IDLE; i++)
+        (void)stage_endpoint(s, 1, NULL);
+    (void)stage_event(s, 1, BACKLOG);
+    stage_sql(s, PST_STR("UPDATE endpoint SET enabled = 0"));
+    stage_run(s);
+    stage_until((pst_hooks_stats(s->hooks, &stats), stats.endpoints) == IDLE);
+    stage_update(s, e.pk, switch_on);
+    stage_until(delivered(s) == BACKLOG + 1);
+}
+
 static void shorten_horizon(struct pst_endpoint *x)
 {
     x->horizon_ms = 3600 * 1000;
@@ -271,7 +476,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_set_up, stage_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_old_receivers_answer_says_nothing_about_the_new_one),
+        TEST(the_old_receiver_is_gone),
+        TEST(the_old_receiver_fails),
+        TEST(the_old_receiver_refuses),
+        TEST(the_old_receiver_slows_down),
+        TEST(the_old_receiver_is_silent),
+        TEST(what_the_old_receiver_refused_for_good_goes_to_the_new_one),
+        TEST(an_answer_that_is_written_after_the_move_is_the_old_ones),
+        TEST(without_headers_the_old_receivers_answer_is_kept),
+        TEST(without_headers_answers_are_kept_when_the_secrets_are_closed),
+        TEST(another_change_hastens_nothing),
+        TEST(an_answer_of_before_it_was_off_says_nothing),
+        TEST(a_long_loose_backlog_goes_to_the_new_receiver_at_once),
+        TEST(a_long_loose_backlog_of_an_endpoint_that_is_not_in_memory),
         TEST(at_a_new_url_all_lanes_go_on_at_once),
         TEST(an_echo_of_an_old_header_is_not_kept),
         TEST(an_echo_is_not_kept_when_the_secrets_are_closed),
