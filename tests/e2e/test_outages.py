@@ -590,6 +590,18 @@ def test_a_probe_that_meets_a_busy_system_decides_nothing(offline, server, sim):
                "the event", 20 * slowness())
 
 
+def test_a_probe_that_is_to_wait_for_a_day_does_not(offline, server, sim):
+    """It comes again after `probe_max`: the system may be well long before."""
+    api, connection = offline
+    sim.stop()
+    with Mute(first=b"HTTP/1.1 429 Busy\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n", port=sim.port) as busy:
+        wait_until(lambda: busy.taken, "a probe", 30 * slowness())
+        wait_until(lambda: busy.taken > 1, "the next one", 30 * slowness())
+    assert status_of(api, connection) == "offline"
+    sim.start()
+    wait_status(api, connection, "online")
+
+
 def test_a_query_that_is_forbidden_is_no_outage(connected, server, sim):
     api, connection = connected
     fault(sim, "403", query="PST_ITEMS", service="ExecuteQuery")
