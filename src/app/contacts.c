@@ -78,13 +78,11 @@ static pst_code read_connection(struct pst_db_conn *conn, pst_str id, struct pst
     return pst_connections_get(conn, 0, id, *arena, out, err);
 }
 
-/* What was found out with credentials that were replaced since says nothing of those in force.
- * That the system cannot be reached holds for both. */
+/* What was found out with credentials that were replaced since says nothing of those in force, nor
+ * of the system: another address comes with credentials of its own. */
 static bool is_outdated(const struct contact_job *job, const struct pst_connection *row)
 {
-    enum pst_contact_class class = pst_contact_classify(job->event.code, job->event.http_status);
-    return (class == PST_CONTACT_REFUSED || class == PST_CONTACT_GOOD) &&
-           job->credentials_mark != pst_connection_credentials_mark(row);
+    return job->credentials_mark != pst_connection_credentials_mark(row);
 }
 
 static bool is_plainly_good(const struct contact_job *job)

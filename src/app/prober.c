@@ -217,9 +217,8 @@ static int64_t again_ms(const struct prober_thread *t, const struct pst_health *
 {
     if (after->version != before->version)
         return 0;
-    int64_t ms = pst_backoff_ms(&t->prober->options.health.backoff, after->step, pst_rand_u64());
-    if (failure->retry_after_s * 1000LL > ms)
-        ms = failure->retry_after_s * 1000LL;
+    int64_t ms = pst_backoff_asked_ms(&t->prober->options.health.backoff, after->step,
+                                      pst_rand_u64(), failure->retry_after_s * 1000LL);
     return ms > AGAIN_MS ? ms : AGAIN_MS;
 }
 

@@ -20,6 +20,7 @@ enum {
     DRAW_TICKS = 15,
     DAY_TICKS = 60,
     WAITING_MAX = 64, /* incidents that the store has not taken yet */
+    RECALLS = 4, /* of what is away, in a window of the detector */
     ARENA_BYTES = 8 << 20,
 };
 
@@ -39,6 +40,7 @@ struct pst_watch {
     size_t waiting_count;
     int64_t affected[PST_DETECT_CONNECTIONS]; /* or that fail at all */
     size_t affected_count;
+    pst_mono recall; /* when the detector is told again of what is away */
     struct pst_days days; /* not stored yet */
     pst_mono counted; /* up to here */
     unsigned ticks;
@@ -49,12 +51,15 @@ pst_code pst_watch_new(struct pst_watch **out, const struct pst_watch_options *o
                        struct pst_err *err)
 {
     void *made = NULL;
-    const struct pst_detector_options detector = {.open_after_ms = options->open_after_ms,
+    const struct pst_detector_options detector = {.window_ms = options->window_ms,
+                                                  .open_after_ms = options->open_after_ms,
                                                   .close_after_ms = options->close_after_ms};
     PST_TRY(pst_new(&made, sizeof(struct pst_watch), err));
     struct pst_watch *w = made;
     pst_bell_init(&w->bell);
     w->options = *options;
+    if (w->options.window_ms == 0)
+        w->options.window_ms = PST_DETECT_WINDOW_MS;
     pst_code code = pst_db_reader_new(options->db, &w->reader, err);
     if (code == PST_OK)
         code = pst_detector_new(&w->detector, &detector, err);
@@ -342,9 +347,9 @@ static pst_code resume_incidents(struct pst_watch *w, struct pst_err *err)
     return PST_OK;
 }
 
-/* Connections whose origin was away when the program ended last: few of them are called before it
- * is back. */
-static pst_code resume_outages(struct pst_watch *w, struct pst_err *err)
+/* Connections whose origin is away: few of them are called before it is back, by turns, and none
+ * between the end of the program and its next start. */
+static pst_code tell_away(struct pst_watch *w, struct pst_err *err)
 {
     struct pst_outage_away list[64];
     size_t count = 0;
@@ -359,6 +364,18 @@ static pst_code resume_outages(struct pst_watch *w, struct pst_err *err)
         }
     } while (count > 0);
     return PST_OK;
+}
+
+/* Again before the detector forgets them. What calls of the last second found is told after it. */
+static void recall_away(struct pst_watch *w)
+{
+    struct pst_err err;
+    pst_mono now = pst_mono_now();
+    if (now.ns < w->recall.ns)
+        return;
+    w->recall = pst_mono_after_ms(now, w->options.window_ms / RECALLS);
+    if (tell_away(w, &err) != PST_OK)
+        pst_log_err(PST_LOG_WARN, "connections whose system is away could not be read", &err, NULL);
 }
 
 /* ---- the page ---- */
@@ -403,6 +420,7 @@ static void tick(struct pst_watch *w)
 {
     struct pst_err trouble;
     bool is_failing = pst_db_trouble(w->options.db, &trouble);
+    recall_away(w);
     pst_journal_flush(w->options.journal, see_call, w);
     pst_detector_store(w->detector, is_failing);
     if (atomic_exchange_explicit(&w->may_forget, false, memory_order_relaxed))
@@ -424,7 +442,7 @@ void pst_watch_run(void *arg)
     struct pst_err err;
     if (begin_days(w, &err) != PST_OK)
         pst_log_err(PST_LOG_WARN, "the history of the status page could not be read", &err, NULL);
-    if (resume_incidents(w, &err) != PST_OK || resume_outages(w, &err) != PST_OK)
+    if (resume_incidents(w, &err) != PST_OK)
         pst_log_err(PST_LOG_WARN, "open incidents could not be read", &err, NULL);
     while (!atomic_load(&w->stopping)) {
         tick(w);

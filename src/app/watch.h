@@ -15,6 +15,7 @@ struct pst_watch_options {
     struct pst_journal *journal;
     struct pst_web *web;
     int64_t open_after_ms, close_after_ms; /* of the detector */
+    int64_t window_ms; /* of the detector; 0 = PST_DETECT_WINDOW_MS */
 };
 
 pst_code pst_watch_new(struct pst_watch **out, const struct pst_watch_options *options,

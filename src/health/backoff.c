@@ -17,3 +17,11 @@ int64_t pst_backoff_ms(const struct pst_backoff *b, int64_t step, uint64_t rando
     uint64_t width = (uint64_t)(pst_backoff_range_ms(b, step) - FLOOR_MS) + 1;
     return FLOOR_MS + (int64_t)(random % width);
 }
+
+int64_t pst_backoff_asked_ms(const struct pst_backoff *b, int64_t step, uint64_t random,
+                             int64_t asked_ms)
+{
+    int64_t ms = pst_backoff_ms(b, step, random);
+    int64_t least = asked_ms < b->max_ms ? asked_ms : b->max_ms;
+    return ms > least ? ms : least;
+}

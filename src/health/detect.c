@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 
-enum { WINDOW_MS = 45 * 60 * 1000, CLOSE_BELOW_PERCENT = 20, BUCKETS = 1 << 16 };
+enum { CLOSE_BELOW_PERCENT = 20, BUCKETS = 1 << 16 };
 
 struct group {
     enum pst_reach reach;
@@ -48,7 +48,7 @@ pst_code pst_detector_new(struct pst_detector **out, const struct pst_detector_o
     struct pst_detector *d = made;
     d->options = *options;
     if (d->options.window_ms == 0)
-        d->options.window_ms = WINDOW_MS;
+        d->options.window_ms = PST_DETECT_WINDOW_MS;
     d->store = (struct group){.reach = PST_REACH_PENSTOCK, .name = "store"};
     *out = d;
     return PST_OK;

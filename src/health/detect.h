@@ -1,11 +1,12 @@
 /* health/detect.h: the systemic detector, as a pure machine: from contacts of all connections to
  * incidents that begin and end.
  *
- * Of every connection the newest contact counts, for as long as the window. When many connections
- * of a host or of a connector fail (pst_peers_many_of_*) for open_after_ms without a break, an
- * incident begins; when fewer than a fifth of those seen fail for close_after_ms, it ends.
- * Penstock's own trouble (its store) is told as a state and treated the same way. An incident of
- * the connector takes the place of those of its hosts: none is opened beside it.
+ * Of every connection the newest contact counts, for as long as the window. One that is away and
+ * shares its probe with others may have none for longer: the caller tells it again as failing. When
+ * many connections of a host or of a connector fail (pst_peers_many_of_*) for open_after_ms without
+ * a break, an incident begins; when fewer than a fifth of those seen fail for close_after_ms, it
+ * ends. Penstock's own trouble (its store) is told as a state and treated the same way. An incident
+ * of the connector takes the place of those of its hosts: none is opened beside it.
  *
  * Bounded: at most PST_DETECT_CONNECTIONS connections, of which the one seen longest ago makes
  * room.
@@ -21,12 +22,16 @@
 #include "base/time.h"
 #include "health/diagnose.h"
 
-enum { PST_DETECT_CONNECTIONS = 200000, PST_DETECT_TEXT = 128 };
+enum {
+    PST_DETECT_CONNECTIONS = 200000,
+    PST_DETECT_TEXT = 128,
+    PST_DETECT_WINDOW_MS = 45 * 60 * 1000, /* longer than the longest pause between probes */
+};
 
 struct pst_detector;
 
 struct pst_detector_options {
-    int64_t window_ms; /* 0 = 45 min: longer than the longest pause between probes */
+    int64_t window_ms; /* 0 = PST_DETECT_WINDOW_MS */
     int64_t open_after_ms;
     int64_t close_after_ms;
 };

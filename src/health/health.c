@@ -230,6 +230,7 @@ static void restart(struct pst_health *state, const struct pst_health_options *o
                     struct pst_health_actions *actions)
 {
     forget_failures(state);
+    state->origin[0] = '\0'; /* it may be another one now */
     state->told = PST_CONN_PENDING;
     move_to(state, o, now, PST_CONN_PENDING, reason, actions);
     state->probe = in_about(now, CONFIRM_OTHERS_MS);

@@ -170,6 +170,10 @@ int64_t pst_health_probe_ms(const struct pst_health_options *options);
 /* Milliseconds until the next probe after `step` of them failed: uniform between 1 s and
  * first_ms * 2^step, at most max_ms. */
 int64_t pst_backoff_ms(const struct pst_backoff *backoff, int64_t step, uint64_t random);
+/* The same where the system, which is busy, asked not to be called for asked_ms (0 = it did not):
+ * not sooner, but for max_ms, which it never is later than. */
+int64_t pst_backoff_asked_ms(const struct pst_backoff *backoff, int64_t step, uint64_t random,
+                             int64_t asked_ms);
 int64_t pst_backoff_range_ms(const struct pst_backoff *backoff, int64_t step); /* the upper end */
 
 /* telling.c; private to health. */

@@ -52,7 +52,7 @@ pst_code pst_outages_busy(struct pst_db_conn *conn, int64_t after_pk, int64_t *o
                           size_t *count, struct pst_err *err);
 
 /* Connections that were online once and whose origin is away, behind after_pk, in order: at most
- * `limit` into out. For the start. */
+ * `limit` into out. */
 struct pst_outage_away {
     int64_t connection_pk;
     char connector[64];

@@ -111,8 +111,8 @@ static bool has_new_credentials(const struct pst_run *run, const struct pst_conn
            pst_connection_credentials_mark(&run->connection);
 }
 
-/* Whether credentials came after this run began that nobody has tried: a call of the run itself may
- * have found the system unreachable since. */
+/* Whether credentials came after this run began that nobody has tried: whoever was to may have
+ * found the system unreachable. */
 static bool are_untried(const struct pst_run *run, const struct pst_connection *now)
 {
     return (now->status == PST_CONNECTION_PENDING || now->status == PST_CONNECTION_OFFLINE) &&

@@ -30,6 +30,13 @@ def told(server, connection):
     return [kind for kind, body in rows if kind in STATUSES and connection in body]
 
 
+def broken_off(server, port):
+    """How many calls of that port had a connection and got no answer, as far as the log was written."""
+    with contextlib.closing(sqlite3.connect(f"file:{server.data}/penstock.db?mode=ro", uri=True)) as db:
+        return db.execute("SELECT count(*) FROM upstream_call WHERE origin LIKE ? AND status = 0"
+                          " AND error NOT LIKE '%refused%'", (f"%:{port}",)).fetchone()[0]
+
+
 def connection_of(api, connection):
     return api.get(f"/v1/connections/{connection}")
 
@@ -493,6 +500,33 @@ def test_new_credentials_are_tried_though_a_try_of_the_old_ones_is_under_way(pro
         wait_until(lambda c=connection: [s["status"] for s in syncs_of(api, c)] == ["completed"] * 2, "what was missed", 40)
 
 
+def test_a_probe_of_the_old_address_says_nothing_about_the_new_one(programs, place, server, sim):
+    api = server.api(new_organization(server))
+    connections = [connect_to(api, sim, schedule="7d", entities=["items"]) for _ in range(2)]
+    for connection in connections:
+        assert wait_sync(api, connection)["status"] == "completed"
+    sim.stop()
+    for connection in connections:
+        check(api, connection)
+    for connection in connections:
+        wait_status(api, connection, "offline")
+    new = programs(Simulator(place / "new", orders=20))
+    with Mute(port=sim.port) as old:  # in its place: a probe is under way until it ends
+        wait_until(lambda: old.taken, "a probe", 30 * slowness(), every=0.05)
+        for connection in connections:
+            api.patch(f"/v1/connections/{connection}", {"config": {"base_url": new.url}, "credentials": {
+                "username": new.USER, "password": new.PASSWORD}})
+        for connection in connections:
+            wait_status(api, connection, "online")
+    wait_until(lambda: broken_off(server, sim.port), "the end of the probe", 30 * slowness())
+    for connection in connections:
+        assert synced(api, connection)["status"] == "completed"
+        changes = [row["status"] for row in api.get(f"/v1/connections/{connection}/history")["data"]]
+        assert sorted(changes) == ["offline", "online", "online", "pending", "pending"], changes
+        wait_until(lambda c=connection: len(told(server, c)) > 2, "the event", 10 * slowness())
+        assert told(server, connection) == ["connection.online", "connection.offline", "connection.online"]
+
+
 def test_a_busy_system_is_waited_for(connected, server, sim):
     api, connection = connected
     fault(sim, "429", count=2)
@@ -554,6 +588,18 @@ def test_a_probe_that_meets_a_busy_system_decides_nothing(offline, server, sim):
     wait_status(api, connection, "online")
     wait_until(lambda: told(server, connection) == ["connection.online", "connection.offline", "connection.online"],
                "the event", 20 * slowness())
+
+
+def test_a_probe_that_is_to_wait_for_a_day_does_not(offline, server, sim):
+    """It comes again after `probe_max`: the system may be well long before."""
+    api, connection = offline
+    sim.stop()
+    with Mute(first=b"HTTP/1.1 429 Busy\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n", port=sim.port) as busy:
+        wait_until(lambda: busy.taken, "a probe", 30 * slowness())
+        wait_until(lambda: busy.taken > 1, "the next one", 30 * slowness())
+    assert status_of(api, connection) == "offline"
+    sim.start()
+    wait_status(api, connection, "online")
 
 
 def test_a_query_that_is_forbidden_is_no_outage(connected, server, sim):

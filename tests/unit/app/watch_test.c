@@ -76,7 +76,7 @@ static pst_code fill(struct pst_db_conn *conn, void *arg, struct pst_err *err)
     return PST_OK;
 }
 
-static void begin_new(struct bench *b, size_t count, size_t new_count)
+static void begin_with(struct bench *b, size_t count, size_t new_count, int64_t window_ms)
 {
     static const struct pst_connectors none = {0};
     struct pst_err err;
@@ -91,10 +91,16 @@ static void begin_new(struct bench *b, size_t count, size_t new_count)
     const struct pst_journal_options journal = {.db = b->db, .loops = 1};
     assert_ok(pst_journal_new(&b->journal, &journal, &err));
     assert_ok(pst_web_new(&b->web, &none, &err));
-    const struct pst_watch_options watch = {.db = b->db, .journal = b->journal, .web = b->web};
+    const struct pst_watch_options watch = {
+        .db = b->db, .journal = b->journal, .web = b->web, .window_ms = window_ms};
     assert_ok(pst_watch_new(&b->watch, &watch, &err));
     assert_ok(pst_thread_start(&b->writer, "writer", run_writer, b, &err));
     assert_ok(pst_db_write(b->db, fill, b, &err));
+}
+
+static void begin_new(struct bench *b, size_t count, size_t new_count)
+{
+    begin_with(b, count, new_count, 0);
 }
 
 static void begin(struct bench *b, size_t count)
@@ -326,6 +332,44 @@ static void an_outage_is_known_after_a_restart(void **state)
     end(&b);
 }
 
+static pst_code come_back(struct pst_db_conn *conn, void *arg, struct pst_err *err)
+{
+    const struct bench *b = arg;
+    for (size_t i = 0; i < b->count; i++) {
+        const struct pst_outage outage = {.connection_pk = b->pks[i],
+                                          .version = 1,
+                                          .tell = PST_MONO_NEVER,
+                                          .probe = PST_MONO_NEVER,
+                                          .failing_since = PST_WALL_NONE};
+        PST_TRY(pst_outages_put(conn, &outage, err));
+    }
+    return PST_OK;
+}
+
+/* Those of two ports of a host share their probes, so that they are not called for longer than the
+ * window; those of a third one are well all the time, and called. */
+static void an_incident_lasts_as_long_as_its_outage(void **state)
+{
+    (void)state;
+    enum { AWAY = 20, WELL = 10, WINDOW_MS = 1000 };
+    static struct bench b;
+    struct pst_err err;
+    begin_with(&b, AWAY + WELL, 0, WINDOW_MS);
+    b.count = AWAY;
+    assert_ok(pst_db_write(b.db, go_away, &b, &err));
+    watch(&b);
+    for (int64_t ms = 0; ms < 4 * WINDOW_MS; ms += 50) {
+        for (size_t i = AWAY; i < AWAY + WELL; i++)
+            contact(&b, i, "https://b:9443", PST_OK, PST_CONTACT_GOOD);
+        pst_sleep_ms(50);
+    }
+    await(&b, "SELECT count(*) FROM incident WHERE subject = 'b'", 1);
+    assert_int_equal(number(&b, PST_STR("SELECT count(*) FROM incident_update")), 1);
+    assert_ok(pst_db_write(b.db, come_back, &b, &err));
+    await(&b, "SELECT count(*) FROM incident WHERE closed_at IS NOT NULL", 1);
+    end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +377,7 @@ int main(void)
         cmocka_unit_test(refused_credentials_are_no_outage),
         cmocka_unit_test(what_never_worked_is_no_outage),
         cmocka_unit_test(an_outage_is_known_after_a_restart),
+        cmocka_unit_test(an_incident_lasts_as_long_as_its_outage),
         cmocka_unit_test(what_people_edit_does_not_keep_an_incident_open),
         cmocka_unit_test(those_gone_do_not_keep_an_incident_open),
     };

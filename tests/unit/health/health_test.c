@@ -146,7 +146,9 @@ static void what_is_to_be_tried_at_once_and_is_not_is_probed(void **state)
     static const enum pst_health_event_kind KINDS[] = {PST_HEALTH_CREDENTIALS, PST_HEALTH_ENABLED};
     for (size_t i = 0; i < PST_COUNT(KINDS); i++) {
         struct pst_health h = in_state(i ? PST_CONN_INACTIVE : PST_CONN_OFFLINE, "");
+        (void)pst_str_copy(h.origin, sizeof(h.origin), PST_STR("https://before:443"));
         (void)step(&h, 1, (struct pst_health_event){.kind = KINDS[i]});
+        assert_string_equal(h.origin, ""); /* or it would wait for a probe of that one */
         assert_in_range(h.probe.ns - moment(1).mono.ns, 12 * PST_NS_PER_S, 18 * PST_NS_PER_S);
         (void)step(&h, 5, contact(PST_OK, 200, NULL));
         assert_int_equal(h.probe.ns, PST_MONO_NEVER.ns);

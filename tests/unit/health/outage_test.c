@@ -72,6 +72,31 @@ static void waits_are_spread_evenly_and_double_up_to_half_an_hour(void **state)
     assert_int_equal(pst_backoff_range_ms(&(struct pst_backoff){10, 20}, 0), 1000);
 }
 
+static void a_busy_system_is_left_alone_as_it_asks_and_never_longer_than_half_an_hour(void **state)
+{
+    (void)state;
+    const struct pst_backoff *b = &pst_health_defaults.backoff;
+    static const struct {
+        uint64_t random;
+        int64_t asked_s, wait_ms;
+    } CASES[] = {
+        {0, 0, 1000},
+        {0, 1, 1000},
+        {0, 2, 2000},
+        {13999, 2, 14999},
+        {13999, 15, 15000},
+        {0, 1799, 1799000},
+        {0, 1800, 1800000},
+        {0, 1801, 1800000},
+        {14000, 86400, 1800000},
+        {14000, 0, 15000},
+        {0, INT32_MAX, 1800000},
+    };
+    for (size_t i = 0; i < PST_COUNT(CASES); i++)
+        assert_int_equal(pst_backoff_asked_ms(b, 0, CASES[i].random, CASES[i].asked_s * 1000),
+                         CASES[i].wait_ms);
+}
+
 /* ---- random contacts against the log ---- */
 
 enum what { GOOD, DOWN, BUSY, REFUSED, NEW_CREDENTIALS, WHATS };
@@ -410,6 +435,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_are_spread_evenly_and_double_up_to_half_an_hour),
+        cmocka_unit_test(a_busy_system_is_left_alone_as_it_asks_and_never_longer_than_half_an_hour),
         cmocka_unit_test(any_sequence_of_contacts_leads_where_the_log_says),
         cmocka_unit_test(a_link_that_alternates_is_told_of_twice_in_ten_minutes),
         cmocka_unit_test(relapses_are_told_less_and_less),
