@@ -51,6 +51,8 @@ struct pst_document {
 
 struct pst_page {
     struct pst_columns columns;
+    pst_str unnamed; /* a column that the adapter itself reads and that no row names: it was taken
+                        for blank, which it is if the source still has it; "" = none */
     const struct pst_document *documents; /* in key order, each whole */
     size_t count;
     pst_str next_key; /* printable token for pst_fetch.after_key; stored as the checkpoint in
