@@ -74,6 +74,11 @@ void pst_sort_key_add_i64(struct pst_buf *key, int64_t part);
 void pst_document_source_json(struct pst_buf *out, const struct pst_columns *columns,
                               const struct pst_document *doc);
 
+/* The first rows of that, whole, so that it takes at most `max` bytes (7 or more). Where rows are
+ * left out, a null stands behind the others. */
+void pst_document_source_head(struct pst_buf *out, const struct pst_columns *columns,
+                              const struct pst_document *doc, size_t max);
+
 /* The same rows in the form that is kept in the store (after compression): the columns' names
  * once, then per row only the cells that differ from the row above. Appends to out. */
 void pst_source_pack(struct pst_buf *out, const struct pst_columns *columns,

@@ -150,7 +150,7 @@ static pst_code reject(struct pst_lot *lot, struct pst_pull *pull, const struct 
     struct pst_sync_worker *w = pull->run->w;
     struct pst_rejected *r = &rejects->items[rejects->count];
     pst_buf_reset(&w->json);
-    pst_document_source_json(&w->json, &lot->page.columns, doc);
+    pst_document_source_head(&w->json, &lot->page.columns, doc, PST_REJECTED_SOURCE_BYTES);
     PST_TRY(pst_buf_check(&w->json, err));
     PST_TRY(pst_arena_dup(lot->work, &r->source, pst_buf_str(&w->json), err));
     PST_TRY(pst_arena_dup(lot->work, &r->reason, reason, err));
