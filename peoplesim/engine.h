@@ -46,6 +46,7 @@ struct pst_sim_select {
     int64_t asof_day; /* PST_SIM_NO_TIME: today */
     uint64_t columns; /* PST_SIM_ALL_COLUMNS */
     enum pst_sim_xlat_mode xlat;
+    bool leaves_out_blanks; /* rows do not name what is blank */
     uint64_t max_rows; /* 0: no limit */
     const struct pst_sim_spoil *spoil; /* NULL: none */
 };

@@ -245,6 +245,7 @@ pst_code pst_sim_execute(struct pst_sim_call *call, struct pst_request *req,
         .after = PST_SIM_FROM_START,
         .asof_day = PST_SIM_NO_TIME,
         .xlat = call->gateway->xlat,
+        .leaves_out_blanks = call->effects.leaves_out_blanks,
     };
     if (!q.query) {
         pst_str name = pst_sim_is_plain(call->query) ? call->query : PST_STR("");

@@ -128,6 +128,7 @@ void pst_sim_fail_as(enum pst_sim_fault_kind kind, struct pst_response *res)
     case PST_SIM_FAULT_BAD_NUMBER:
     case PST_SIM_FAULT_BAD_UTF8:
     case PST_SIM_FAULT_HIDDEN:
+    case PST_SIM_FAULT_BLANKS_LEFT_OUT:
     case PST_SIM_FAULT_KINDS:
         break;
     }

@@ -24,6 +24,7 @@ static const char *const names[PST_SIM_FAULT_KINDS] = {
     [PST_SIM_FAULT_ROW_CAP] = "row_cap",
     [PST_SIM_FAULT_PROMPTS_IGNORED] = "prompts_ignored",
     [PST_SIM_FAULT_MISSING_COLUMN] = "missing_column",
+    [PST_SIM_FAULT_BLANKS_LEFT_OUT] = "blanks_left_out",
     [PST_SIM_FAULT_BAD_STAMP] = "bad_stamp",
     [PST_SIM_FAULT_BAD_NUMBER] = "bad_number",
     [PST_SIM_FAULT_BAD_UTF8] = "bad_utf8",
@@ -170,6 +171,9 @@ static void take_effect(const struct pst_sim_fault *x, struct pst_sim_effects *e
         return;
     case PST_SIM_FAULT_HIDDEN:
         e->is_hidden = true;
+        return;
+    case PST_SIM_FAULT_BLANKS_LEFT_OUT:
+        e->leaves_out_blanks = true;
         return;
     case PST_SIM_FAULT_MISSING_COLUMN:
     case PST_SIM_FAULT_BAD_STAMP:

@@ -39,6 +39,7 @@ enum pst_sim_fault_kind {
     PST_SIM_FAULT_ROW_CAP, /* `rows`, silently */
     PST_SIM_FAULT_PROMPTS_IGNORED,
     PST_SIM_FAULT_MISSING_COLUMN, /* in `row`, or in all (0) and in QueryFields */
+    PST_SIM_FAULT_BLANKS_LEFT_OUT, /* rows do not name columns that are blank */
     PST_SIM_FAULT_BAD_STAMP,
     PST_SIM_FAULT_BAD_NUMBER,
     PST_SIM_FAULT_BAD_UTF8,
@@ -70,6 +71,7 @@ struct pst_sim_effects {
     uint64_t row_cap; /* 0: none */
     bool prompts_ignored;
     bool is_hidden;
+    bool leaves_out_blanks;
     enum pst_sim_fault_kind row_kind; /* MISSING_COLUMN, BAD_* or NONE */
     char column[PST_SIM_FAULT_NAME];
     uint64_t row;

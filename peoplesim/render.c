@@ -114,6 +114,15 @@ static void translate(const struct pst_sim_column *c, enum pst_sim_xlat_mode mod
         }
 }
 
+/* Numbers never are: an empty one is 0. */
+static bool is_blank(const struct pst_sim_column *c, const struct pst_sim_value *v)
+{
+    if (c->type == PST_SIM_CHAR || c->type == PST_SIM_LONG)
+        return v->len == 0;
+    bool is_number = c->type == PST_SIM_NUMBER || c->type == PST_SIM_SIGNED;
+    return !is_number && !v->text && v->num == PST_SIM_NO_TIME;
+}
+
 static void put_column(struct pst_sim_render *r, size_t i, struct pst_buf *out)
 {
     const struct pst_sim_column *c = &r->query->columns[i];
@@ -122,6 +131,8 @@ static void put_column(struct pst_sim_render *r, size_t i, struct pst_buf *out)
     bool is_text = c->type == PST_SIM_CHAR || c->type == PST_SIM_LONG;
     if (is_text)
         translate(c, r->xlat, &v);
+    if (r->leaves_out_blanks && is_blank(c, &v))
+        return;
     if (!pst_buf_reserve(out, name->len + v.len * ESCAPED + PST_SIM_DTTM_TEXT + NUMBER_TEXT))
         return;
     char *at = out->ptr + out->len;

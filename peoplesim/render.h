@@ -28,6 +28,7 @@ struct pst_sim_render {
     const struct pst_sim_query *query;
     uint64_t columns; /* bit i: column i is wanted */
     enum pst_sim_xlat_mode xlat;
+    bool leaves_out_blanks;
     int64_t asof_day;
     int64_t now; /* local */
 

@@ -13,6 +13,7 @@ static void begin(struct pst_sim_engine *e, const struct pst_sim_select *q,
     r->query = q->query;
     r->columns = q->columns;
     r->xlat = q->xlat;
+    r->leaves_out_blanks = q->leaves_out_blanks;
     r->now = now;
     r->asof_day = q->asof_day == PST_SIM_NO_TIME ? pst_sim_day_of(now) : q->asof_day;
     pst_sim_render_init(r);

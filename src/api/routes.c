@@ -288,7 +288,9 @@ const struct pst_api_op pst_api_ops[] = {
     {PST_METHOD_GET, CONNECTION "/rejected", pst_api_list_rejected, PST_RUN_LOOP, PST_ROLE_VIEWER,
      PST_OP_CONNECTION | PST_OP_TOKEN | PST_OP_SHORT, rejected_params, NULL, 200, "RejectedPage",
      {PST_E_NOT_FOUND}, "Connections", "listRejected", "List rejected rows",
-     "Source rows that could not be mapped, with the reason. They leave the list when they map.",
+     "Source rows that could not be mapped, with the reason. They leave the list when they map. Of a "
+     "large document the first rows are kept, and `truncated` is true. A page may have fewer than "
+     "`limit`.",
      NULL},
     {PST_METHOD_GET, "/v1/connectors", pst_api_list_connectors, PST_RUN_LOOP, PST_ROLE_VIEWER, 0,
      NULL, NULL, 200, "ConnectorPage", {0}, "Connections", "listConnectors", "List connectors",

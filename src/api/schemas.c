@@ -160,9 +160,10 @@ const struct pst_api_schema pst_api_schemas[] = {
      "'items':" OBJECT "},'mapping':{}}}"},
     {"EntityPage", PAGE("Entity")},
     {"RejectedRow", "{'type':'object','required':['entity','source_id','reason','first_at',"
-     "'last_at','sync_id','source'],'properties':{'entity':" TEXT_OR_NULL ",'source_id':" TEXT
+     "'last_at','sync_id','source','truncated'],'properties':{'entity':" TEXT_OR_NULL
+     ",'source_id':" TEXT
      ",'reason':" TEXT ",'first_at':" TIME ",'last_at':" TIME ",'sync_id':" TEXT_OR_NULL
-     ",'source':{'type':['array','null']}}}"},
+     ",'source':{'type':['array','null']},'truncated':" FLAG "}}"},
     {"RejectedPage", PAGE("RejectedRow")},
     {"Connector", "{'type':'object','required':['name','title','options','entities'],"
      "'properties':{'name':" TEXT ",'title':" TEXT ",'description':" TEXT ",'credits':" COUNT

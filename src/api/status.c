@@ -246,6 +246,7 @@ pst_code pst_api_list_rejected(struct pst_api_call *call, struct pst_err *err)
             pst_json_add_raw(&w, "source", r->source);
         else
             pst_json_add_null(&w, "source");
+        pst_json_add_bool(&w, "truncated", r->truncated);
         pst_json_end_object(&w);
     }
     pst_json_end_array(&w);

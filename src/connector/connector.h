@@ -127,6 +127,7 @@ struct pst_checks {
 struct pst_source_column {
     pst_str name; /* "A.PO_ID" */
     pst_str type; /* "Character" */
+    pst_str column; /* what fetch calls it, where that is not its name; else "" */
 };
 struct pst_source_columns {
     struct pst_source_column *items; /* in the arena */
@@ -181,7 +182,8 @@ struct pst_connector_ops {
                       struct pst_err *err);
 
     /* The columns that the stream's source has now, asked of the system's own description: what
-     * `schema.changed` is told from. NULL where a system has none. Errors: as ctx->call. */
+     * `schema.changed` is told from, and whether one that no row of a page names is blank or gone.
+     * NULL where a system has none: then pages name all columns. Errors: as ctx->call. */
     pst_code (*describe)(struct pst_connector *self, const struct pst_connector_ctx *ctx,
                          const struct pst_stream *stream, struct pst_arena *arena,
                          struct pst_source_columns *out, struct pst_err *err);

@@ -51,14 +51,17 @@ static bool names_repeat(const struct pst_mapper *p, const struct pst_columns *c
     return true;
 }
 
-/* The page's column for a name: the same name, else the only one with the same tail. */
-static int find_column(const struct pst_columns *columns, pst_str name)
+/* The column for a name: the same name, else the only one with the same tail. */
+static int find_column(const struct pst_columns *columns, pst_str name, bool *is_same)
 {
     int by_tail = -1;
     int tails = 0;
+    *is_same = false;
     for (size_t i = 0; i < columns->count; i++) {
-        if (pst_str_eq(columns->names[i], name))
+        if (pst_str_eq(columns->names[i], name)) {
+            *is_same = true;
             return (int)i;
+        }
         if (pst_str_eq(pst_column_tail(columns->names[i]), pst_column_tail(name))) {
             by_tail = (int)i;
             tails++;
@@ -67,16 +70,48 @@ static int find_column(const struct pst_columns *columns, pst_str name)
     return tails == 1 ? by_tail : -1;
 }
 
+bool pst_columns_have(const struct pst_columns *columns, pst_str name)
+{
+    bool is_same;
+    return find_column(columns, name, &is_same) >= 0;
+}
+
+static bool has_alias(pst_str name)
+{
+    return pst_column_tail(name).len < name.len;
+}
+
+/* The cell of a mapping's column, -1 where it is blank; false when the source has it no longer, or
+ * when that cannot be told. A name with another alias may be that of another column, while ours was
+ * left out because it is blank: then the source's own list decides. */
+static bool find_cell(struct pst_mapper *p, const struct pst_columns *columns,
+                      const struct pst_known_columns *known, pst_str name, int *cell)
+{
+    bool is_same = false;
+    *cell = find_column(columns, name, &is_same);
+    if (*cell >= 0 && (is_same || !has_alias(name) || !has_alias(columns->names[*cell])))
+        return true;
+    p->is_sure = false;
+    if (!known)
+        return false;
+    if (*cell < 0)
+        return known->is_untold || pst_columns_have(&known->columns, name);
+    (void)find_column(&known->columns, name, &is_same);
+    if (is_same)
+        *cell = -1;
+    return true;
+}
+
 static pst_code find_all(struct pst_mapper *p, const struct pst_columns *columns,
-                         struct pst_err *err)
+                         const struct pst_known_columns *known, struct pst_err *err)
 {
     char missing[400];
     size_t used = 0;
     missing[0] = '\0';
+    p->is_sure = true;
     for (size_t i = 0; i < p->mapping->column_count; i++) {
         pst_str name = p->mapping->columns[i];
-        p->cell_of[i] = find_column(columns, name);
-        if (p->cell_of[i] < 0 && used < sizeof(missing)) {
+        if (!find_cell(p, columns, known, name, &p->cell_of[i]) && used < sizeof(missing)) {
             int n = snprintf(missing + used, sizeof(missing) - used, "%s%.*s", used ? ", " : "",
                              PST_STR_ARG(name));
             used += n > 0 ? (size_t)n : 0;
@@ -100,48 +135,80 @@ static void sort_order(const struct pst_str *names, unsigned *order, size_t coun
     }
 }
 
-pst_code pst_mapper_bind(struct pst_mapper *p, const struct pst_columns *columns,
-                         struct pst_err *err)
+/* Of the page's names in their order; without those that are not `there` (NULL: all are). */
+static uint64_t hash_names(const struct pst_mapper *p, const bool *there)
 {
     XXH3_state_t state;
     XXH3_INITSTATE(&state);
-    if (names_repeat(p, columns)) {
-        p->columns = columns;
-        return PST_OK;
-    }
-    p->bound_names = NULL;
-    pst_arena_reset(p->names);
-    PST_TRY(find_all(p, columns, err));
-
-    pst_str *names = NULL;
-    PST_TRY(pst_arena_array(p->names, &names, columns->count, sizeof(*names), err));
-    PST_TRY(pst_arena_array(p->names, &p->order, columns->count, sizeof(*p->order), err));
-    for (size_t i = 0; i < columns->count; i++)
-        PST_TRY(pst_arena_dup(p->names, &names[i], columns->names[i], err));
-    sort_order(names, p->order, columns->count);
     (void)XXH3_64bits_reset_withSeed(&state, p->mapping->version);
-    for (size_t i = 0; i < columns->count; i++) /* with the NUL behind each, as a border */
-        (void)XXH3_64bits_update(&state, names[p->order[i]].ptr, names[p->order[i]].len + 1);
-    p->names_hash = XXH3_64bits_digest(&state);
+    for (size_t i = 0; i < p->bound_count; i++) {
+        pst_str name = p->bound_names[p->order[i]];
+        if (!there || there[p->order[i]]) /* with the NUL behind each, as a border */
+            (void)XXH3_64bits_update(&state, name.ptr, name.len + 1);
+    }
+    return XXH3_64bits_digest(&state);
+}
+
+static pst_code keep_names(struct pst_mapper *p, const struct pst_columns *columns,
+                           struct pst_err *err)
+{
+    const size_t count = columns->count;
+    pst_str *names = NULL;
+    pst_arena_reset(p->names);
+    PST_TRY(pst_arena_array(p->names, &names, count, sizeof(*names), err));
+    PST_TRY(pst_arena_array(p->names, &p->order, count, sizeof(*p->order), err));
+    PST_TRY(pst_arena_array(p->names, &p->is_there, count, sizeof(*p->is_there), err));
+    for (size_t i = 0; i < count; i++)
+        PST_TRY(pst_arena_dup(p->names, &names[i], columns->names[i], err));
+    sort_order(names, p->order, count);
     p->bound_names = names;
-    p->bound_count = columns->count;
+    p->bound_count = count;
+    p->names_hash = hash_names(p, NULL);
+    return PST_OK;
+}
+
+pst_code pst_mapper_bind_known(struct pst_mapper *p, const struct pst_columns *columns,
+                               const struct pst_known_columns *known, struct pst_err *err)
+{
+    bool is_repeated = names_repeat(p, columns);
+    if (!is_repeated)
+        p->bound_names = NULL;
+    if (!is_repeated || !p->is_sure)
+        PST_TRY(find_all(p, columns, known, err));
+    if (!is_repeated)
+        PST_TRY(keep_names(p, columns, err));
     p->columns = columns;
     return PST_OK;
 }
 
+pst_code pst_mapper_bind(struct pst_mapper *p, const struct pst_columns *columns,
+                         struct pst_err *err)
+{
+    static const struct pst_known_columns NO_MORE = {0};
+    return pst_mapper_bind_known(p, columns, &NO_MORE, err);
+}
+
 /* ---- hashing ------------------------------------------------------------------------------ */
 
-pst_hash128 pst_mapper_source_hash(struct pst_mapper *p, const struct pst_document *doc)
+/* Only the columns that are `there` (NULL: all). *is_whole: every cell of those was. */
+static pst_hash128 hash_rows(struct pst_mapper *p, const struct pst_document *doc, uint64_t seed,
+                             const bool *there, bool *is_whole)
 {
     const size_t width = p->columns->count;
     XXH3_state_t state;
     XXH3_INITSTATE(&state);
-    (void)XXH3_128bits_reset_withSeed(&state, p->names_hash);
+    *is_whole = true;
+    (void)XXH3_128bits_reset_withSeed(&state, seed);
     for (uint32_t r = 0; r < doc->row_count; r++) {
         const struct pst_cell *cells = doc->cells + (size_t)r * width;
         pst_buf_reset(&p->scratch);
         for (size_t i = 0; i < width; i++) {
             const struct pst_cell *cell = &cells[p->order[i]];
+            if (cell->kind == PST_CELL_ABSENT) {
+                *is_whole = false;
+                if (there && !there[p->order[i]])
+                    continue;
+            }
             uint64_t head = (uint64_t)cell->text.len << 3 | (uint64_t)cell->kind;
             pst_buf_add(&p->scratch, &head, sizeof(head));
             pst_buf_add_str(&p->scratch, cell->text);
@@ -155,11 +222,39 @@ pst_hash128 pst_mapper_source_hash(struct pst_mapper *p, const struct pst_docume
     return (pst_hash128){h.low64, h.high64};
 }
 
+/* Fill is_there. Returns whether the rows together have every column. */
+static bool look_what_is_there(struct pst_mapper *p, const struct pst_document *doc)
+{
+    const size_t width = p->columns->count;
+    size_t count = 0;
+    memset(p->is_there, 0, width * sizeof(*p->is_there));
+    for (uint32_t r = 0; r < doc->row_count && count < width; r++) {
+        const struct pst_cell *cells = doc->cells + (size_t)r * width;
+        for (size_t i = 0; i < width; i++) {
+            bool is_new = cells[i].kind != PST_CELL_ABSENT && !p->is_there[i];
+            p->is_there[i] |= is_new;
+            count += is_new;
+        }
+    }
+    return count == width;
+}
+
+pst_hash128 pst_mapper_source_hash(struct pst_mapper *p, const struct pst_document *doc)
+{
+    bool is_whole;
+    pst_hash128 hash = hash_rows(p, doc, p->names_hash, NULL, &is_whole);
+    if (is_whole || look_what_is_there(p, doc))
+        return hash;
+    return hash_rows(p, doc, hash_names(p, p->is_there), p->is_there, &is_whole);
+}
+
 /* ---- mapping ------------------------------------------------------------------------------ */
 
 const struct pst_cell *pst_mapper_cell(const struct pst_mapper *p, uint32_t row, unsigned column)
 {
-    return &p->doc->cells[(size_t)row * p->columns->count + (size_t)p->cell_of[column]];
+    static const struct pst_cell BLANK = {.kind = PST_CELL_ABSENT};
+    int at = p->cell_of[column];
+    return at < 0 ? &BLANK : &p->doc->cells[(size_t)row * p->columns->count + (size_t)at];
 }
 
 static pst_code ready_rows(struct pst_mapper *p, uint32_t count, struct pst_err *err)

@@ -53,13 +53,30 @@ void pst_mapping_describe(const struct pst_mapping *m, struct pst_buf *out);
 pst_code pst_mapper_new(struct pst_mapper **out, const struct pst_mapping *m, struct pst_err *err);
 void pst_mapper_free(struct pst_mapper *mapper);
 
-/* Errors: INVALID when a column that the mapping requires is not in the page (the message
- * names query columns that are missing, all of them). columns must live until the next bind. */
+/* What is known of a source's columns beside those that a page names. */
+struct pst_known_columns {
+    struct pst_columns columns; /* of the source; none when it did not say */
+    bool is_untold; /* it did not say: it is taken to have whatever a page does not name */
+};
+
+/* Columns of the mapping that no row of the page names are blank where the source is known to have
+ * them. Errors: INVALID when it has them no longer (the message names all of them); with known NULL
+ * also when that, or which column is meant, cannot be told from the page's names alone. columns
+ * must live until the next bind. */
+pst_code pst_mapper_bind_known(struct pst_mapper *mapper, const struct pst_columns *columns,
+                               const struct pst_known_columns *known, struct pst_err *err);
+
+/* The same where the page names all that the source has. */
 pst_code pst_mapper_bind(struct pst_mapper *mapper, const struct pst_columns *columns,
                          struct pst_err *err);
 
+/* Whether a page's, or a source's, columns have one for that name: the same, or the only one with
+ * the same part behind the dot. */
+bool pst_columns_have(const struct pst_columns *columns, pst_str name);
+
 /* XXH3-128 over the canonical source cells (names and values; not their position in the page)
- * and the mapping's version. */
+ * and the mapping's version. Columns that no row of the document has do not count: what other
+ * documents of its page have makes no difference. */
 pst_hash128 pst_mapper_source_hash(struct pst_mapper *mapper, const struct pst_document *doc);
 
 /* One value per pst_entity.filters entry. */

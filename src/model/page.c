@@ -45,14 +45,32 @@ void pst_source_put_row(struct pst_buf *out, const struct pst_columns *columns,
     pst_buf_add_char(out, '}');
 }
 
-void pst_document_source_json(struct pst_buf *out, const struct pst_columns *columns,
-                              const struct pst_document *doc)
+void pst_document_source_head(struct pst_buf *out, const struct pst_columns *columns,
+                              const struct pst_document *doc, size_t max)
 {
+    static const pst_str CUT = PST_STR_INIT(",null]");
+    const size_t begin = out->len;
+    size_t kept = begin + 1; /* so much of it leaves room for the mark */
+    bool is_short = true;
     pst_buf_add_char(out, '[');
-    for (uint32_t r = 0; r < doc->row_count; r++) {
+    for (uint32_t r = 0; r < doc->row_count && is_short; r++) {
+        if (out->len - begin <= max - CUT.len)
+            kept = out->len;
         if (r)
             pst_buf_add_char(out, ',');
         pst_source_put_row(out, columns, doc->cells + (size_t)r * columns->count);
+        is_short = out->len - begin < max;
     }
-    pst_buf_add_char(out, ']');
+    if (is_short) {
+        pst_buf_add_char(out, ']');
+        return;
+    }
+    out->len = kept;
+    pst_buf_add_str(out, pst_str_sub(CUT, kept == begin + 1, CUT.len));
+}
+
+void pst_document_source_json(struct pst_buf *out, const struct pst_columns *columns,
+                              const struct pst_document *doc)
+{
+    pst_document_source_head(out, columns, doc, SIZE_MAX);
 }

@@ -51,6 +51,8 @@ struct pst_document {
 
 struct pst_page {
     struct pst_columns columns;
+    pst_str unnamed; /* a column that the adapter itself reads and that no row names: it was taken
+                        for blank, which it is if the source still has it; "" = none */
     const struct pst_document *documents; /* in key order, each whole */
     size_t count;
     pst_str next_key; /* printable token for pst_fetch.after_key; stored as the checkpoint in
@@ -71,6 +73,11 @@ void pst_sort_key_add_i64(struct pst_buf *key, int64_t part);
  * the untouched source rows that `include=source` shows. */
 void pst_document_source_json(struct pst_buf *out, const struct pst_columns *columns,
                               const struct pst_document *doc);
+
+/* The first rows of that, whole, so that it takes at most `max` bytes (7 or more). Where rows are
+ * left out, a null stands behind the others. */
+void pst_document_source_head(struct pst_buf *out, const struct pst_columns *columns,
+                              const struct pst_document *doc, size_t max);
 
 /* The same rows in the form that is kept in the store (after compression): the columns' names
  * once, then per row only the cells that differ from the row above. Appends to out. */

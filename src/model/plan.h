@@ -100,7 +100,7 @@ pst_str pst_column_tail(pst_str name);
 
 struct pst_mapper {
     const struct pst_mapping *mapping;
-    int *cell_of; /* per mapping column: column of the page, or -1 */
+    int *cell_of; /* per mapping column: column of the page; -1: blank in all its rows */
     struct pst_tz_memo memo;
     struct pst_buf out; /* the unified JSON under construction */
     struct pst_buf scratch; /* hash input, source ids */
@@ -112,6 +112,8 @@ struct pst_mapper {
     size_t order_cap;
     struct pst_arena *names; /* holds bound_names and order */
     uint64_t names_hash;
+    bool *is_there; /* scratch: page columns that some row of a document has */
+    bool is_sure; /* cell_of is what the page's names alone say */
     /* the document being mapped */
     const struct pst_document *doc;
     struct pst_mapped *mapped;

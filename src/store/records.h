@@ -92,7 +92,8 @@ struct pst_page_commit {
     const struct pst_rejected {
         pst_str source_id;
         pst_str reason;
-        pst_str source; /* JSON of the rows, uncompressed; may be "" */
+        pst_str source; /* JSON of the rows, uncompressed, of PST_REJECTED_SOURCE_BYTES at most, as
+                           pst_document_source_head makes it; may be "" */
     } *rejected;
     size_t rejected_count;
     const pst_str *accepted_again; /* source_ids whose rejection is over; may be empty */

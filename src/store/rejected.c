@@ -3,6 +3,49 @@
 
 #include "store/rows.h"
 
+/* The end of the last row that ends within the first `max` bytes of a list of rows; 1: of none. */
+static size_t find_cut(pst_str source, size_t max)
+{
+    size_t cut = 1;
+    int depth = 0;
+    bool is_text = false;
+    for (size_t i = 0; i < max; i++) {
+        char c = source.ptr[i];
+        if (is_text && c == '\\')
+            i++;
+        else if (c == '"')
+            is_text = !is_text;
+        else if (!is_text && (c == '{' || c == '['))
+            depth++;
+        else if (!is_text && (c == '}' || c == ']') && --depth == 1)
+            cut = i + 1;
+    }
+    return cut;
+}
+
+/* Behind a source that was cut stands a null (pst_document_source_head). Those that were stored
+ * before there was a limit are cut now. */
+static pst_code take_source(pst_str stored, struct pst_arena *arena, struct pst_rejected_row *out,
+                            struct pst_err *err)
+{
+    size_t cut = 0;
+    if (stored.len > PST_REJECTED_SOURCE_BYTES)
+        cut = find_cut(stored, PST_REJECTED_SOURCE_BYTES - 1);
+    else if (pst_str_is(stored, "[null]"))
+        cut = 1;
+    else if (pst_str_ends(stored, PST_STR(",null]")))
+        cut = stored.len - PST_STR(",null]").len;
+    out->truncated = cut > 0;
+    if (cut == 0)
+        return pst_arena_dup(arena, &out->source, stored, err);
+    char *text = NULL;
+    PST_TRY(pst_arena_bytes(arena, &text, cut + 1, err));
+    memcpy(text, stored.ptr, cut);
+    text[cut] = ']';
+    out->source = (pst_str){text, cut + 1};
+    return PST_OK;
+}
+
 pst_code pst_rejected_list(struct pst_db_conn *conn, int64_t connection_pk,
                            const struct pst_entity *entity, int64_t after_pk, size_t limit,
                            struct pst_arena *arena, struct pst_rejected_row **out, size_t *count,
@@ -11,6 +54,7 @@ pst_code pst_rejected_list(struct pst_db_conn *conn, int64_t connection_pk,
     PST_AUTO(stmt) struct pst_stmt *st = NULL;
     struct pst_rejected_row *items = NULL;
     size_t n = 0;
+    size_t bytes = 0;
     bool row = false;
     PST_TRY(pst_row_limit(limit, err));
     PST_TRY(pst_arena_array(arena, &items, limit, sizeof(*items), err));
@@ -28,11 +72,18 @@ pst_code pst_rejected_list(struct pst_db_conn *conn, int64_t connection_pk,
     pst_stmt_bind_i64(st, 4, (int64_t)limit + 1);
     PST_TRY(pst_stmt_step(st, &row, err));
     while (row && n < limit) {
-        struct pst_rejected_row *r = &items[n++];
-        pst_str *const texts[] = {&r->source_id, &r->reason, &r->source};
+        struct pst_rejected_row *r = &items[n];
+        pst_str *const texts[] = {&r->source_id, &r->reason};
+        pst_str source = pst_stmt_str(st, 4);
+        bytes += pst_stmt_str(st, 2).len + pst_stmt_str(st, 3).len +
+                 pst_str_sub(source, 0, PST_REJECTED_SOURCE_BYTES).len;
+        if (n > 0 && bytes > PST_REJECTED_PAGE_BYTES)
+            break;
+        n++;
         r->pk = pst_stmt_i64(st, 0);
         r->entity = pst_model_entity(pst_stmt_str(st, 1));
         PST_TRY(pst_row_texts(st, 2, PST_COUNT(texts), arena, texts, err));
+        PST_TRY(take_source(source, arena, r, err));
         r->sync_id = pst_row_id(st, 5, "sync_");
         r->first_at = pst_stmt_wall(st, 6);
         r->last_at = pst_stmt_wall(st, 7);

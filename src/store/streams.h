@@ -34,8 +34,10 @@ struct pst_stream_state {
     uint64_t mapping_version; /* of the last completed run, or that a first read since began with; 0
                                  = none */
     int64_t dict; /* dictionary for new source copies (store/dictionaries.h), 0 = none */
-    pst_str columns; /* of the source, JSON [["A.PO_ID","Character"], ...]; "" = not looked yet */
-    pst_wall columns_at; /* when they were looked at; none = never */
+    pst_str columns; /* of the source, JSON [["A.PO_ID","Character"], ...], with a third text where
+                        pages name a column otherwise; led by a null when the system did not say
+                        when it was asked last; "" = not looked yet */
+    pst_wall columns_at; /* when it was asked for them; none = never */
 };
 
 /* The stream's row, made when it is missing (writer). Errors: CONFLICT (no such connection). */

@@ -151,13 +151,20 @@ pst_code pst_run_try_again(struct pst_run *run, struct pst_run_tries *tries, str
  * stream) is returned; streams that are not ended by then get it. */
 pst_code pst_run_execute(struct pst_run *run, struct pst_err *err);
 /* Before a stream is read: once a day, and with every full run, look whether the columns of its
- * source changed, and tell it. A system that cannot say is asked again next time. Errors: REAUTH,
- * CANCELLED, and those of the store. */
+ * source changed, and tell it. A system that did not say is asked again in a day, or by a full run
+ * that somebody started. Errors: REAUTH, CANCELLED, NO_MEMORY, and those of the store. */
 pst_code pst_run_look_at_columns(struct pst_run *run, const struct pst_sync_stream *stream,
                                  const struct pst_stream *def, struct pst_err *err);
 /* The stream's mapping as the connection has it. Errors: as pst_bindings_get. */
 pst_code pst_run_bind(struct pst_run *run, const struct pst_stream *def, struct pst_binding **out,
                       struct pst_err *err);
+/* The columns that the source has, in the run's arena: asked for now that a page leaves one out,
+ * since one that was lost a moment ago must not pass for blank; but at most once a day while the
+ * system does not say. What it said before counts then. Nothing else may call the system meanwhile.
+ * Errors: as above. */
+pst_code pst_run_find_columns(struct pst_run *run, const struct pst_sync_stream *stream,
+                              const struct pst_stream *def, struct pst_known_columns *out,
+                              struct pst_err *err);
 /* Jitter and ids. */
 uint64_t pst_run_random(const struct pst_run *run);
 
@@ -176,6 +183,8 @@ struct pst_pull {
     const struct pst_stream *def;
     struct pst_binding *binding;
     struct pst_window window;
+    struct pst_known_columns known; /* beside those of pages, once that was asked */
+    bool has_looked; /* it was */
     bool has_rejected; /* rows of this stream are kept aside: tell which are fine again */
     bool is_remapped; /* records of it may have been made by another mapping */
     bool may_train; /* no dictionary yet, none tried by this run */
@@ -221,6 +230,12 @@ pst_code pst_lot_new(struct pst_lot **out, struct pst_err *err);
 void pst_lot_free(struct pst_lot *lot); /* NULL is a no-op */
 
 void pst_lot_fetch(void *lot); /* body for the lane */
+
+/* Ready the mapping for the columns of lot->page, the next to be mapped. What its rows do not name
+ * is blank, unless the source has it no longer; that is asked once per stream and run, so nothing
+ * may be fetched meanwhile. Errors: INVALID (a column that is gone), and as pst_run_find_columns.
+ */
+pst_code pst_lot_bind(const struct pst_lot *lot, struct pst_pull *pull, struct pst_err *err);
 
 /* Turn lot->page into lot->commit. */
 pst_code pst_lot_map(struct pst_lot *lot, struct pst_pull *pull, struct pst_err *err);

@@ -150,7 +150,7 @@ static pst_code reject(struct pst_lot *lot, struct pst_pull *pull, const struct 
     struct pst_sync_worker *w = pull->run->w;
     struct pst_rejected *r = &rejects->items[rejects->count];
     pst_buf_reset(&w->json);
-    pst_document_source_json(&w->json, &lot->page.columns, doc);
+    pst_document_source_head(&w->json, &lot->page.columns, doc, PST_REJECTED_SOURCE_BYTES);
     PST_TRY(pst_buf_check(&w->json, err));
     PST_TRY(pst_arena_dup(lot->work, &r->source, pst_buf_str(&w->json), err));
     PST_TRY(pst_arena_dup(lot->work, &r->reason, reason, err));
@@ -339,6 +339,31 @@ static void init_commit(struct pst_lot *lot, const struct pst_pull *pull)
     };
 }
 
+static pst_code check_columns(const struct pst_lot *lot, const struct pst_pull *pull,
+                              struct pst_err *err)
+{
+    const struct pst_known_columns *known = pull->has_looked ? &pull->known : NULL;
+    pst_str unnamed = lot->page.unnamed;
+    PST_TRY(pst_mapper_bind_known(pull->binding->mapper, &lot->page.columns, known, err));
+    if (unnamed.len == 0 ||
+        (known && (known->is_untold || pst_columns_have(&known->columns, unnamed))))
+        return PST_OK;
+    return PST_FAIL(err, PST_E_INVALID, "the source no longer has this column of %.*s: %.*s",
+                    PST_STR_ARG(pull->def->name), PST_STR_ARG(unnamed));
+}
+
+pst_code pst_lot_bind(const struct pst_lot *lot, struct pst_pull *pull, struct pst_err *err)
+{
+    if (lot->page.count == 0)
+        return PST_OK;
+    pst_code rc = check_columns(lot, pull, err);
+    if (rc != PST_E_INVALID || pull->has_looked)
+        return rc;
+    PST_TRY(pst_run_find_columns(pull->run, pull->stream, pull->def, &pull->known, err));
+    pull->has_looked = true;
+    return check_columns(lot, pull, err);
+}
+
 pst_code pst_lot_map(struct pst_lot *lot, struct pst_pull *pull, struct pst_err *err)
 {
     struct pst_merge m;
@@ -350,8 +375,6 @@ pst_code pst_lot_map(struct pst_lot *lot, struct pst_pull *pull, struct pst_err 
                               lot->work, err));
     if (m.count > 0)
         PST_TRY(match(lot, pull, &m, m.max_key, err));
-    if (lot->page.count > 0)
-        PST_TRY(pst_mapper_bind(pull->binding->mapper, &lot->page.columns, err));
     if (pull->may_train)
         PST_TRY(train(lot, pull, &m, err));
     PST_TRY(take_documents(lot, pull, &m, err));

@@ -226,6 +226,7 @@ static pst_code read_pages(struct pst_pull *p, struct pst_err *err)
     for (size_t i = 0;; i++) {
         struct pst_lot *lot = lots[i % 3];
         PST_TRY(take_page(p, lot, err));
+        PST_TRY(pst_lot_bind(lot, p, err));
         /* Read before the lot after the next takes this one's memory. */
         bool is_end = lot->page.end;
         if (!is_end)

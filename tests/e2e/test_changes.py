@@ -518,6 +518,21 @@ def test_nothing_that_is_served_changes_without_a_number_in_the_feed(ready, sim)
     assert moved and {entity for entity, _ in moved} == {"items"}
 
 
+def test_of_a_large_rejected_document_the_first_rows_are_kept(ready, sim):
+    api, connection = ready
+    key = sim.control("POST", "/sim/change", json={"action": "add", "entity": "purchase_orders", "count": 1,
+                                                   "lines": 400, "schedules": 3})["keys"][0][:2]
+    made = sim.control("POST", "/sim/faults", json={"kind": "bad_number", "query": "PST_PURCHASE_ORDERS", "row": 600})
+    assert counts(synced(api, connection, "incremental"), "purchase_orders")["rejected"] == 1
+    row = api.get(f"/v1/connections/{connection}/rejected")["data"][0]
+    assert (row["source_id"], row["truncated"]) == ("|".join(key), True)
+    assert 50 < len(row["source"]) < 600 and all(r["A.PO_ID"] == key[1] for r in row["source"])
+    sim.control("DELETE", f"/sim/faults/{made['id']}")
+    sim.control("POST", "/sim/change", json={"action": "delete", "entity": "purchase_orders", "key": key})
+    assert synced(api, connection, "full")["status"] == "completed"
+    assert_equals_source(api, connection, sim)
+
+
 def test_a_document_that_is_too_large_is_rejected_and_those_behind_it_come(ready, sim):
     api, connection = ready
     key = sim.control("POST", "/sim/change", json={"action": "add", "entity": "purchase_orders", "count": 1, "between": True,

@@ -211,6 +211,33 @@ def test_a_bad_row_is_kept_aside_and_stops_nothing(server, sim, kind, entity):
     assert_equal(api, sim, connection)
 
 
+# ---- columns ----
+
+def test_a_column_that_rows_leave_out_is_blank_and_one_that_is_gone_is_named(server, sim):
+    api = server.api(new_organization(server))
+    fault(sim, "blanks_left_out")
+    connection = connect_to(api, sim, schedule="manual")
+    assert wait_sync(api, connection)["status"] == "completed"
+    assert_equal(api, sim, connection)
+    seq = changes(api, connection)[-1]["seq"]
+    for _ in range(3):  # small pages, in which no row may have a value for a column
+        for entity in ENTITIES:
+            sim.change("change", entity, 1)
+        a_minute_later(sim)
+        sync = synced(api, connection)
+        assert sync["status"] == "completed", sync
+        assert_equal(api, sim, connection)
+    moved = {c["record_id"] for c in changes(api, connection, seq)}
+    assert len(moved) <= 3 * len(ENTITIES)
+    fault(sim, "missing_column", query="PST_ITEMS", column="A.DESCR60")
+    sim.change("change", "items", 1)
+    a_minute_later(sim)
+    sync = synced(api, connection)
+    assert sync["status"] == "failed", sync
+    assert "no longer has" in str(entity_of(sync, "items")["error"]), sync
+    assert "A.DESCR60" in str(entity_of(sync, "items")["error"]), sync
+
+
 # ---- faults ----
 
 FAULTS = [

@@ -169,6 +169,14 @@ static pst_code collect_rows(struct page_work *w, struct pst_page *out, struct p
 
 /* ---- documents of more than one answer ---- */
 
+static pst_str stamp_of(const struct pst_ps_rows *rows, const struct pst_ps_places *places,
+                        size_t row)
+{
+    if (places->stamp < 0)
+        return (pst_str){0};
+    return rows->cells[row * rows->stride + (size_t)places->stamp].text;
+}
+
 /* Ask for the document's first row again. Is it there, with the same stamp? Systems stamp a
  * document with every change of it; what they do not stamp, no incremental read sees. */
 static pst_code is_unchanged(struct page_work *w, size_t row, struct pst_page *out, bool *same,
@@ -194,8 +202,7 @@ static pst_code is_unchanged(struct page_work *w, size_t row, struct pst_page *o
     PST_TRY(pst_ps_places_find(&places, &again, err));
     PST_TRY(pst_ps_row_key(&again, &places, 0, &after.key, err));
     *same = pst_ps_key_cmp(s, &key, &after.key, s->key_count) == 0 &&
-            pst_str_eq(again.cells[places.stamp].text,
-                       w->rows.cells[row * w->rows.stride + (size_t)w->places.stamp].text);
+            pst_str_eq(stamp_of(&again, &places, 0), stamp_of(&w->rows, &w->places, row));
     return PST_OK;
 }
 

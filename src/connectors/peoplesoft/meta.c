@@ -74,16 +74,24 @@ pst_code pst_ps_describe(struct pst_connector *self, const struct pst_connector_
 {
     const struct pst_ps_stream *s = NULL;
     yyjson_val **items = NULL;
+    pst_str *names = NULL;
     size_t count = 0;
     PST_TRY(pst_ps_stream_find(self, stream, &s, err));
     PST_TRY(pst_ps_meta_ask(self, ctx, "QueryFields", s->query, arena, &items, &count, err));
     *out = (struct pst_source_columns){0};
     PST_TRY(pst_arena_array(arena, &out->items, count, sizeof(*out->items), err));
+    PST_TRY(pst_arena_array(arena, &names, count, sizeof(*names), err));
     for (size_t i = 0; i < count; i++) {
         struct pst_source_column *c = &out->items[out->count];
         c->name = pst_ps_meta_text(items[i], "UniqueFieldName");
         c->type = pst_ps_meta_text(items[i], "FieldType");
+        names[out->count] = c->name;
         out->count += c->name.len > 0;
+    }
+    for (size_t i = 0; i < out->count; i++) {
+        pst_str canonical = pst_ps_stream_canonical(s, names[i], names, out->count);
+        if (!pst_str_eq(canonical, names[i]))
+            out->items[i].column = canonical;
     }
     if (out->count == 0)
         return PST_FAIL(err, PST_E_SYSTEM, "query '%.*s' is described without a column",

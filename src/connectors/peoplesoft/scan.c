@@ -274,8 +274,8 @@ static bool has_next(struct scan *in)
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-/* The names of the first row, when none are known yet. in->at stands behind its brace and is put
- * back there. */
+/* The names of a row, where some are not known yet. in->at stands behind its brace and is put back
+ * there. */
 static bool learn_row(struct scan *in)
 {
     pst_str *all = NULL;
@@ -296,29 +296,41 @@ static bool learn_row(struct scan *in)
     size_t row_bytes = (size_t)(in->at - from);
     size_t hint = in->rows_hint ? in->rows_hint : (size_t)(in->end - from) / row_bytes + ROWS_SLACK;
     size_t most = (size_t)(in->end - from) / ROW_BYTES_MIN + 1;
+    bool is_first = in->rows->seen_count == 0;
     in->code = pst_ps_rows_learn(in->rows, all, count, in->err);
-    if (in->code == PST_OK)
+    if (in->code == PST_OK && is_first)
         in->code = pst_ps_rows_reserve(in->rows, in->rows->column_count, hint < most ? hint : most,
                                        in->err);
     in->at = from;
     return in->code == PST_OK;
 }
 
-/* The place, from `place` on, of the name at in->at; names in between are absent from this row. */
-static size_t find_place(struct scan *in, size_t place)
+/* The place in `from` .. `to` of the name at in->at; `to` where it is not among them. */
+static size_t find_between(const struct scan *in, size_t from, size_t to)
 {
-    const struct pst_ps_rows *rows = in->rows;
     size_t left = (size_t)(in->end - in->at);
-    for (; place < rows->seen_count; place++) {
-        pst_str key = rows->seen[place].key;
+    for (; from < to; from++) {
+        pst_str key = in->rows->seen[from].key;
         if (key.len && key.len <= left && memcmp(in->at, key.ptr, key.len) == 0)
             break;
     }
-    return place;
+    return from;
 }
 
-/* in->at stands behind the row's brace. */
-static bool take_row(struct scan *in)
+/* The place of the name at in->at, looked for from `place` on: names in between are absent from
+ * this row. A name that came late stands behind those it follows in the rows. */
+static size_t find_place(const struct scan *in, size_t place)
+{
+    size_t count = in->rows->seen_count;
+    size_t found = find_between(in, place, count);
+    if (found < count)
+        return found;
+    found = find_between(in, 0, place);
+    return found < place ? found : count;
+}
+
+/* The row's members; *is_known false: one has a name that is not known yet. */
+static bool fill_row(struct scan *in, bool *is_known)
 {
     struct pst_ps_rows *rows = in->rows;
     struct pst_cell dropped;
@@ -331,15 +343,39 @@ static bool take_row(struct scan *in)
         rows->faults[rows->row_count] = (pst_str){0};
     size_t place = 0;
     do {
-        if (peek(in) != '"' || (place = find_place(in, place)) == rows->seen_count)
+        if (peek(in) != '"')
             return stop_odd(in);
+        place = find_place(in, place);
+        *is_known = place < rows->seen_count;
+        if (!*is_known)
+            return false;
         in->at += rows->seen[place].key.len;
         int column = rows->seen[place++].column;
-        if (!take(in, ':') || !take_cell(in, column < 0 ? &dropped : &cells[column]))
+        struct pst_cell *cell = column < 0 ? &dropped : &cells[column];
+        if (column >= 0 && cell->kind != PST_CELL_ABSENT)
+            return stop_odd(in); /* there twice */
+        if (!take(in, ':') || !take_cell(in, cell))
             return false;
     } while (has_next(in));
-    rows->row_count++;
     return !in->is_odd;
+}
+
+/* in->at stands behind the row's brace. Rows that leave out what is blank show more and more of the
+ * columns: each is learned once. */
+static bool take_row(struct scan *in)
+{
+    const char *from = in->at;
+    bool is_known = true;
+    bool is_good = fill_row(in, &is_known);
+    if (!is_known) {
+        in->at = from;
+        is_known = true;
+        is_good = learn_row(in) && fill_row(in, &is_known);
+    }
+    if (!is_known) /* its name is not one that can be found here */
+        return stop_odd(in);
+    in->rows->row_count += is_good;
+    return is_good;
 }
 
 static bool take_rows(struct scan *in)

@@ -18,7 +18,7 @@ pst_code pst_ps_places_find(struct pst_ps_places *out, const struct pst_ps_rows 
         bool is_stamp = i == s->key_count;
         pst_str name = is_stamp ? s->stamp : s->key[i].column;
         int column = name.len ? pst_ps_rows_column(rows, name) : -1;
-        if (column < 0 && name.len)
+        if (column < 0 && !is_stamp)
             pst_buf_addf(&missing, "%s'%.*s'", missing.len ? ", " : "",
                          PST_STR_ARG(pst_ps_stream_site_name(s, name)));
         if (is_stamp)
@@ -269,5 +269,7 @@ pst_code pst_ps_documents_build(struct pst_ps_rows *rows, const struct pst_ps_pl
     out->rows = row_count;
     if (b.count > 0)
         out->next_key = b.documents[b.count - 1].source_id;
+    if (b.count > 0 && places->stamp < 0)
+        out->unnamed = rows->stream->stamp;
     return PST_OK;
 }

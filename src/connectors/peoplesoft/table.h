@@ -7,10 +7,10 @@
 /* Where the columns that this module reads stand among those of the rows. */
 struct pst_ps_places {
     int key[PST_PS_KEY_PARTS];
-    int stamp; /* -1: the stream has none */
+    int stamp; /* -1: blank in all rows, or the stream has none */
 };
 
-/* Errors: SYSTEM, naming the columns that the query lacks. */
+/* Keys are never blank in PeopleSoft. Errors: SYSTEM, naming those that the query lacks. */
 pst_code pst_ps_places_find(struct pst_ps_places *out, const struct pst_ps_rows *rows,
                             struct pst_err *err);
 

@@ -2,7 +2,11 @@
 #include "tests/unit/test.h"
 
 #include "codec/json.h"
+#include "model/plan.h"
 #include "tests/unit/model/fixture.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 static struct pst_tz *berlin;
 
@@ -517,6 +521,75 @@ static void columns_are_found_without_their_alias_when_that_is_clear(void **stat
     pst_mapping_free(NULL);
 }
 
+/* A source that says which columns it has. */
+static pst_code bind_known(struct pst_mapper *mapper, struct fixture_page *p, const char *columns,
+                           const char *known, struct pst_err *err)
+{
+    static struct fixture_page source;
+    fixture_columns(p, columns);
+    if (known)
+        fixture_columns(&source, known);
+    const struct pst_known_columns k = {.columns = source.columns};
+    return pst_mapper_bind_known(mapper, &p->columns, known ? &k : NULL, err);
+}
+
+static void a_column_that_no_row_names_is_blank_while_the_source_has_it(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_mapping *m = NULL;
+    struct pst_mapper *mapper = NULL;
+    struct pst_arena *arena = NULL;
+    struct pst_mapped mapped;
+    struct fixture_page p;
+    static const struct pst_known_columns untold = {.is_untold = true};
+    static const char stream[] = "fields: {number: A.ID, name: A.DESCR, unit: UNIT}";
+    assert_ok(fixture_mapping(&m, "items", stream, "", berlin, &err));
+    assert_ok(pst_mapper_new(&mapper, m, &err));
+    assert_ok(pst_arena_new(&arena, 1 << 20, &err));
+    assert_code(bind_known(mapper, &p, "A.ID|B.UNIT", NULL, &err), PST_E_INVALID);
+    assert_code(bind_known(mapper, &p, "A.ID|B.UNIT", "A.ID|B.UNIT", &err), PST_E_INVALID);
+    assert_non_null(strstr(err.msg, "no longer has these columns of the items mapping: A.DESCR"));
+    assert_ok(bind_known(mapper, &p, "A.ID|B.UNIT", "A.ID|A.DESCR|B.UNIT", &err));
+    fixture_row(&p, "1|EA");
+    assert_ok(pst_mapper_apply(mapper, &p.doc, arena, &mapped, &err));
+    assert_non_null(strstr(mapped.data.ptr, "\"name\":null"));
+    assert_non_null(strstr(mapped.data.ptr, "\"unit\":\"EA\""));
+    /* What was found for one page says nothing of the next with the same names. */
+    assert_code(bind_known(mapper, &p, "A.ID|B.UNIT", "A.ID|B.UNIT", &err), PST_E_INVALID);
+    assert_ok(pst_mapper_bind_known(mapper, &p.columns, &untold, &err));
+    assert_int_equal(pst_mapper_cell(mapper, 0, 1)->kind, PST_CELL_ABSENT);
+    pst_arena_free(arena);
+    pst_mapper_free(mapper);
+    pst_mapping_free(m);
+}
+
+static void a_blank_column_is_not_taken_for_its_namesake(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_mapping *m = NULL;
+    struct pst_mapper *mapper = NULL;
+    struct fixture_page p;
+    static const char stream[] = "fields: {number: A.ID, name: A.DESCR}";
+    assert_ok(fixture_mapping(&m, "items", stream, "", berlin, &err));
+    assert_ok(pst_mapper_new(&mapper, m, &err));
+    assert_code(bind_known(mapper, &p, "A.ID|B.DESCR", NULL, &err), PST_E_INVALID);
+    assert_ok(bind_known(mapper, &p, "A.ID|B.DESCR", "A.ID|A.DESCR|B.DESCR", &err));
+    assert_int_equal(mapper->cell_of[1], -1);
+    /* The source has one of that name only: it is meant. */
+    assert_ok(bind_known(mapper, &p, "A.ID|B.DESCR", "A.ID|B.DESCR", &err));
+    assert_int_equal(mapper->cell_of[1], 1);
+    assert_ok(bind_known(mapper, &p, "A.ID|DESCR", NULL, &err));
+    assert_int_equal(mapper->cell_of[1], 1);
+    fixture_columns(&p, "A.ID|B.DESCR|C.DESCR");
+    assert_true(pst_columns_have(&p.columns, PST_STR("A.ID")));
+    assert_true(pst_columns_have(&p.columns, PST_STR("ID")));
+    assert_false(pst_columns_have(&p.columns, PST_STR("A.DESCR")));
+    pst_mapper_free(mapper);
+    pst_mapping_free(m);
+}
+
 static pst_hash128 hash_of(struct pst_mapper *mapper, struct fixture_page *p)
 {
     struct pst_err err;
@@ -527,6 +600,63 @@ static pst_hash128 hash_of(struct pst_mapper *mapper, struct fixture_page *p)
 static bool same(pst_hash128 a, pst_hash128 b)
 {
     return a.lo == b.lo && a.hi == b.hi;
+}
+
+/* What the hash of stored records was made of, spelled out: columns by name, row after row. */
+static pst_hash128 stored_hash(const struct pst_mapping *m, const struct fixture_page *p,
+                               const unsigned *order)
+{
+    PST_AUTO(buf) struct pst_buf names = {.max = 1000};
+    PST_AUTO(buf) struct pst_buf cells = {.max = 1000};
+    size_t width = p->columns.count;
+    for (size_t i = 0; i < width; i++) {
+        pst_buf_add_str(&names, p->names[order[i]]);
+        pst_buf_add_char(&names, '\0');
+    }
+    for (size_t i = 0; i < p->doc.row_count * width; i++) {
+        const struct pst_cell *cell = &p->doc.cells[i / width * width + order[i % width]];
+        uint64_t head = (uint64_t)cell->text.len << 3 | (uint64_t)cell->kind;
+        pst_buf_add(&cells, &head, sizeof(head));
+        pst_buf_add_str(&cells, cell->text);
+    }
+    uint64_t seed = XXH3_64bits_withSeed(names.ptr, names.len, pst_mapping_version(m));
+    XXH128_hash_t h = XXH3_128bits_withSeed(cells.ptr, cells.len, seed);
+    return (pst_hash128){h.low64, h.high64};
+}
+
+static void what_other_rows_of_a_page_name_does_not_change_a_hash(void **state)
+{
+    (void)state;
+    struct pst_err err;
+    struct pst_mapping *m = NULL;
+    struct pst_mapper *mapper = NULL;
+    struct fixture_page p;
+    static const unsigned by_name[] = {1, 2, 0};
+    static const char stream[] = "fields: {number: A, name: B}";
+    assert_ok(fixture_mapping(&m, "items", stream, "", berlin, &err));
+    assert_ok(pst_mapper_new(&mapper, m, &err));
+    fixture_columns(&p, "C|A|B");
+    fixture_row(&p, "z|x|y");
+    fixture_row(&p, "-|x|\\0"); /* C is there in the row before */
+    assert_true(same(stored_hash(m, &p, by_name), hash_of(mapper, &p)));
+    fixture_columns(&p, "A|B");
+    fixture_row(&p, "x|y");
+    fixture_row(&p, "x|y");
+    pst_hash128 alone = hash_of(mapper, &p);
+    fixture_columns(&p, "C|B|A|D");
+    fixture_row(&p, "-|y|x|-");
+    fixture_row(&p, "-|y|x|-");
+    assert_true(same(alone, hash_of(mapper, &p)));
+    static const char *const others[] = {"|y|x|-", "\\0|y|x|-", "-|y|x|y", "-|-|x|y", "-|-|-|-"};
+    for (size_t i = 0; i < PST_COUNT(others); i++) {
+        fixture_columns(&p, "C|B|A|D");
+        fixture_row(&p, others[i]);
+        fixture_row(&p, "-|y|x|-");
+        if (same(alone, hash_of(mapper, &p)))
+            fail_msg("'%s' hashes like the first", others[i]);
+    }
+    pst_mapper_free(mapper);
+    pst_mapping_free(m);
 }
 
 static void the_source_hash_sees_every_change_and_no_position(void **state)
@@ -746,6 +876,9 @@ int main(void)
         cmocka_unit_test(rows_out_of_order_are_still_gathered_by_value),
         cmocka_unit_test(columns_are_found_without_their_alias_when_that_is_clear),
         cmocka_unit_test(the_source_hash_sees_every_change_and_no_position),
+        cmocka_unit_test(what_other_rows_of_a_page_name_does_not_change_a_hash),
+        cmocka_unit_test(a_column_that_no_row_names_is_blank_while_the_source_has_it),
+        cmocka_unit_test(a_blank_column_is_not_taken_for_its_namesake),
         cmocka_unit_test(the_version_changes_with_the_rules),
         cmocka_unit_test(overrides_replace_add_and_remove_rules),
         cmocka_unit_test(a_record_without_a_name_is_called_by_its_source_id),

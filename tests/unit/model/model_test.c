@@ -75,6 +75,36 @@ static void source_rows_are_shown_as_they_came(void **state)
                                 "{\"B\":\"\",\"C\":\"x\",\"D\":true}]");
 }
 
+static void of_many_source_rows_the_first_are_shown(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t max;
+        const char *shown;
+    } CASES[] = {
+        {26, "[{\"A\":1},{\"A\":2},{\"A\":30}]"},
+        {25, "[{\"A\":1},{\"A\":2},null]"},
+        {22, "[{\"A\":1},{\"A\":2},null]"},
+        {21, "[{\"A\":1},null]"},
+        {14, "[{\"A\":1},null]"},
+        {13, "[null]"},
+        {7, "[null]"},
+    };
+    struct fixture_page p;
+    fixture_columns(&p, "A");
+    fixture_row(&p, "#1");
+    fixture_row(&p, "#2");
+    fixture_row(&p, "#30");
+    for (size_t i = 0; i < PST_COUNT(CASES); i++) {
+        PST_AUTO(buf) struct pst_buf b = {0};
+        pst_buf_init(&b, 100);
+        pst_buf_add_lit(&b, "before");
+        pst_document_source_head(&b, &p.columns, &p.doc, CASES[i].max);
+        assert_str(pst_str_sub(pst_buf_str(&b), 6, b.len), CASES[i].shown);
+        assert_true(b.len - 6 <= CASES[i].max);
+    }
+}
+
 static void kept_rows_give_the_rows_as_they_came(void **state)
 {
     (void)state;
@@ -195,6 +225,7 @@ int main(void)
         cmocka_unit_test(entities_are_found_by_name_and_by_path),
         cmocka_unit_test(sort_keys_order_like_the_source),
         cmocka_unit_test(source_rows_are_shown_as_they_came),
+        cmocka_unit_test(of_many_source_rows_the_first_are_shown),
         cmocka_unit_test(kept_rows_give_the_rows_as_they_came),
         cmocka_unit_test(schemas_are_valid_json_with_every_field),
         cmocka_unit_test(differences_name_the_top_level_members),

@@ -1,4 +1,5 @@
 /* tests/unit/store/records_test.c: page commits, the change feed, deleting what is missing. */
+#include "codec/json.h"
 #include "store/rows.h"
 #include "store/schema.h"
 #include "tests/unit/store/world.h"
@@ -370,6 +371,67 @@ static void a_rejected_row_is_kept_until_it_maps(void **state)
     assert_int_equal(count, 0);
 }
 
+/* A list of one-column rows, `bytes` long. */
+static pst_str source_of(struct world *w, size_t bytes)
+{
+    static const char row[] = "{\"A\":\"]\\\"}\"},";
+    char *text = NULL;
+    struct pst_err err;
+    assert_ok(pst_arena_alloc(w->arena, &text, bytes, &err));
+    text[0] = '[';
+    size_t n = 1;
+    for (; n + 2 * sizeof row < bytes; n += sizeof row - 1)
+        memcpy(text + n, row, sizeof row - 1);
+    memset(text + n, 'x', bytes - n); /* the last row takes what is left */
+    memcpy(text + n, "{\"A\":\"", 6);
+    memcpy(text + bytes - 3, "\"}]", 3);
+    return (pst_str){text, bytes};
+}
+
+static void large_sources_are_cut_and_end_a_page_early(void **state)
+{
+    struct world *w = *state;
+    enum { ROWS = 18, LIMIT = PST_REJECTED_SOURCE_BYTES };
+    struct pst_rejected_row *rows = NULL;
+    size_t count = 0;
+    bool more = false;
+    struct pst_rejected bad[ROWS];
+    struct pst_err err;
+    struct run r = world_run(w, 1, PST_SYNC_FULL);
+    struct pst_page_commit page = page_of(w, &r, at(10));
+    for (size_t i = 0; i < ROWS; i++) {
+        bad[i] = (struct pst_rejected){.reason = PST_STR("why"), .source = source_of(w, LIMIT)};
+        assert_ok(pst_arena_printf(w->arena, &bad[i].source_id, &err, "%02zu", i));
+    }
+    bad[1].source = source_of(w, LIMIT + 1); /* as they were stored before there was a limit */
+    bad[2].source = source_of(w, 20 << 20);
+    bad[3].source = PST_STR("[{\"A\":1},null]");
+    bad[4].source = PST_STR("[null]");
+    page.rejected = bad;
+    page.rejected_count = ROWS;
+    assert_write(w, pst_records_commit_page(w->writer, &page, &w->err));
+    assert_read(w, pst_rejected_list(w->reader, w->conn.pk, w->orders, 0, 500, w->arena, &rows,
+                                     &count, &more, &w->err));
+    assert_int_equal(count, 17);
+    assert_true(more);
+    assert_int_equal(rows[0].source.len, LIMIT);
+    assert_false(rows[0].truncated);
+    for (size_t i = 1; i < 3; i++) {
+        yyjson_doc *doc = NULL;
+        assert_true(rows[i].truncated);
+        assert_in_range(rows[i].source.len, LIMIT - 100, LIMIT);
+        assert_ok(pst_json_read(rows[i].source, NULL, w->arena, &doc, &err));
+        assert_true(yyjson_is_arr(yyjson_doc_get_root(doc)));
+    }
+    assert_str(rows[3].source, "[{\"A\":1}]");
+    assert_str(rows[4].source, "[]");
+    assert_true(rows[3].truncated && rows[4].truncated);
+    assert_read(w, pst_rejected_list(w->reader, w->conn.pk, w->orders, rows[count - 1].pk, 500,
+                                     w->arena, &rows, &count, &more, &w->err));
+    assert_int_equal(count, 1);
+    assert_false(more);
+}
+
 /* ---- the feed ---- */
 
 static void the_feed_tells_expired_from_ended(void **state)
@@ -480,6 +542,7 @@ int main(void)
         CASE(rejected_rows_are_counted),
         CASE(an_older_store_gets_its_rejected_rows_counted),
         CASE(a_rejected_row_is_kept_until_it_maps),
+        CASE(large_sources_are_cut_and_end_a_page_early),
         CASE(the_feed_tells_expired_from_ended),
         CASE(a_commit_wakes_who_waits_for_the_connection),
         CASE(a_page_survives_every_allocation_failing_once),

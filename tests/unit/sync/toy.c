@@ -154,6 +154,8 @@ static pst_code toy_fetch(struct pst_connector *self, const struct pst_connector
                              .rows = n,
                              .bytes = 100 * n,
                              .wait_us = 10};
+    if (t->unnamed && n > 0)
+        out->unnamed = pst_str_from(t->unnamed);
     return n == 0 ? PST_OK : pst_arena_printf(arena, &out->next_key, err, "%u", last);
 }
 
@@ -173,7 +175,8 @@ static pst_code toy_describe(struct pst_connector *self, const struct pst_connec
     while (left.len) {
         pst_str type = pst_str_split(&left, ' ');
         pst_str name = pst_str_split(&type, ':');
-        out->items[out->count++] = (struct pst_source_column){.name = name, .type = type};
+        out->items[out->count++] = (struct pst_source_column){
+            .name = name, .type = pst_str_split(&type, ':'), .column = type};
     }
     return PST_OK;
 }

@@ -29,7 +29,8 @@ struct toy {
     unsigned page_docs; /* documents of a page; 0: as many as rows were asked for */
     bool descending; /* keys come in an order of the system's own */
     bool lacks_column; /* STATUS is not delivered */
-    const char *described; /* "NAME:Character ID:Number"; NULL: this system does not say */
+    const char *unnamed; /* a column of the connector's own that no row names; NULL: none */
+    const char *described; /* "NAME:Character ID:Number:OTHER_NAME"; NULL: it does not say */
     pst_code describe_fails; /* what describe answers instead */
     unsigned described_times;
     /* script: what the n-th call (source_now, fetches and probes, from 0) answers */

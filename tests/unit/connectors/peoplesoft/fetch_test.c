@@ -284,6 +284,41 @@ static void lies_of_the_query_are_named(void **state)
     end(&f);
 }
 
+static void a_stamp_that_no_row_names_is_none(void **state)
+{
+    (void)state;
+    static const struct gateway_meta FIELDS = {
+        .part = "QueryFields",
+        .body = "{\"R\":{\"Q\":[{\"PTQASWRK\":{\"UniqueFieldName\":\"X.PO_ID\",\"FieldType\":"
+                "\"Character\"}},"
+                "{\"PTQASWRK\":{\"UniqueFieldName\":\"B.LINE_NBR\",\"FieldType\":\"Number\"}}]}}"};
+    struct fixture f;
+    struct pst_page page;
+    struct pst_source_columns columns;
+    begin(&f, CONFIG);
+    assert_int_equal(fetch(&f, "", 5, &page), PST_OK);
+    assert_int_equal(page.unnamed.len, 0);
+    f.gateway.without = "A.LAST_DTTM_UPDATE";
+    assert_int_equal(fetch(&f, "", 5, &page), PST_OK);
+    assert_int_equal(page.count, 2);
+    assert_true(pst_wall_is_none(page.documents[0].stamp));
+    assert_str(page.unnamed, "A.LAST_DTTM_UPDATE");
+    assert_int_equal(fetch(&f, "US003|0000000009", 5, &page), PST_OK);
+    assert_int_equal(page.unnamed.len, 0); /* no rows, no question */
+    f.gateway.meta = &FIELDS;
+    f.gateway.meta_count = 1;
+    assert_int_equal(pst_peoplesoft_ops.describe(
+                         f.self, &f.ctx,
+                         pst_manifest_stream(gateway_manifest(), PST_STR("purchase_orders")),
+                         f.arena, &columns, &f.err),
+                     PST_OK);
+    assert_int_equal(columns.count, 2);
+    assert_str(columns.items[0].name, "X.PO_ID");
+    assert_str(columns.items[0].column, "A.PO_ID");
+    assert_str(columns.items[1].column, "");
+    end(&f);
+}
+
 static void rows_out_of_order_inside_a_document_are_named(void **state)
 {
     (void)state;
@@ -616,6 +651,7 @@ int main(void)
         cmocka_unit_test(cells_stamps_and_columns_are_those_of_the_source),
         cmocka_unit_test(renamed_and_bare_columns_get_the_names_of_the_pack),
         cmocka_unit_test(lies_of_the_query_are_named),
+        cmocka_unit_test(a_stamp_that_no_row_names_is_none),
         cmocka_unit_test(rows_out_of_order_inside_a_document_are_named),
         cmocka_unit_test(one_bad_row_is_one_document_s_fault),
         cmocka_unit_test(

@@ -362,6 +362,11 @@ static void the_quick_way_gives_what_the_tolerant_one_gives(void **state)
         OK_OPEN "[{\"X\":\"a\\\"b\\\\c\\/\\u00e9\\u20ac\\n\\r\\t end\"}]" OK_CLOSE,
         OK_OPEN "[{\"X\":\"0123456789\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 and on\"}]" OK_CLOSE,
         OK_OPEN "[]" OK_CLOSE,
+        /* rows that leave out what is blank */
+        OK_OPEN
+        "[{\"X\":\"1\"},{\"W\":1,\"X\":\"2\",\"Y\":\"3\"},{\"Y\":\"4\"},{\"W\":5,\"X\":6,\"Y\":7},"
+        "{\"V\":0,\"Y\":8,\"Z\":9}]" OK_CLOSE,
+        OK_OPEN "[{\"X\":\"1\",\"Y\":\"2\"},{\"Y\":\"4\",\"X\":\"3\"}]" OK_CLOSE,
     };
     uint64_t random = 7;
     int taken = 0;
