@@ -4,7 +4,7 @@
 #include "cli/output.h"
 #include "cli/watch.h"
 
-enum { CALL_MS = 60000, RECENT = 10 };
+enum { CALL_MS = 60000, OPEN_MAX = 100 };
 enum { FULL = PST_CLI_OWN, ENTITIES, WATCH, CANCEL, WAIT };
 
 PST_CLI_TABLE(table,
@@ -53,12 +53,6 @@ static pst_code write_body(struct pst_cli *cli, struct pst_buf *body, struct pst
     return pst_json_finish(&w, err);
 }
 
-static bool is_open(yyjson_val *sync)
-{
-    pst_str status = pst_value_str(sync, "status");
-    return pst_str_eq(status, PST_STR("running")) || pst_str_eq(status, PST_STR("queued"));
-}
-
 /* The sync that runs, else the one that waits; NULL when there is none. */
 static pst_code find_open(struct pst_cli *cli, pst_str connection, yyjson_val **out,
                           struct pst_err *err)
@@ -70,11 +64,12 @@ static pst_code find_open(struct pst_cli *cli, pst_str connection, yyjson_val **
     pst_target_add(&target, PST_STR("connections"));
     pst_target_add(&target, connection);
     pst_target_add(&target, PST_STR("syncs"));
-    PST_TRY(pst_client_list(cli, &target, RECENT, &items, &count, err));
+    pst_target_query(&target, "status", PST_STR("queued,running"));
+    PST_TRY(pst_client_list(cli, &target, OPEN_MAX, &items, &count, err));
     *out = NULL;
     for (size_t i = 0; i < count; i++) {
         bool runs = pst_str_eq(pst_value_str(items[i], "status"), PST_STR("running"));
-        if (is_open(items[i]) && (!*out || runs))
+        if (!*out || runs)
             *out = items[i];
     }
     return PST_OK;
