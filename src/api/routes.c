@@ -240,7 +240,9 @@ const struct pst_api_op pst_api_ops[] = {
      {PST_E_NOT_FOUND, PST_E_EXPIRED}, "Records", "listChanges", "Follow the change feed",
      "Every created, updated and deleted record in the order of commit; `seq` is 1, 2, 3, ... "
      "without gaps. Go on with `after` = `next_after`. Kept for 30 days by default: below that "
-     "the answer is 410 `CHANGES_EXPIRED` - list the records, then follow from `last_seq`.", NULL},
+     "the answer is 410 `CHANGES_EXPIRED` - list the records, then follow from `last_seq`. An "
+     "`after` above `last_seq` is answered so, too: the feed gave no such number, or the store was "
+     "put back to an older state.", NULL},
 
     /* ---- connections ---- */
     {PST_METHOD_GET, "/v1/connections", pst_api_list_connections, PST_RUN_LOOP, PST_ROLE_VIEWER,

@@ -75,10 +75,11 @@ static pst_code check_range(struct pst_db_conn *conn, int64_t connection_pk, int
     *newest = pst_stmt_i64(st, 0);
     int64_t oldest = pst_stmt_is_null(st, 1) ? *newest + 1 : pst_stmt_i64(st, 1);
     if (after > *newest)
-        return PST_FAIL_AT(err, PST_E_EXPIRED, "after",
-                           "the newest change is %lld: the store was put back to an older state;"
-                           " list the records, then follow from there",
-                           (long long)*newest);
+        return PST_FAIL_AT(
+            err, PST_E_EXPIRED, "after",
+            "the newest change is %lld: this feed gave no such number, or the store was"
+            " put back to an older state; list the records, then follow from there",
+            (long long)*newest);
     if (after + 1 < oldest)
         return PST_FAIL_AT(err, PST_E_EXPIRED, "after",
                            "the changes up to %lld are no longer kept; list the records, then"
