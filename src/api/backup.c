@@ -13,9 +13,10 @@ static pst_code note_in_job(struct pst_db_conn *conn, void *arg, struct pst_err 
 }
 
 /* The sandbox lets the server write to few directories; more are an option. */
-static pst_code copy_store(struct pst_api_call *call, pst_str path, struct pst_err *err)
+static pst_code copy_store(struct pst_api_call *call, pst_str path, struct pst_backup_info *info,
+                           struct pst_err *err)
 {
-    pst_code rc = pst_store_backup(call->api->options.db, path.ptr, err);
+    pst_code rc = pst_store_backup(call->api->options.db, path.ptr, info, err);
     if (rc != PST_E_DENIED)
         return rc;
     return PST_FAIL_AT(err, PST_E_DENIED, "path",
@@ -36,8 +37,7 @@ pst_code pst_api_create_backup(struct pst_api_call *call, struct pst_err *err)
     if (n.path.ptr[0] != '/' || memchr(n.path.ptr, '\0', n.path.len))
         return PST_FAIL_AT(err, PST_E_INVALID, "path", "'path' begins at the root, with '/'");
     PST_TRY(pst_arena_dup(call->arena, &path, n.path, err));
-    PST_TRY(copy_store(call, path, err));
-    PST_TRY(pst_store_verify(path.ptr, &info, err));
+    PST_TRY(copy_store(call, path, &info, err));
     PST_TRY(pst_db_write(call->api->options.db, note_in_job, &n, err));
     pst_api_begin(call, &w);
     pst_json_add_str(&w, "path", path);

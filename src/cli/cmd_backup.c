@@ -86,14 +86,15 @@ static pst_code backup_online(struct pst_cli *cli, const char *path, struct pst_
     return rc == PST_E_DENIED && !is_remote ? backup_staged(cli, path, err) : rc;
 }
 
-static pst_code backup_offline(struct pst_cli *cli, const char *path, struct pst_err *err)
+static pst_code backup_offline(struct pst_cli *cli, const char *path, struct pst_backup_info *info,
+                               struct pst_err *err)
 {
     PST_AUTO(db) struct pst_db *db = NULL;
     struct pst_paths paths;
     PST_TRY(pst_client_paths(cli, &paths, err));
     struct pst_db_options options = {.path = paths.store.ptr};
     PST_TRY(pst_store_open(&db, &options, err));
-    return pst_store_backup(db, path, err);
+    return pst_store_backup(db, path, info, err);
 }
 
 /* kept: name of the store that was there before; NULL or "" where there is none. */
@@ -137,14 +138,16 @@ static pst_code run_backup(struct pst_cli *cli, struct pst_err *err)
         return PST_FAIL(err, PST_E_CONFLICT, "'%s' exists; a backup never replaces a file", path);
     pst_code rc = backup_online(cli, path, err);
     bool is_remote = pst_config_str(cli->options, PST_CLI_URL).len > 0;
-    if (rc == PST_E_UNAVAILABLE && !is_remote)
-        rc = backup_offline(cli, path, err);
+    bool is_offline = rc == PST_E_UNAVAILABLE && !is_remote;
+    if (is_offline)
+        rc = backup_offline(cli, path, &info, err);
     PST_TRY(rc);
     if (is_remote) {
         pst_notef("the backup lies on the server as '%s'\n", path);
         return PST_OK;
     }
-    PST_TRY(pst_store_verify(path, &info, err));
+    if (!is_offline) /* what the server wrote is looked at from here */
+        PST_TRY(pst_store_verify(path, &info, err));
     print_info(cli, path, &info, NULL);
     if (!cli->json)
         pst_notef("the root key is not in it: keep a copy of the key file in another place\n");

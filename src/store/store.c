@@ -31,13 +31,6 @@ pst_code pst_store_open(struct pst_db **out, const struct pst_db_options *option
 
 /* ---- backup ---- */
 
-pst_code pst_store_backup(struct pst_db *db, const char *path, struct pst_err *err)
-{
-    struct pst_backup_info info;
-    PST_TRY(pst_db_backup(db, path, err));
-    return pst_store_verify(path, &info, err);
-}
-
 /* 0: no migration was ever applied. */
 static pst_code read_schema(struct pst_db_conn *conn, int *schema, struct pst_err *err)
 {
@@ -95,16 +88,30 @@ static pst_code read_info(struct pst_db_conn *conn, struct pst_backup_info *out,
     return PST_OK;
 }
 
-pst_code pst_store_verify(const char *path, struct pst_backup_info *out, struct pst_err *err)
+static pst_code look_at_backup(const char *path, bool is_checked, struct pst_backup_info *out,
+                               struct pst_err *err)
 {
     PST_AUTO(db_reader) struct pst_db_conn *conn = NULL;
     struct pst_backup_info info = {0};
     PST_TRY(pst_db_peek_new(path, &conn, err));
-    PST_TRY(pst_db_check(conn, err));
+    if (!is_checked)
+        PST_TRY(pst_db_check(conn, err));
     PST_TRY(check_schema(conn, &info, err));
     PST_TRY(read_info(conn, &info, err));
     *out = info;
     return PST_OK;
+}
+
+pst_code pst_store_verify(const char *path, struct pst_backup_info *out, struct pst_err *err)
+{
+    return look_at_backup(path, false, out, err);
+}
+
+pst_code pst_store_backup(struct pst_db *db, const char *path, struct pst_backup_info *out,
+                          struct pst_err *err)
+{
+    PST_TRY(pst_db_backup(db, path, err));
+    return look_at_backup(path, true, out, err);
 }
 
 pst_code pst_store_look(struct pst_db **out, const char *path, int *schema, int *known,

@@ -46,16 +46,18 @@ pst_code pst_store_open(struct pst_db **out, const struct pst_db_options *option
 pst_code pst_store_look(struct pst_db **out, const char *path, int *schema, int *known,
                         struct pst_err *err);
 
-/* Consistent copy to a new file (0600) while writes go on, verified before it gets its name.
- * Errors: CONFLICT (path exists), DISK_FULL, IO, CORRUPT. Reads only; any thread. */
-pst_code pst_store_backup(struct pst_db *db, const char *path, struct pst_err *err);
-
 struct pst_backup_info {
     int schema; /* number of its last migration */
     int64_t organizations, connections, records;
     pst_wall newest_change; /* none = no change */
     uint64_t bytes; /* size of the file */
 };
+
+/* Consistent copy to a new file (0600) while writes go on, verified before it gets its name.
+ * Errors: CONFLICT (path exists), DISK_FULL, IO, CORRUPT. Reads only; any thread. */
+pst_code pst_store_backup(struct pst_db *db, const char *path, struct pst_backup_info *out,
+                          struct pst_err *err);
+
 /* Is the file a whole store that this version can open? Errors: NOT_FOUND, CORRUPT, CONFLICT
  * (of a newer version), IO. Writes nothing beside it. */
 pst_code pst_store_verify(const char *path, struct pst_backup_info *out, struct pst_err *err);

@@ -97,7 +97,7 @@ static pst_code back_up(struct day *d, struct pst_err *err)
     struct pst_backup_info info;
     if (pst_file_exists(d->backup)) /* of a try whose directory could not be synced */
         return pst_store_verify(d->backup, &info, err);
-    return pst_store_backup(d->db, d->backup, err);
+    return pst_store_backup(d->db, d->backup, &info, err);
 }
 
 /* ---- jobs ---- */

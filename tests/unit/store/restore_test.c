@@ -78,7 +78,8 @@ static void make_place(struct world *w, struct place *p)
     (void)snprintf(p->kept, sizeof(p->kept), "%s.before-restore", p->path);
     (void)snprintf(p->look, sizeof(p->look), "%s/look", w->dir);
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, orders, 1, "1", at(1)));
-    assert_read(w, pst_store_backup(w->db, p->backup, &w->err));
+    struct pst_backup_info info = {0};
+    assert_read(w, pst_store_backup(w->db, p->backup, &info, &w->err));
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, orders + 1, 1, "2", at(2)));
 }
 

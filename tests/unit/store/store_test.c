@@ -104,8 +104,9 @@ static void a_backup_is_restored_over_what_came_after_it(void **state)
     (void)snprintf(backup, sizeof(backup), "%s/a b%%?#.db", w->dir);
     (void)snprintf(before, sizeof(before), "%s.before-restore", w->path);
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three, 2, "1", at(1)));
-    assert_read(w, pst_store_backup(w->db, backup, &w->err));
-    assert_code(pst_store_backup(w->db, backup, &w->err), PST_E_CONFLICT);
+    assert_read(w, pst_store_backup(w->db, backup, &info, &w->err));
+    assert_int_equal(info.records, 2);
+    assert_code(pst_store_backup(w->db, backup, &info, &w->err), PST_E_CONFLICT);
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three + 2, 1, "2", at(2)));
     char kept[PST_DB_PATH];
     assert_code(pst_store_restore(backup, w->path, at(9), &info, kept, &w->err), PST_E_UNAVAILABLE);
@@ -161,12 +162,13 @@ static void a_restore_takes_no_followers_position_for_one_of_the_new_feed(void *
 {
     struct world *w = *state;
     char backup[128];
+    struct pst_backup_info info = {0};
     struct run r = world_run(w, 1, PST_SYNC_FULL);
     (void)snprintf(backup, sizeof(backup), "%s/backup.db", w->dir);
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three, 1, "1", at(1)));
     assert_write(
         w, pst_db_exec_script(w->writer, PST_STR("INSERT INTO lane VALUES (1, 1, 7)"), &w->err));
-    assert_read(w, pst_store_backup(w->db, backup, &w->err));
+    assert_read(w, pst_store_backup(w->db, backup, &info, &w->err));
     assert_read(w, world_commit(w, &r, PST_RECORD_CREATE, three + 1, 2, "2", at(2)));
     restore_at(w, backup, at(9));
     /* Nor is a delivery's number one that a receiver had under another event, nor what lies between
@@ -182,7 +184,7 @@ static void a_restore_takes_no_followers_position_for_one_of_the_new_feed(void *
     restore_at(w, backup, at(20)); /* once more from the same state */
     goes_on_behind(w, &r, at(20).us, at(9).us + 1, three + 2);
     assert_int_equal(unlink(backup), 0);
-    assert_read(w, pst_store_backup(w->db, backup, &w->err));
+    assert_read(w, pst_store_backup(w->db, backup, &info, &w->err));
     restore_at(w, backup, at(0)); /* by a clock that was set back */
     goes_on_behind(w, &r, at(20).us + 2, at(20).us + 1, three + 1);
 }
@@ -191,6 +193,7 @@ static void what_is_no_whole_backup_is_refused(void **state)
 {
     struct world *w = *state;
     struct pst_backup_info info = {.schema = -1};
+    struct pst_backup_info made = {0};
     char path[128];
     (void)snprintf(path, sizeof(path), "%s/bad.db", w->dir);
     assert_code(pst_store_verify(path, &info, &w->err), PST_E_NOT_FOUND);
@@ -201,7 +204,7 @@ static void what_is_no_whole_backup_is_refused(void **state)
     assert_read(w, pst_file_write(path, PST_STR(""), 0600, &w->err));
     assert_code(pst_store_verify(path, &info, &w->err), PST_E_CORRUPT);
     assert_int_equal(unlink(path), 0);
-    assert_read(w, pst_store_backup(w->db, path, &w->err));
+    assert_read(w, pst_store_backup(w->db, path, &made, &w->err));
     assert_int_equal(truncate(path, 8192), 0);
     assert_code(pst_store_verify(path, &info, &w->err), PST_E_CORRUPT);
     assert_int_equal(info.schema, -1);

@@ -140,7 +140,7 @@ static void followers_see_every_commit_in_order_while_it_happens(void **state)
         followers[i] = (struct follower){.shared = &shared};
         assert_ok(pst_thread_start(&followers[i].thread, "follower", follow, &followers[i], &err));
     }
-    assert_ok(pst_store_backup(w->db, backup, &err));
+    assert_ok(pst_store_backup(w->db, backup, &info, &err));
     for (int i = 0; i < WORKERS; i++)
         pst_thread_join(workers[i].thread);
     for (int i = 0; i < FOLLOWERS; i++)
