@@ -246,11 +246,8 @@ def test_a_sync_is_watched_and_cancelled(acme, sim):
 
 
 def test_a_sync_behind_many_newer_ones_is_found(acme, sim):
-    sim.control("POST", "/sim/latency", json={"ms": 120000 * slowness()})
+    sim.control("POST", "/sim/faults", json={"kind": "slow", "query": "PST_SUPPLIERS", "ms": 100000 * slowness()})
     held = acme.cli("sync", "acme", "--entities", "suppliers", "--no-wait").stdout.strip()
-    wait_until(lambda: acme.cli("status", "acme", json_output=True)["syncing"], "the sync to run")
-    time.sleep(slowness())  # its call is under way
-    sim.control("POST", "/sim/latency", json={})
     for _ in range(11):
         acme.cli("sync", "acme", "--entities", "items")
     assert acme.cli("sync", "acme", "--watch", "--no-wait").stdout.strip() == held
