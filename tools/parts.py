@@ -49,7 +49,7 @@ CHECK = [
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
     ("tidy", "clang-tidy", ([PYTHON, "tools/tidy.py"], {}), "one", 480, False),
     ("docs", "generated pages are up to date", ([PYTHON, "tools/docs.py", "--check"], {}), "line", 60, False),
-    ("unit", "unit tests", meson("dev", "--no-suite", "conformance"), "meson", 180, False),
+    ("unit", "unit tests", meson("dev", "--no-suite", "conformance", "--timeout-multiplier", "3"), "meson", 300, False),
     ("conformance", "database and connector suites", meson("dev", "--suite", "conformance"), "meson", 180, False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
     ("unit-asan", "unit tests under ASan and UBSan", meson("asan", "--timeout-multiplier", "3"), "meson", 300, False),

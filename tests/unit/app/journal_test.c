@@ -244,12 +244,12 @@ static void a_call_is_told_once_and_found_by_what_caused_it(void **state)
     end(&b);
 }
 
-static pst_wall clock_moves_on(pst_wall from)
+/* What comes next has another time than what came before. */
+static void clock_moves_on(void)
 {
-    pst_wall now = from;
-    while (now.us <= from.us)
-        now = pst_wall_now();
-    return now;
+    pst_wall from = pst_wall_now();
+    while (pst_wall_now().us <= from.us)
+        continue;
 }
 
 static void a_denied_call_is_told_in_order_and_not_stored(void **state)
@@ -264,12 +264,11 @@ static void a_denied_call_is_told_in_order_and_not_stored(void **state)
                                        .origin = "https://ps:443",
                                        .code = PST_E_AWAY};
     begin(&b, PST_JOURNAL_ALL);
-    pst_wall now = pst_wall_now();
     for (int i = 0; i < 2; i++) {
         pst_journal_denied(b.journal, &denied);
-        now = clock_moves_on(now);
+        clock_moves_on();
         contact(&b, &id);
-        now = clock_moves_on(now);
+        clock_moves_on();
     }
     pst_journal_denied(b.journal, &denied);
     assert_int_equal(pst_journal_calls(b.journal, pst_id_str(&id), rows, 4), 2);
