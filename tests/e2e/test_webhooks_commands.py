@@ -194,7 +194,7 @@ def test_a_test_that_fails_has_its_exit_status(server, api, hooks):
     done = server.cli("webhooks", "test", dead["id"], check=False)
     assert done.returncode == 75 and "failed: " in done.stdout and "not reached" in done.stderr
     api.patch(hook_path(dead), json={"enabled": False})
-    assert "switch it on" in refused(server, 69, "webhooks", "test", dead["id"])
+    assert "enable it" in refused(server, 69, "webhooks", "test", dead["id"])
 
 
 def test_deliveries_attempts_and_resend(server, api, sim, hooks):
