@@ -53,7 +53,7 @@ CHECK = [
     ("conformance", "database and connector suites", meson("dev", "--suite", "conformance"), "meson", 180, False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
     ("unit-asan", "unit tests under ASan and UBSan", meson("asan", "--timeout-multiplier", "3"), "meson", 300, False),
-    ("e2e", "end to end, against the real programs", pytest("dev"), "pytest", 600, False),
+    ("e2e", "end to end, against the real programs", pytest("dev"), "pytest", 900, False),
 ]
 PROVE = [
     ("build", "build, warnings are errors", build("dev"), "one", 600, True),
