@@ -5,7 +5,7 @@
 #include "cli/output.h"
 #include "cli/terminal.h"
 
-enum { CALL_MS = 60000, WAIT_S = 20, PAGE = 500, PAGES_BYTES = 64 << 20 };
+enum { CALL_MS = 60000, PAGE = 500, PAGES_BYTES = 64 << 20 };
 enum { AFTER = PST_CLI_OWN, ENTITIES, LIMIT, FOLLOW };
 
 PST_CLI_TABLE(
@@ -101,10 +101,8 @@ static pst_code read_page(struct feed *f, size_t *got, struct pst_err *err)
     pst_target_query(&target, "entities", f->entities);
     (void)snprintf(number, sizeof(number), "%lld", (long long)(f->left < PAGE ? f->left : PAGE));
     pst_target_query(&target, "limit", pst_str_from(number));
-    if (f->is_endless) {
-        (void)snprintf(number, sizeof(number), "%d", WAIT_S);
-        pst_target_query(&target, "wait", pst_str_from(number));
-    }
+    if (f->is_endless)
+        pst_target_query(&target, "wait", pst_follow_wait(&f->follow));
     PST_TRY(pst_client_get(f->cli, &target, &reply, err));
     yyjson_arr_foreach(pst_value_at(reply.root, "data"), i, n, change)
     {

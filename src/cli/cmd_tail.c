@@ -8,7 +8,7 @@
 #include "os/clock.h"
 #include "os/service.h"
 
-enum { WAIT_S = 20, PAGES_BYTES = 64 << 20, ENOUGH = 2 };
+enum { PAGES_BYTES = 64 << 20, ENOUGH = 2 };
 enum { CONNECTION = PST_CLI_OWN, TYPES, SINCE, AFTER };
 
 PST_CLI_TABLE(
@@ -87,7 +87,6 @@ static pst_code read_page(struct tail *t, struct pst_err *err)
 {
     PST_AUTO(target) struct pst_target target = {0};
     struct pst_reply reply = {0};
-    char number[24];
     size_t i = 0;
     size_t n = 0;
     yyjson_val *event = NULL;
@@ -97,8 +96,7 @@ static pst_code read_page(struct tail *t, struct pst_err *err)
     pst_target_query(&target, "connection_id", t->connection_id);
     pst_target_query(&target, "types", t->types);
     pst_target_query(&target, "since", t->since);
-    (void)snprintf(number, sizeof(number), "%d", WAIT_S);
-    pst_target_query(&target, "wait", pst_str_from(number));
+    pst_target_query(&target, "wait", pst_follow_wait(&t->follow));
     PST_TRY(pst_client_get(t->cli, &target, &reply, err));
     yyjson_arr_foreach(pst_value_at(reply.root, "data"), i, n, event)
     {

@@ -7,6 +7,11 @@
 
 enum { AGAIN_MS = 1000 };
 
+pst_str pst_follow_wait(const struct pst_follow *f)
+{
+    return f->is_waiting ? PST_STR("") : PST_STR("20");
+}
+
 bool pst_follow_goes_on(struct pst_follow *f, pst_code code, const struct pst_err *err)
 {
     if (code == PST_OK) {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 /* All zero at first. */
 struct pst_follow {
@@ -20,5 +21,8 @@ struct pst_follow {
  * err says is final; so is whatever comes before the first answer, that the command is refused at
  * once where nothing runs. */
 bool pst_follow_goes_on(struct pst_follow *f, pst_code code, const struct pst_err *err);
+/* Seconds that the next call may wait for news, as the query has it: "20"; "" while the server does
+ * not answer, so that it is told as soon as it does. */
+pst_str pst_follow_wait(const struct pst_follow *f);
 
 #endif

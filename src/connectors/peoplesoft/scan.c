@@ -351,10 +351,9 @@ static bool fill_row(struct scan *in, bool *is_known)
             return false;
         in->at += rows->seen[place].key.len;
         int column = rows->seen[place++].column;
-        struct pst_cell *cell = column < 0 ? &dropped : &cells[column];
-        if (column >= 0 && cell->kind != PST_CELL_ABSENT)
+        if (column >= 0 && cells[column].kind != PST_CELL_ABSENT)
             return stop_odd(in); /* there twice */
-        if (!take(in, ':') || !take_cell(in, cell))
+        if (!take(in, ':') || !take_cell(in, column < 0 ? &dropped : &cells[column]))
             return false;
     } while (has_next(in));
     return !in->is_odd;
