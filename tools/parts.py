@@ -60,7 +60,7 @@ PROVE = [
     ("analyze", "gcc's analyzer, cppcheck, clang's analyzer", ([PYTHON, "tools/analyze.py"], {}), "line", 1200,
      False),
     ("build-asan", "build with ASan and UBSan", build("asan"), "one", 600, True),
-    ("e2e-asan", "end to end under ASan and UBSan", pytest("asan"), "pytest", 1200, False),
+    ("e2e-asan", "end to end under ASan and UBSan", pytest("asan"), "pytest", 1800, False),
     ("coverage", "lines and branches that no test reaches", ([PYTHON, "tools/coverage.py"], {}), "line", 1200, False),
     ("build-tsan", "build with TSan", build("tsan"), "one", 600, True),
     ("unit-tsan", "unit tests under TSan", meson("tsan", "--timeout-multiplier", "5"), "meson", 400, False),
