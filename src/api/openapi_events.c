@@ -16,8 +16,7 @@ static const struct {
      "ed25519); several, separated by blanks, while a secret is rotated."},
     {"penstock-sequence", "{\"type\":\"integer\",\"minimum\":0}",
      "Counts what is queued for this webhook of a connection: 1, 2, 3, ...; 0 of a sample. A gap "
-     "is "
-     "an event that was given up or dropped, and may be filled later; a restore of the server "
+     "is an event that was given up or dropped, and may be filled later; a restore of the server "
      "leaps far ahead. What a re-send adds gets new numbers, higher than those of newer events."},
     {"penstock-delivery", "{\"type\":\"string\"}", "The delivery's id."},
     {"penstock-attempt", "{\"type\":\"integer\",\"minimum\":1}", "Of this delivery."},

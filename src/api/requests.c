@@ -122,9 +122,13 @@ static pst_code find_request(struct pst_api_call *call, struct pst_request_row *
 }
 
 /* What was stored at this moment is in both places. */
-static bool is_same_call(const struct pst_call_row *a, const struct pst_call_row *b)
+static bool is_among(const struct pst_call_row *list, size_t n, const struct pst_call_row *call)
 {
-    return a->number == b->number && a->at.us == b->at.us;
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].number == call->number && list[i].at.us == call->at.us)
+            return true;
+    }
+    return false;
 }
 
 /* Stored ones, and those that are not stored yet behind them. These are looked for first: what is
@@ -145,10 +149,7 @@ pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_ca
     if (stored)
         memcpy(all, *out, stored * sizeof(*all));
     for (size_t i = 0; i < n; i++) {
-        bool is_known = false;
-        for (size_t k = 0; k < stored; k++)
-            is_known = is_known || is_same_call(&all[k], &fresh[i]);
-        if (!is_known)
+        if (!is_among(all, stored, &fresh[i]))
             all[(*count)++] = fresh[i];
     }
     size_t surplus = *count > CALLS_MAX ? *count - CALLS_MAX : 0;
@@ -157,45 +158,31 @@ pst_code pst_api_find_calls(struct pst_api_call *call, pst_str id, struct pst_ca
     return PST_OK;
 }
 
-/* Of calls with the oldest first: those until then, with the newest first. Returns how many. */
-static size_t turn_round(struct pst_call_row *calls, size_t n, pst_wall until)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (calls[i].at.us <= until.us)
-            calls[kept++] = calls[i];
-    }
-    for (size_t i = 0; i < kept / 2; i++) {
-        struct pst_call_row row = calls[i];
-        calls[i] = calls[kept - 1 - i];
-        calls[kept - 1 - i] = row;
-    }
-    return kept;
-}
-
 pst_code pst_api_find_calls_until(struct pst_api_call *call,
                                   const struct pst_connection *connection, pst_wall until,
                                   struct pst_call_row **out, size_t *count, struct pst_err *err)
 {
     const struct pst_api_journal *j = &call->api->options.journal;
     struct pst_call_row *stored = NULL;
+    struct pst_call_row *fresh = NULL;
     struct pst_call_row *all = NULL;
     size_t n = 0;
+    size_t stored_count = 0;
+    PST_TRY(pst_arena_array(call->arena, &fresh, CALLS_MAX, sizeof(*fresh), err));
     PST_TRY(pst_arena_array(call->arena, &all, 2 * CALLS_MAX, sizeof(*all), err));
     if (j->calls && connection->pk)
-        n = turn_round(all, j->calls(j->self, pst_id_str(&connection->id), all, CALLS_MAX), until);
-    *count = 0;
+        n = j->calls(j->self, pst_id_str(&connection->id), fresh, CALLS_MAX);
     PST_TRY(pst_calls_of_connection(call->reader, connection->pk, until, CALLS_MAX, call->arena,
-                                    &stored, count, err));
-    size_t fresh = n;
-    for (size_t i = 0; i < *count; i++) {
-        bool is_known = false;
-        for (size_t k = 0; k < fresh; k++)
-            is_known = is_known || is_same_call(&all[k], &stored[i]);
-        if (!is_known)
-            all[n++] = stored[i];
+                                    &stored, &stored_count, err));
+    *count = 0;
+    for (size_t i = n; i-- > 0;) { /* the journal gives the oldest first */
+        if (fresh[i].at.us <= until.us)
+            all[(*count)++] = fresh[i];
     }
-    *count = n;
+    for (size_t i = 0, known = *count; i < stored_count; i++) {
+        if (!is_among(all, known, &stored[i]))
+            all[(*count)++] = stored[i];
+    }
     *out = all;
     return PST_OK;
 }

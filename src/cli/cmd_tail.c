@@ -5,7 +5,6 @@
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "cli/webhooks.h"
-#include "os/clock.h"
 #include "os/service.h"
 
 enum { PAGES_BYTES = 64 << 20, ENOUGH = 2 };

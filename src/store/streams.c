@@ -8,7 +8,7 @@
 #define COLUMNS                                                                                    \
     "SELECT s.pk, s.connection_pk, s.entity, s.synced_to, s.sync_pk, y.id, p.status,"              \
     " s.last_success_at, s.last_attempt_at, s.last_full_at, s.records,"                            \
-    " s.rejected, s.mapping_version, s.dict,"      \
+    " s.rejected, s.mapping_version, s.dict,"                                                      \
     " s.error_code, s.error_message, s.columns, s.columns_at, s.unguarded"                         \
     " FROM stream s LEFT JOIN sync y ON y.pk = s.sync_pk"                                          \
     " LEFT JOIN sync_stream p ON p.sync_pk = s.sync_pk AND p.stream_pk = s.pk "                    \

@@ -158,7 +158,7 @@ pst_code pst_run_look_at_columns(struct pst_run *run, const struct pst_sync_stre
 /* The stream's mapping as the connection has it. Errors: as pst_bindings_get. */
 pst_code pst_run_bind(struct pst_run *run, const struct pst_stream *def, struct pst_binding **out,
                       struct pst_err *err);
-/* The columns that the source has, in the run's arena: asked for now that a page leaves one out,
+/* The columns that the source has, in the run's arena: asked for when a page leaves one out,
  * since one that was lost a moment ago must not pass for blank; but at most once a day while the
  * system does not say. What it said before counts then. Nothing else may call the system meanwhile.
  * Errors: as above. */
